@@ -1,0 +1,64 @@
+"""Scores an assistant's answers on held-out drawn scenes, with the real experts in the loop.
+
+python -m benchmarks.answers --questions 500
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from moai.assistant import MoAI
+from moai.processing import ALL_EXPERTS
+from moai.training.data import HELD_OUT_SEED
+from moai.training.evaluate import Example, answer_examples, print_table, tabulate
+from synth.questions import ask
+from synth.render import render
+from synth.sample import sample_layout
+
+VARIANTS = {"all experts": ALL_EXPERTS, "aux emptied": (), "backbone alone": None}
+"""Whose words the model gets: all; none, mixers running; none, mixers off."""
+
+
+def perceived_examples(
+    assistant: MoAI, count: int, first_seed: int, per_picture: int = 5, wording: str = "train"
+) -> Iterator[Example]:
+    """`count` or a few more questions about held-out pictures that the assistant's own experts looked at."""
+    given, seed = 0, first_seed
+    while given < count:
+        layout = sample_layout(seed)
+        picture = render(layout).image
+        scene = assistant.perceive(picture)
+        for question in ask(layout, np.random.default_rng((seed, 3)), per_picture, wording=wording):
+            given += 1
+            yield Example(picture, scene, question)
+        seed += 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; prints a Markdown table and, with --out, writes it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--questions", type=int, default=500, help="how many (default: %(default)s)")
+    parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
+    parser.add_argument("--first-seed", type=int, default=HELD_OUT_SEED + 500_000, help="of the held-out scenes")
+    parser.add_argument("--wording", choices=("train", "heldout"), default="train", help="of the questions")
+    parser.add_argument("--out", type=Path, help="JSON file to write")
+    arguments = parser.parse_args(argv)
+    if arguments.first_seed < HELD_OUT_SEED:
+        parser.error(f"--first-seed must be at least {HELD_OUT_SEED}: scenes below it are trained on")
+    assistant = MoAI.from_pretrained(arguments.model)
+    examples = list(perceived_examples(assistant, arguments.questions, arguments.first_seed, wording=arguments.wording))
+    tables = {
+        name: tabulate(examples, answer_examples(assistant.model, assistant.processor, examples, experts, 25))
+        for name, experts in VARIANTS.items()
+    }
+    print(print_table(tables))
+    if arguments.out is not None:
+        arguments.out.write_text(json.dumps(tables, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,22 @@
+"""MoAI: a vision-language model that listens to external computer-vision experts."""
+
+from importlib import import_module
+
+_HOMES = {
+    "Answer": "moai.assistant",
+    "MoAI": "moai.assistant",
+    "MoAIConfig": "moai.configuration",
+    "MoAIForConditionalGeneration": "moai.modeling",
+    "MoAIProcessor": "moai.processing",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str):
+    # torch and transformers take seconds to import; `moai --help` should not wait for them.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for module in ("moai.modeling", "moai.processing"):  # registers the Auto classes, whichever name is asked for
+        import_module(module)
+    return getattr(import_module(_HOMES[name]), name)

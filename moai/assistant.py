@@ -1,0 +1,353 @@
+"""The Python inference API: `MoAI.from_pretrained().ask(picture, question)` -> `Answer` with its evidence."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import AutoConfig, AutoProcessor, StoppingCriteriaList
+
+from moai.configuration import MoAIConfig
+from moai.modeling import MoAIForConditionalGeneration
+from moai.processing import ALL_EXPERTS, MoAIProcessor
+from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
+from perception import Perception, Scene, load_image
+from perception.perception import expert_names
+from weights import EMBEDDED_MODEL
+
+
+@dataclass
+class GateShares:
+    """Whom one mixer listened to: mean share of each expert, rows sum to 1.
+
+    `layer` is the 1-based decoder layer; `image` maps aux / language / self, `language` maps aux / image / self.
+    `aux_map` has, for each image token in row order, the share it gave to the auxiliary tokens.
+    """
+
+    layer: int
+    image: dict[str, float]
+    language: dict[str, float]
+    aux_map: list[float]
+
+
+@dataclass
+class Answer:
+    """What the assistant said and why: the scene the experts saw, whom each mixer listened to (empty when the mixers
+    rested), and seconds per stage."""
+
+    text: str
+    scene: Scene
+    gates: list[GateShares] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict:
+        """Plain Python values, ready for `json.dumps`."""
+        gates = [vars(gate) for gate in self.gates]
+        return {"text": self.text, "scene": self.scene.to_dict(), "gates": gates, "timings": self.timings}
+
+
+@dataclass
+class EncodedPicture:
+    """A picture that has been seen once and can be asked many questions: its scene and the model's encoded inputs."""
+
+    scene: Scene
+    experts: tuple[str, ...]
+    inputs: dict[str, Tensor]
+    timings: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are worded: at most `max_new_tokens` tokens; `temperature` 0 is greedy, above it samples from the
+    `top_p` share of the probability."""
+
+    max_new_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+    def __post_init__(self):
+        if not 1 <= self.max_new_tokens <= 4096:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; allowed is 1 to 4096")
+        if not 0 <= self.temperature <= 10:
+            raise ValueError(f"temperature is {self.temperature}; allowed is 0 (greedy) to 10")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; allowed is above 0, up to 1")
+
+    def arguments(self) -> dict:
+        """As arguments of `generate`."""
+        if self.temperature == 0:
+            return {"max_new_tokens": self.max_new_tokens, "do_sample": False}
+        sampling = {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p}
+        return {"max_new_tokens": self.max_new_tokens} | sampling
+
+
+@contextmanager
+def timed(timings: dict[str, float], name: str):
+    """Adds the seconds of the block to `timings[name]`."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings[name] = timings.get(name, 0.0) + time.perf_counter() - started
+
+
+class MoAI:
+    """Answers questions about pictures with the evidence for each answer. Safe to call from several threads."""
+
+    def __init__(self, model: MoAIForConditionalGeneration, processor: MoAIProcessor, perception: Perception):
+        self.model = model.eval()
+        self.processor = processor
+        self.perception = perception
+        # The model keeps the fusion state of the pass under way, so passes take turns.
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path | None = None,
+        experts: Sequence[str] | str = ALL_EXPERTS,
+        device: str | None = None,
+        perception: Perception | None = None,
+    ) -> "MoAI":
+        """The embedded model, or the one in a folder or behind a hub id.
+
+        `experts` that will run: any of segmentation, detection, scene_graph, ocr (seg, det, sgg, ocr), as a list or
+        separated by commas. `device` defaults to CUDA when there is one. `perception` replaces the embedded experts.
+        Raises ValueError with one sentence for an unknown model, expert or device.
+        """
+        kept = expert_names(experts)
+        place = _device(device)
+        dtype = torch.bfloat16 if place.type == "cuda" else torch.float32
+        model, processor = _load(str(EMBEDDED_MODEL if name is None else name), dtype)
+        return cls(model.to(place), processor, perception or Perception(experts=kept))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the language model lives."""
+        return self.model.device
+
+    def perceive(self, picture, experts: Sequence[str] | str | None = None) -> Scene:
+        """What the experts see in a picture (path, bytes, PIL image or array); raises ImageError for a bad one."""
+        return self.perception(load_image(picture), experts=self._experts(experts))
+
+    @torch.inference_mode()
+    def encode(self, picture, experts: Sequence[str] | str | None = None, moai: bool = True) -> EncodedPicture:
+        """Look at a picture once, to ask it several questions: `ask(encoded, question)`.
+
+        With `moai` False the experts do not run and the plain backbone will answer.
+        """
+        timings: dict[str, float] = {}
+        with timed(timings, "load"):
+            image = load_image(picture)
+        kept = self._experts(experts) if moai else ()
+        with timed(timings, "perception"):
+            scene = self.perception(image, experts=kept) if moai else Scene(*image.size)
+        with timed(timings, "encode"), self._lock:
+            inputs = self.processor.picture_inputs([image], [scene] if moai else None, kept)
+            inputs = {key: value.to(self.device) for key, value in inputs.items()}
+            encoded = self.model.encode(**inputs)
+        return EncodedPicture(scene, kept, encoded, timings)
+
+    def ask(
+        self,
+        picture,
+        question: str,
+        *,
+        experts: Sequence[str] | str | None = None,
+        moai: bool = True,
+        **decoding,
+    ) -> Answer:
+        """Answer one question about a picture (path, bytes, PIL image, array, or the result of `encode`).
+
+        `experts` narrows the experts for this question; `moai` False asks the plain backbone; `decoding` takes the
+        fields of `Decoding`. Raises ValueError (ImageError for pictures) with one sentence for bad input.
+        """
+        return self.chat(picture, [{"role": "user", "content": question}], experts=experts, moai=moai, **decoding)
+
+    def chat(
+        self,
+        picture,
+        messages: Sequence[dict],
+        *,
+        experts: Sequence[str] | str | None = None,
+        moai: bool = True,
+        **decoding,
+    ) -> Answer:
+        """Answer the last of several messages about a picture.
+
+        messages: dicts with `role` ("user" or "assistant") and `content`, the user's last. Otherwise as `ask`.
+        """
+        settings = Decoding(**decoding)
+        self._check(messages)
+        encoded = self._encoded(picture, experts, moai)
+        return self._answer([encoded], [messages], settings)[0]
+
+    def ask_batch(
+        self,
+        pictures: Sequence,
+        questions: Sequence[str],
+        *,
+        experts: Sequence[str] | str | None = None,
+        moai: bool = True,
+        **decoding,
+    ) -> list[Answer]:
+        """Answer questions[i] about pictures[i] in one batch; a picture that occurs several times is seen once.
+
+        Raises ValueError when the numbers differ. Otherwise as `ask`.
+        """
+        if len(pictures) != len(questions):
+            raise ValueError(f"got {len(pictures)} pictures but {len(questions)} questions; give one for each")
+        settings = Decoding(**decoding)
+        if not len(pictures):
+            return []
+        conversations = [[{"role": "user", "content": question}] for question in questions]
+        for messages in conversations:
+            self._check(messages)
+        seen: dict[int, EncodedPicture] = {}
+        for picture in pictures:
+            if id(picture) not in seen:
+                seen[id(picture)] = self._encoded(picture, experts, moai)
+        return self._answer([seen[id(picture)] for picture in pictures], conversations, settings)
+
+    def stream(
+        self,
+        picture,
+        question: str | Sequence[dict],
+        *,
+        experts: Sequence[str] | str | None = None,
+        moai: bool = True,
+        **decoding,
+    ) -> AnswerStream:
+        """Like `ask` (or `chat`, given messages), but iterates over the answer's pieces as they are generated."""
+        settings = Decoding(**decoding)
+        messages = [{"role": "user", "content": question}] if isinstance(question, str) else list(question)
+        self._check(messages)
+        encoded = self._encoded(picture, experts, moai)
+
+        def work(emit: Callable[[str], None], stop: threading.Event) -> Answer:
+            streamer = PieceStreamer(self.processor.tokenizer, emit, self.processor.style.stop)
+            return self._answer([encoded], [messages], settings, streamer, stop)[0]
+
+        return AnswerStream(work)
+
+    def _experts(self, experts: Sequence[str] | str | None) -> tuple[str, ...]:
+        if experts is None:
+            return self.perception.experts
+        kept = expert_names(experts)
+        absent = [name for name in kept if name not in self.perception.experts]
+        if absent:
+            raise ValueError(f"{absent[0]} was not loaded; loaded experts are {', '.join(self.perception.experts)}")
+        return kept
+
+    def _encoded(self, picture, experts: Sequence[str] | str | None, moai: bool) -> EncodedPicture:
+        if not isinstance(picture, EncodedPicture):
+            return self.encode(picture, experts, moai)
+        if not moai:
+            embeds = {"image_embeds": picture.inputs["image_embeds"]}
+            return replace(picture, scene=Scene(picture.scene.width, picture.scene.height), experts=(), inputs=embeds)
+        if experts is not None and self._experts(experts) != picture.experts:
+            seen_by = ", ".join(picture.experts) or "no expert"
+            raise ValueError(f"the picture was encoded with {seen_by}; encode it again for other experts")
+        return picture
+
+    def _check(self, messages: Sequence[dict]) -> None:
+        length = len(self.processor.conversation_ids(messages, with_picture=True))
+        if not messages[-1]["content"].strip():
+            raise ValueError("the question is empty; ask something about the picture")
+        limit = self.model.config.text_config.max_position_embeddings
+        if length >= limit:
+            raise ValueError(f"the conversation is {length} tokens long with its picture; this model takes {limit}")
+
+    @torch.inference_mode()
+    def _answer(
+        self,
+        encoded: Sequence[EncodedPicture],
+        conversations: Sequence[Sequence[dict]],
+        settings: Decoding,
+        streamer: PieceStreamer | None = None,
+        stop: threading.Event | None = None,
+    ) -> list[Answer]:
+        if len({tuple(one.inputs) for one in encoded}) > 1:
+            raise ValueError("some pictures were encoded with experts and some without; ask about them separately")
+        timings: dict[str, float] = {}
+        style = self.processor.style
+        inputs = self.processor.prompt_inputs(conversations, with_picture=True)
+        inputs = {key: value.to(self.device) for key, value in inputs.items()}
+        inputs |= {key: torch.cat([one.inputs[key] for one in encoded]) for key in encoded[0].inputs}
+        arguments = settings.arguments()
+        if style.stop:
+            arguments |= {"stop_strings": style.stop, "tokenizer": self.processor.tokenizer}
+        if stop is not None:
+            arguments["stopping_criteria"] = StoppingCriteriaList([StopWhenAsked(stop)])
+        with self._lock, timed(timings, "generate"):
+            self.model.fusion.record = True
+            generated = self.model.generate(
+                **inputs, **arguments, streamer=streamer, pad_token_id=self.processor.tokenizer.pad_token_id
+            )
+            gates = self._gate_shares(len(conversations))
+        fresh = generated[:, inputs["input_ids"].shape[1] :]
+        texts = self.processor.tokenizer.batch_decode(fresh, skip_special_tokens=True)
+        answers = []
+        for text, picture, shares in zip(texts, encoded, gates, strict=True):
+            stages = picture.timings | timings
+            answers.append(
+                Answer(spoken(text, style.stop), picture.scene, shares, stages | {"total": sum(stages.values())})
+            )
+        return answers
+
+    def _gate_shares(self, rows: int) -> list[list[GateShares]]:
+        """Per row, the shares of the pass that just ran; none when the mixers rested."""
+        shares: list[list[GateShares]] = [[] for _ in range(rows)]
+        for layer, recorded in zip(self.model.config.mixer_layers, self.model.fusion.gates, strict=False):
+            image, language, valid = (part.float().cpu() for part in recorded)
+            for row in range(rows):
+                spoken = language[row][valid[row].bool()].mean(dim=0).tolist()
+                shares[row].append(
+                    GateShares(
+                        layer + 1,
+                        dict(zip(("aux", "language", "self"), image[row].mean(dim=0).tolist(), strict=True)),
+                        dict(zip(("aux", "image", "self"), spoken, strict=True)),
+                        image[row, :, 0].tolist(),
+                    )
+                )
+        return shares
+
+
+def _load(name: str, dtype: torch.dtype) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+    """Model and processor of a folder or hub id; ValueError with one sentence when they cannot be had."""
+    failed = f"no MoAI model could be loaded from {name!r}: "
+    report, processor = {"missing_keys": set()}, None
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        if isinstance(config, MoAIConfig):
+            model, report = MoAIForConditionalGeneration.from_pretrained(
+                name, config=config, dtype=dtype, output_loading_info=True
+            )
+            processor = AutoProcessor.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ValueError(
+            failed + "it must be a folder that holds one, or the id of one on a hub that can be reached"
+        ) from error
+    if not isinstance(config, MoAIConfig):
+        raise ValueError(f"{failed}it is a {config.model_type} model")
+    if report["missing_keys"]:
+        raise ValueError(f"{failed}its weights are incomplete, {min(report['missing_keys'])} is missing")
+    if not isinstance(processor, MoAIProcessor):
+        raise ValueError(f"{failed}it holds no processor of a MoAI model")
+    return model, processor
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(name)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} cannot be used here; try cpu, or cuda on a machine with a GPU") from error
+    return place

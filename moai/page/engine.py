@@ -1,0 +1,94 @@
+"""The assistant behind the page: loads while the page is already there, and says how far it is."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+EXPERT_NAMES = {"segmentation": "segmentation", "detection": "detection", "scene_graph": "scene graph", "ocr": "OCR"}
+
+
+@dataclass(frozen=True)
+class About:
+    """Which model and experts answer, for people."""
+
+    model: str
+    source: str
+    parameters: int
+    device: str
+    mixer_layers: tuple[int, ...]
+    experts: tuple[str, ...]
+
+
+class Engine:
+    """Loads the assistant once; `stage` and `share` (0..1) say how far loading is, `problem` why it failed."""
+
+    def __init__(self, model: str | None = None):
+        self.model = model
+        self.assistant = None
+        self.about: About | None = None
+        self.stage = "Starting"
+        self.share = 0.02
+        self.problem: str | None = None
+        self._done = threading.Event()
+
+    def load(self, warm_up: Path | None = None) -> None:
+        """Load everything; with a picture to `warm_up` the experts load now and not at the first question.
+
+        Raises ValueError with one sentence when there is no such model.
+        """
+        try:
+            self._at("Loading PyTorch", 0.05)
+            from moai.assistant import MoAI
+
+            self._at("Loading the language model", 0.3)
+            assistant = MoAI.from_pretrained(self.model)
+            if warm_up is not None:
+                self._at("Loading the experts", 0.5)
+                with Image.open(warm_up) as picture:
+                    # Another size, so that nobody is shown the slow first look as that at the example.
+                    encoded = assistant.encode(picture.convert("RGB").resize((320, 320)))
+                self._at("Answering a first question", 0.9)
+                assistant.ask(encoded, "Is there a road?", max_new_tokens=2)
+            self.about = _about(assistant, self.model)
+            self.assistant = assistant
+            self._at("Ready", 1.0)
+        except Exception as error:
+            self.problem = str(error) if isinstance(error, ValueError) else "The model could not be loaded."
+            raise
+        finally:
+            self._done.set()
+
+    def _at(self, stage: str, share: float) -> None:
+        self.stage, self.share = stage, share
+
+    @property
+    def ready(self) -> bool:
+        """Whether questions are answered at once."""
+        return self.assistant is not None
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until loading is over, well or badly; False when it still goes on after `seconds`."""
+        return self._done.wait(seconds)
+
+    def get(self):
+        """The assistant, once it is there. Raises ValueError with one sentence when it cannot be."""
+        self._done.wait()
+        if self.assistant is None:
+            raise ValueError(self.problem or "the model could not be loaded")
+        return self.assistant
+
+
+def _about(assistant, model: str | None) -> About:
+    from weights import EMBEDDED_MODEL
+
+    source = Path(EMBEDDED_MODEL if model is None else model)
+    return About(
+        model=source.name,
+        source="embedded in this repository" if model is None else str(model),
+        parameters=sum(one.numel() for one in assistant.model.parameters()),
+        device=str(assistant.device),
+        mixer_layers=tuple(layer + 1 for layer in assistant.model.config.mixer_layers),
+        experts=tuple(EXPERT_NAMES[name] for name in assistant.perception.experts),
+    )

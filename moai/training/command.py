@@ -1,0 +1,218 @@
+"""The command line of train.py."""
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import torch
+from transformers import AutoProcessor, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from moai.configuration import MoAIConfig
+from moai.modeling import MoAIForConditionalGeneration
+from moai.processing import ALL_EXPERTS, MoAIProcessor
+from moai.training.data import DrawnScenes, PictureQuestions, RowSizes, VerbalizedScenes
+from moai.training.evaluate import answer_examples, print_table, simulated_examples, tabulate
+from moai.training.objective import MoAIObjective
+from moai.training.stages import STAGES, Stage, freeze_all_but, parameter_groups
+from moai.training.tokenizer import build_tokenizer, drawn_vocabulary
+from moai.training.trainer import Budget, MoAITrainer, Progress, save_model, training_arguments
+
+EXPERT_STAGES = ("detector", "relations")
+
+
+def parser() -> argparse.ArgumentParser:
+    """All options of train.py."""
+    top = argparse.ArgumentParser(
+        prog="train.py",
+        description="Train MoAI on drawn scenes. The stages build on each other: language, backbone, experts (step 1 "
+        "of the paper), gates (step 2). `detector` and `relations` train perception's embedded experts.",
+    )
+    top.add_argument("--stage", required=True, choices=[*STAGES, *EXPERT_STAGES])
+    top.add_argument("--output", type=Path, required=True, help="folder for checkpoints and the result")
+    top.add_argument("--init", type=Path, help="folder of the model to start from (not needed for --stage language)")
+    top.add_argument(
+        "--minutes", type=float, help="stop after this much time, start-up included; the schedule follows the clock"
+    )
+    top.add_argument("--steps", type=int, help="stop after this many steps")
+    top.add_argument("--rows", type=int, help="rows (questions) a step")
+    top.add_argument("--learning-rate", type=float)
+    top.add_argument("--unfreeze", default="", help="further parts to train, for example decoder,plora")
+    top.add_argument("--difficulty", type=float, default=0.5, help="of the drawn scenes, 0 (easy) to 1")
+    top.add_argument("--seed", type=int, default=0, help="of the weights; also the first scene's seed")
+    top.add_argument("--workers", type=int, default=0, help="processes that draw scenes")
+    top.add_argument("--save-every", type=int, default=1000, help="steps between checkpoints")
+    top.add_argument("--show-every", type=int, default=500, help="steps between sample answers (0: none)")
+    top.add_argument("--evaluate", type=int, default=0, help="held-out questions to answer at the end")
+    top.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --output")
+    top.add_argument(
+        "--compile",
+        nargs="?",
+        const="layers",
+        choices=("layers", "whole", "graphs"),
+        help="torch.compile the layers one by one (quick to start), the whole step, or the whole step as CUDA graphs",
+    )
+    top.add_argument("--float32", action="store_true", help="no bf16 autocast")
+    return top
+
+
+def fresh_model(seed: int) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+    """An untrained embedded model with its tokenizer."""
+    set_seed(seed)
+    tokenizer = build_tokenizer(drawn_vocabulary())
+    # A multiple of 64 keeps the head's matrix product on the fast path.
+    vocabulary = -(-len(tokenizer) // 64) * 64
+    config = MoAIConfig.moai_nano(vocabulary, tokenizer.convert_tokens_to_ids("<image>"))
+    processor = MoAIProcessor(tokenizer, config.vision_config.image_size, config.num_image_tokens)
+    return MoAIForConditionalGeneration(config), processor
+
+
+def load_model(folder: Path) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+    """Model (fp32, to be trained) and processor of a folder."""
+    model = MoAIForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return model, AutoProcessor.from_pretrained(folder)
+
+
+def chosen_stage(arguments: argparse.Namespace) -> Stage:
+    """The stage's defaults with what the command line says."""
+    stage = STAGES[arguments.stage]
+    changes = {"rows": arguments.rows, "steps": arguments.steps, "learning_rate": arguments.learning_rate}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if arguments.unfreeze:
+        changes["trains"] = (*stage.trains, *arguments.unfreeze.split(","))
+    if arguments.minutes is not None and arguments.steps is None:
+        changes["steps"] = 10**6  # the clock decides
+    return dataclasses.replace(stage, **changes)
+
+
+def data_set(stage: Stage, processor: MoAIProcessor, sizes: RowSizes, seed: int, difficulty: float) -> DrawnScenes:
+    """The stage's endless source."""
+    if not stage.pictures:
+        source = VerbalizedScenes(processor, seed, sizes, difficulty)
+    else:
+        source = PictureQuestions(
+            processor, seed, sizes, difficulty, experts=stage.experts, windows=stage.windows, readings=stage.readings
+        )
+    source.sample(seed)  # fills the caches that the worker processes inherit
+    return source
+
+
+def steps_done(arguments: argparse.Namespace) -> int:
+    """Steps of the newest checkpoint in `--output` with `--resume`, else 0."""
+    if not arguments.resume:
+        return 0
+    newest = get_last_checkpoint(arguments.output) if arguments.output.is_dir() else None
+    if newest is None:
+        raise SystemExit(f"train.py: there is no checkpoint in {arguments.output} to resume from")
+    return int(newest.rsplit("-", 1)[1])
+
+
+def compile_step(objective: MoAIObjective, how: str) -> None:
+    """Compile the training step: "layers", "whole" or "graphs" (see --compile)."""
+    if how == "layers":
+        torch._dynamo.config.cache_size_limit = 64
+        model = objective.model
+        for part in (*model.language_model.layers, model.vision, model.compressor):
+            part.compile(dynamic=False)
+    else:
+        # Launching kernels one by one takes longer than running them at this size.
+        mode = "reduce-overhead" if how == "graphs" else None
+        objective.compile(dynamic=False, fullgraph=True, mode=mode)
+
+
+def train_stage(arguments: argparse.Namespace) -> None:
+    """Run one of the four stages of the model and save the result under `--output`."""
+    stage = chosen_stage(arguments)
+    budget = Budget(stage.steps, arguments.minutes)
+    set_seed(arguments.seed)
+    if arguments.init is not None:
+        model, processor = load_model(arguments.init)
+    elif arguments.stage == "language":
+        model, processor = fresh_model(arguments.seed)
+    else:
+        raise SystemExit(
+            f"train.py: --stage {arguments.stage} starts from a trained model; name its folder with --init"
+        )
+    unknown = set(stage.trains) - set(parameter_groups(model))
+    if unknown:
+        raise SystemExit(f"train.py: cannot unfreeze {sorted(unknown)}; parts are {', '.join(parameter_groups(model))}")
+    freeze_all_but(model, stage.trains)
+    model.routing = stage.routing
+    sizes = RowSizes()
+    rows_per_sample = sizes.questions if stage.pictures else sizes.text_rows
+    # A resumed run goes on with the seeds behind those of its checkpoint.
+    first_seed = arguments.seed + steps_done(arguments) * max(stage.rows // rows_per_sample, 1)
+    source = data_set(stage, processor, sizes, first_seed, arguments.difficulty)
+    objective = MoAIObjective(model, processor, stage)
+    if arguments.compile:
+        compile_step(objective, arguments.compile)
+    examples = list(simulated_examples(max(arguments.evaluate, 6)))
+
+    def show(step: int) -> None:
+        routing, training = model.routing, model.training
+        model.routing = "gates"
+        model.eval()
+        shown = examples[:6]
+        answers = answer_examples(model, processor, shown, ALL_EXPERTS if stage.experts else None)
+        for example, answer in zip(shown, answers, strict=True):
+            print(f"  step {step}: {example.question.question} -> {answer} ({example.question.answer})", flush=True)
+        objective.train(training)
+        model.routing = routing
+
+    every = arguments.show_every if stage.pictures else 0
+    trainer = MoAITrainer(
+        objective,
+        processor,
+        stage,
+        budget,
+        args=training_arguments(
+            stage,
+            arguments.output,
+            rows_per_sample,
+            arguments.workers,
+            arguments.seed,
+            arguments.save_every,
+            bf16=torch.cuda.is_available() and not arguments.float32,
+        ),
+        train_dataset=source,
+        callbacks=[Progress(budget, stage.rows, show if every else None, every)],
+    )
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=arguments.resume)
+    if not trainer.is_world_process_zero():
+        return
+    model.routing = "gates"
+    save_model(model, processor, arguments.output)
+    record = {
+        "stage": arguments.stage,
+        "steps": trainer.state.global_step,
+        "rows": stage.rows,
+        "seconds": round(time.monotonic() - started),
+        "seed": arguments.seed,
+        "trains": stage.trains,
+        "log": trainer.state.log_history,
+    }
+    (arguments.output / "training.json").write_text(json.dumps(record, indent=1))
+    print(f"saved {arguments.output} after {trainer.state.global_step} steps", flush=True)
+    if arguments.evaluate and stage.pictures:
+        model.eval()
+        variants = {"all experts": ALL_EXPERTS, "aux emptied": ()} if stage.experts else {"backbone alone": None}
+        tables, asked = {}, examples[: arguments.evaluate]
+        for name, experts in variants.items():
+            tables[name] = tabulate(asked, answer_examples(model, processor, asked, experts))
+        (arguments.output / "evaluation.json").write_text(json.dumps(tables, indent=1))
+        print(print_table(tables), flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; 0 when the stage has been trained."""
+    arguments = parser().parse_args(argv)
+    if arguments.stage in EXPERT_STAGES:
+        from moai.training.expert_stages import train_expert_stage
+
+        train_expert_stage(arguments)
+    else:
+        train_stage(arguments)
+    return 0

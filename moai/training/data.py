@@ -1,0 +1,218 @@
+"""Endless training samples from drawn scenes: what the experts would say, questions and answers, pictures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import IterableDataset, get_worker_info
+
+from moai.modeling import IGNORED
+from moai.processing import ALL_EXPERTS, MoAIProcessor
+from perception.panoptic import panoptic_ids
+from perception.scene import Scene, TextLine
+from perception.verbalize import say_ocr, verbalize
+from synth.catalog import STUFF_LABELS, THING_LABELS
+from synth.layout import Layout
+from synth.noise import observe
+from synth.questions import KINDS, Question, ask
+from synth.render import Drawn, render
+from synth.sample import sample_layout
+from synth.signs import COLOURS
+from synth.truth import to_scene
+
+HELD_OUT_SEED = 1_000_000_000
+"""Seeds from here on are never trained on."""
+SEEABLE_KINDS = KINDS
+READABLE_KINDS = tuple(kind for kind in KINDS if kind != "colour")
+"""Question kinds whose answer stands in the experts' words: they do not name colours."""
+WINDOW_QUESTION = 'Continue: "{}"'
+WINDOW_PROMPT, WINDOW_ANSWER = 5, 20
+PATCH_CLASSES = (*THING_LABELS, *STUFF_LABELS, *(f"{colour} sign" for colour in COLOURS))
+
+
+@dataclass(frozen=True)
+class RowSizes:
+    """Fixed widths, in tokens, so that a compiled step sees one shape: of a text-only row, of the question and answer
+    behind a picture, and of the verbalised scene; `questions` and `text_rows` are the rows per picture and per text."""
+
+    text: int = 320
+    turn: int = 64
+    aux: int = 288
+    questions: int = 8
+    text_rows: int = 2
+
+
+class DrawnScenes(IterableDataset):
+    """Base of the endless sources: worker k of n uses the seeds first + k, first + k + n, ..."""
+
+    def __init__(self, processor: MoAIProcessor, first_seed: int, sizes: RowSizes, difficulty: float = 0.5):
+        self.processor = processor
+        self.first_seed = first_seed
+        self.sizes = sizes
+        self.difficulty = difficulty
+        # The last words of the sentence that opens the recognised text.
+        opening = say_ocr(Scene(1, 1, text_lines=[TextLine("", 1.0)])).removesuffix(".")
+        self.text_opening = processor.encode_text(f" {opening.strip()}")[-WINDOW_PROMPT:]
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        info = get_worker_info()
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        if info is not None:
+            torch.set_num_threads(1)
+            cv2.setNumThreads(0)
+        seed = self.first_seed + worker
+        while True:
+            if seed >= HELD_OUT_SEED:
+                raise ValueError(f"seed {seed} is held out; training seeds stay below {HELD_OUT_SEED}")
+            yield self.sample(seed)
+            seed += workers
+
+    def sample(self, seed: int) -> dict[str, np.ndarray]:
+        """The sample of one seed, every array with a fixed shape."""
+        raise NotImplementedError
+
+    def window(
+        self, aux: list[int], rng: np.random.Generator, text_lines: bool = False
+    ) -> tuple[list[int], list[int]] | None:
+        """A dense target: some words of the verbalised scene as the question, the words that follow as the answer.
+
+        With `text_lines` the answer begins with the recognised text, when there is some.
+        """
+        room = len(aux) - WINDOW_PROMPT - 4
+        if room <= 0:
+            return None
+        start = int(rng.integers(0, room))
+        if text_lines:
+            start = max((i for i in range(room) if aux[i : i + WINDOW_PROMPT] == self.text_opening), default=start)
+        middle = start + WINDOW_PROMPT
+        tokenizer = self.processor.tokenizer
+        shown = tokenizer.decode(aux[start:middle]).strip()
+        answer = [*aux[middle : middle + WINDOW_ANSWER], tokenizer.eos_token_id]
+        return self.processor.question_ids(WINDOW_QUESTION.format(shown)), answer
+
+    def turn(self, question: Question) -> tuple[list[int], list[int]]:
+        """Token ids of a question's turn and of its answer."""
+        return self.processor.question_ids(question.question), self.processor.answer_ids(question.answer)
+
+
+class VerbalizedScenes(DrawnScenes):
+    """Text alone: the verbalised scene in the picture's place, then turns until the row is full.
+
+    Samples: `input_ids`, `labels` and fp32 `weights`, each (text_rows, text): 1 on answers, `text_weight` on the text.
+    """
+
+    def __init__(self, *args, text_weight: float = 0.2, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.text_weight = text_weight
+
+    def sample(self, seed: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng((seed, 1))
+        layout = sample_layout(seed, self.difficulty)
+        truth = to_scene(layout)
+        rows = [self.row(layout, observe(truth, rng), rng) for _ in range(self.sizes.text_rows)]
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def row(self, layout: Layout, scene: Scene, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """One row: as many turns as fit behind the verbalised scene."""
+        aux = self.processor.encode_text(f" {verbalize(scene).strip()}")
+        ids = [*self.processor.prefix_ids(with_picture=False), *aux]
+        weights = [self.text_weight] * len(ids)
+        questions = ask(layout, rng, 10, kinds=READABLE_KINDS)
+        turns = [self.turn(question) for question in questions if question.detail != "colour"]
+        window = self.window(aux, rng)
+        if window is not None:
+            turns.insert(int(rng.integers(0, 4)), window)
+        for question, answer in turns:
+            if len(ids) + len(question) + len(answer) > self.sizes.text:
+                break
+            ids += question + answer
+            weights += [0.0] * len(question) + [1.0] * len(answer)
+        width = self.sizes.text
+        return {
+            "input_ids": _fixed(ids, width, self.processor.tokenizer.pad_token_id),
+            "labels": _fixed(ids, width, IGNORED),
+            "weights": _fixed(weights, width, 0.0, np.float32),
+        }
+
+
+class PictureQuestions(DrawnScenes):
+    """A drawn picture, what simulated experts say about it, and several questions.
+
+    Samples (Q questions, W tokens a row, side s): `pixels` (3, s, s) uint8, `panoptic` (s, s) uint8 class ids,
+    `aux_input_ids` / `aux_attention_mask` (aux,), `input_ids` / `labels` / `prompt_mask` (Q, W), `patch_labels` (I,)
+    index into PATCH_CLASSES or -100. Without `experts` the auxiliary parts are left out. `windows` of the Q rows ask
+    to continue the experts' words, `readings` what signs say.
+    """
+
+    def __init__(
+        self, *args, experts: bool = True, windows: int = 0, readings: int = 0, drop_expert: float = 0.08, **kwargs
+    ):
+        super().__init__(*args, **kwargs)
+        self.experts = experts
+        self.windows = windows
+        self.readings = readings
+        self.drop_expert = drop_expert
+
+    def sample(self, seed: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng((seed, 2))
+        layout = sample_layout(seed, self.difficulty)
+        processor, side = self.processor, self.processor.picture_size
+        drawn = render(layout, scale=0.6)
+        image = Image.fromarray(drawn.image).resize((side, side), Image.Resampling.BICUBIC)
+        sample = {
+            "pixels": np.asarray(image).transpose(2, 0, 1).copy(),
+            "patch_labels": patch_labels(layout, drawn, round(processor.picture_tokens**0.5)),
+        }
+        turns = [self.turn(question) for question in ask(layout, rng, self.sizes.questions, kinds=SEEABLE_KINDS)]
+        if self.experts:
+            kept = tuple(name for name in ALL_EXPERTS if rng.random() >= self.drop_expert)
+            scene = observe(to_scene(layout, drawn), rng)
+            aux = processor.aux_ids(scene, kept)[: self.sizes.aux]
+            sample["aux_input_ids"] = _fixed(aux, self.sizes.aux, processor.tokenizer.pad_token_id)
+            sample["aux_attention_mask"] = _fixed([1] * len(aux), self.sizes.aux, 0)
+            shown = panoptic_ids(scene, side) if "segmentation" in kept else np.zeros((side, side))
+            sample["panoptic"] = shown.astype(np.uint8)
+            windows = [self.window(aux, rng, text_lines=number == 0) for number in range(self.windows)]
+            read = [self.turn(question) for question in ask(layout, rng, self.readings, kinds=("reading",))]
+            turns = [turn for turn in windows if turn is not None] + read + turns
+        return sample | self.rows(turns)
+
+    def rows(self, turns: list[tuple[list[int], list[int]]]) -> dict[str, np.ndarray]:
+        """The first fitting turns, each behind the picture's placeholders, as fixed (Q, W) arrays."""
+        prefix = self.processor.prefix_ids(with_picture=True)
+        width = len(prefix) + self.sizes.turn
+        fitting = [turn for turn in turns if len(turn[0]) + len(turn[1]) <= self.sizes.turn]
+        fitting = (fitting * self.sizes.questions)[: self.sizes.questions]
+        ids, labels, prompt = [], [], []
+        for question, answer in fitting:
+            shown = len(prefix) + len(question)
+            ids.append(_fixed([*prefix, *question, *answer], width, self.processor.tokenizer.pad_token_id))
+            labels.append(_fixed([*[IGNORED] * shown, *answer], width, IGNORED))
+            prompt.append(_fixed([1] * shown, width, 0))
+        return {"input_ids": np.stack(ids), "labels": np.stack(labels), "prompt_mask": np.stack(prompt)}
+
+
+def patch_labels(layout: Layout, drawn: Drawn, grid: int) -> np.ndarray:
+    """What each patch of a grid x grid picture shows at its middle: (grid * grid,) index into PATCH_CLASSES or -100."""
+    height, width = drawn.instances.shape
+    rows = ((np.arange(grid) + 0.5) * height / grid).astype(int)
+    columns = ((np.arange(grid) + 0.5) * width / grid).astype(int)
+    instances = drawn.instances[np.ix_(rows, columns)].ravel()
+    stuff = drawn.stuff[np.ix_(rows, columns)].ravel()
+    index = {name: number for number, name in enumerate(PATCH_CLASSES)}
+    stuff_classes = [index.get(region.label, IGNORED) for region in layout.stuff] or [IGNORED]
+    labels = np.asarray(stuff_classes)[np.minimum(stuff, len(stuff_classes) - 1)]
+    for number, item in enumerate(layout.objects):
+        labels[instances == number] = index[item.label]
+    for number, sign in enumerate(layout.signs):
+        labels[instances == -2 - number] = index[f"{sign.colour} sign"]
+    return labels
+
+
+def _fixed(values: list, width: int, fill: float, dtype: type = np.int64) -> np.ndarray:
+    row = np.full(width, fill, dtype=dtype)
+    row[: len(values)] = values[:width]
+    return row

@@ -1,0 +1,125 @@
+"""The training losses, as one module so that it can be compiled, wrapped for several GPUs and checkpointed."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from moai.compressor import sinusoidal_positions
+from moai.modeling import IGNORED, MoAIForConditionalGeneration
+from moai.processing import MoAIProcessor, normalize_pixels
+from moai.training.data import PATCH_CLASSES
+from moai.training.stages import Stage
+from perception.panoptic import voc_palette
+
+PATCH_TEMPERATURE = 0.07
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean of next-token cross-entropies: logits (B, S, V), labels and weights (B, S), shifted in here."""
+    losses = F.cross_entropy(
+        logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="none"
+    )
+    weights = weights[:, 1:].flatten()
+    return (losses * weights).sum() / weights.sum().clamp(min=1.0)
+
+
+class Transcriber(nn.Module):
+    """Writes the verbalised scene back from the auxiliary tokens alone: a dense signal for the compressor.
+
+    Used in training only. Queries are positions; the words are scored against the model's word embeddings.
+    """
+
+    def __init__(self, dim: int, depth: int = 2):
+        super().__init__()
+        layer = nn.TransformerDecoderLayer(
+            dim, max(dim // 64, 1), 2 * dim, 0.0, "gelu", batch_first=True, norm_first=True
+        )
+        self.query = nn.Linear(dim, dim)
+        self.layers = nn.TransformerDecoder(layer, depth, norm=nn.LayerNorm(dim))
+
+    def forward(self, aux: Tensor, length: int, embeddings: Tensor) -> Tensor:
+        """aux: (B, L, D), embeddings: (V, D) -> logits (B, length, V)."""
+        positions = sinusoidal_positions(length, aux.shape[-1], aux.device)
+        queries = self.query(positions)[None].expand(aux.shape[0], -1, -1)
+        return self.layers(queries, aux) @ embeddings.T
+
+
+class MoAIObjective(nn.Module):
+    """Answers' cross-entropy, plus a per-patch class loss that ties image tokens to the words for what they show.
+
+    The patch loss compares each image token with the word embeddings of the class names by cosine similarity, so that
+    a decoder which finds things among words finds them among image tokens.
+    """
+
+    def __init__(self, model: MoAIForConditionalGeneration, processor: MoAIProcessor, stage: Stage):
+        super().__init__()
+        self.model = model
+        self.patch_weight = stage.patch_weight
+        self.transcribe_weight = stage.transcribe_weight
+        if self.transcribe_weight:
+            self.transcriber = Transcriber(model.config.text_config.hidden_size)
+        self.legacy_color_map = processor.legacy_color_map
+        self.prefix = len(processor.prefix_ids(with_picture=True))
+        names = [processor.encode_text(f" {name}") for name in PATCH_CLASSES]
+        members = torch.zeros(len(names), model.config.text_config.vocab_size)
+        for row, ids in enumerate(names):
+            members[row, ids] = 1 / len(ids)
+        self.register_buffer("class_words", members, persistent=False)
+        self.register_buffer("palette", torch.from_numpy(voc_palette()), persistent=False)
+
+    def train(self, mode: bool = True) -> "MoAIObjective":
+        """Training mode, except that a frozen vision encoder keeps its normalisation statistics."""
+        super().train(mode)
+        if not any(parameter.requires_grad for parameter in self.model.vision.parameters()):
+            self.model.vision.eval()
+        return self
+
+    def forward(self, **batch: Tensor) -> dict[str, Tensor]:
+        """Batch of one of the data sets of `moai.training.data` -> `loss` and its parts, each a scalar."""
+        if "pixels" not in batch:
+            rows = {name: values.flatten(0, 1) for name, values in batch.items()}
+            logits = self.model(input_ids=rows["input_ids"], use_cache=False).logits
+            return {"loss": weighted_cross_entropy(logits, rows["labels"], rows["weights"])}
+        return self.picture_loss(batch)
+
+    def picture_loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Each picture is encoded once and repeated for its Q questions."""
+        questions = batch["input_ids"].shape[1]
+        maps = None
+        if "panoptic" in batch:
+            colours = self.palette[batch["panoptic"].long()].permute(0, 3, 1, 2)
+            maps = normalize_pixels(colours, self.legacy_color_map)
+        encoded = self.model.encode(
+            normalize_pixels(batch["pixels"]), batch.get("aux_input_ids"), batch.get("aux_attention_mask"), maps
+        )
+        # The head is the costliest part of so small a model; answers stand at the end of the row.
+        scored = batch["labels"].shape[2] - self.prefix
+        labels = batch["labels"].flatten(0, 1)[:, -scored:]
+        logits = self.model(
+            input_ids=batch["input_ids"].flatten(0, 1),
+            prompt_mask=batch["prompt_mask"].flatten(0, 1),
+            use_cache=False,
+            logits_to_keep=scored,
+            **{name: states.repeat_interleave(questions, dim=0) for name, states in encoded.items()},
+        ).logits
+        answers = weighted_cross_entropy(logits, labels, (labels != IGNORED).float())
+        parts = {"answers": (1.0, answers)}
+        if self.patch_weight:
+            parts["patches"] = (self.patch_weight, self.patch_loss(encoded["image_embeds"], batch["patch_labels"]))
+        if self.transcribe_weight:
+            words, mask = batch["aux_input_ids"], batch["aux_attention_mask"].bool()
+            embeddings = self.model.get_input_embeddings().weight
+            written = self.transcriber(encoded["aux_tokens"], words.shape[1], embeddings)
+            loss = F.cross_entropy(
+                written.float().flatten(0, 1), words.masked_fill(~mask, IGNORED).flatten(), ignore_index=IGNORED
+            )
+            parts["transcript"] = (self.transcribe_weight, loss)
+        total = sum(weight * loss for weight, loss in parts.values())
+        return {"loss": total} | {name: loss.detach() for name, (_, loss) in parts.items()}
+
+    def patch_loss(self, image_embeds: Tensor, patch_labels: Tensor) -> Tensor:
+        """Cross-entropy of what each image token (P, I, D) shows (P, I)."""
+        words = self.class_words @ self.model.get_input_embeddings().weight.detach().float()
+        tokens = F.normalize(image_embeds.float(), dim=-1)
+        similarity = tokens @ F.normalize(words, dim=-1).T / PATCH_TEMPERATURE
+        return F.cross_entropy(similarity.flatten(0, 1), patch_labels.flatten(), ignore_index=IGNORED)

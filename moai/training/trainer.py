@@ -1,0 +1,179 @@
+"""transformers' Trainer with MoAI's losses, a learning rate that follows the clock, and sample answers on the way."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from moai.modeling import MoAIForConditionalGeneration
+from moai.processing import MoAIProcessor
+from moai.training.objective import MoAIObjective
+from moai.training.stages import Stage, parameter_groups
+
+TRANSCRIBER = "transcriber.safetensors"
+"""In checkpoints alone: the head that is used in training and not afterwards."""
+
+
+class Budget:
+    """How far training has come, in 0..1: by steps or, with `minutes`, by whichever of the two is further.
+
+    The clock ends `minutes` after this is made, start-up and compilation included, but progress begins with the first
+    step, so that the warm-up is not spent on compiling.
+    """
+
+    def __init__(self, steps: int, minutes: float | None):
+        self.steps = steps
+        self.end = None if minutes is None else time.monotonic() + minutes * 60
+        self.started: float | None = None
+
+    def progress(self, step: int) -> float:
+        """Share of the budget that is used after `step` steps."""
+        share = step / self.steps
+        if self.end is not None and self.started is not None:
+            share = max(share, (time.monotonic() - self.started) / max(self.end - self.started, 1e-6))
+        return min(share, 1.0)
+
+
+def learning_rate_factor(progress: float, stage: Stage) -> float:
+    """Linear warm-up, then a cosine down to `final_share` (Loshchilov and Hutter 2017); `progress` in 0..1."""
+    if progress < stage.warmup:
+        return (progress + 1e-3) / (stage.warmup + 1e-3)
+    done = (progress - stage.warmup) / (1 - stage.warmup)
+    return stage.final_share + (1 - stage.final_share) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+class Progress(TrainerCallback):
+    """Starts the clock at the first step, stops at its end, logs samples/s, and prints sample answers."""
+
+    def __init__(self, budget: Budget, rows: int, show: Callable[[int], None] | None, every: int):
+        self.budget, self.rows, self.show, self.every = budget, rows, show, every
+        self.marked = (0, 0.0)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.budget.started is None:
+            # Compilation happens in the first step and is not counted.
+            self.budget.started = time.monotonic()
+            self.marked = (state.global_step, self.budget.started)
+        if self.budget.progress(state.global_step) >= 1.0:
+            control.should_training_stop = True
+            control.should_save = True
+        if self.show is not None and state.is_world_process_zero and state.global_step % self.every == 0:
+            self.show(state.global_step)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        now = time.monotonic()
+        if logs is not None and "loss" in logs and self.budget.started is not None:
+            steps = state.global_step - self.marked[0]
+            logs["samples_per_second"] = round(steps * self.rows / max(now - self.marked[1], 1e-6))
+            logs["seconds"] = round(now - self.budget.started)
+            self.marked = (state.global_step, now)
+
+
+class MoAITrainer(Trainer):
+    """Trains a `MoAIObjective`; checkpoints hold the model in its own format, ready for `from_pretrained`."""
+
+    def __init__(self, objective: MoAIObjective, processor: MoAIProcessor, stage: Stage, budget: Budget, **kwargs):
+        self.stage, self.budget, self.processor = stage, budget, processor
+        self.parts: dict[str, torch.Tensor] = {}
+        super().__init__(model=objective, **kwargs)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """The objective's loss; its parts are kept for the log."""
+        torch.compiler.cudagraph_mark_step_begin()
+        outputs = model(**inputs)
+        self.parts = {name: value for name, value in outputs.items() if name != "loss"}
+        return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
+
+    def training_step(self, *args, **kwargs):
+        """One step; afterwards the model lets go of the pass's tensors."""
+        loss = super().training_step(*args, **kwargs)
+        self.objective.model.fusion.clear()
+        return loss
+
+    def log(self, logs, *args, **kwargs):
+        """The log line with the last step's parts of the loss."""
+        if "loss" in logs:
+            logs = logs | {name: round(float(value), 4) for name, value in self.parts.items()}
+        super().log(logs, *args, **kwargs)
+
+    def create_optimizer(self, model=None):
+        """Fused AdamW where there is an accelerator; the decoder at its own share of the learning rate."""
+        if self.optimizer is None:
+            groups = []
+            for name, parameters in parameter_groups(self.objective.model).items():
+                training = [parameter for parameter in parameters if parameter.requires_grad]
+                share = self.stage.decoder_share if name in ("decoder", "plora") else 1.0
+                if training:
+                    groups.append({"params": training, "lr": self.args.learning_rate * share})
+            head = [
+                parameter for name, parameter in self.objective.named_parameters() if name.startswith("transcriber.")
+            ]
+            if head:
+                groups.append({"params": head, "lr": self.args.learning_rate})
+            fused = self.args.device.type == "cuda"
+            self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0, fused=fused)
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer=None):
+        """The stage's schedule over the budget."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(
+                optimizer or self.optimizer,
+                lambda step: learning_rate_factor(self.budget.progress(step), self.stage),
+            )
+        return self.lr_scheduler
+
+    @property
+    def objective(self) -> MoAIObjective:
+        """The module under whatever accelerate wrapped around it."""
+        return self.accelerator.unwrap_model(self.model)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        folder = Path(output_dir or self.args.output_dir)
+        save_model(self.objective.model, self.processor, folder)
+        if self.stage.transcribe_weight:
+            save_file(self.objective.transcriber.state_dict(), folder / TRANSCRIBER)
+        torch.save(self.args, folder / "training_args.bin")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
+        saved = MoAIForConditionalGeneration.from_pretrained(resume_from_checkpoint)
+        self.objective.model.load_state_dict(saved.state_dict())
+        if self.stage.transcribe_weight:
+            self.objective.transcriber.load_state_dict(load_file(Path(resume_from_checkpoint) / TRANSCRIBER))
+
+
+def save_model(model: MoAIForConditionalGeneration, processor: MoAIProcessor, folder: Path, **kwargs) -> None:
+    """Model and processor in one folder, as safetensors; `kwargs` go to `save_pretrained`."""
+    model.save_pretrained(folder, **kwargs)
+    processor.save_pretrained(folder)
+
+
+def training_arguments(
+    stage: Stage, output: Path, rows_per_sample: int, workers: int, seed: int, save_every: int, bf16: bool
+) -> TrainingArguments:
+    """Trainer settings shared by all stages."""
+    return TrainingArguments(
+        output_dir=str(output),
+        max_steps=stage.steps,
+        per_device_train_batch_size=max(stage.rows // rows_per_sample, 1),
+        learning_rate=stage.learning_rate,
+        max_grad_norm=1.0,
+        bf16=bf16,
+        logging_steps=50,
+        logging_nan_inf_filter=False,  # it would wait for the device at every step
+        save_steps=save_every,
+        save_total_limit=1,
+        dataloader_num_workers=workers,
+        dataloader_persistent_workers=workers > 0,
+        dataloader_prefetch_factor=4 if workers else None,
+        remove_unused_columns=False,
+        ignore_data_skip=True,  # the source is endless; a resumed run starts at fresh seeds
+        seed=seed,
+        report_to=[],
+        disable_tqdm=True,
+    )

@@ -1,0 +1,305 @@
+"""YOLO networks, through ultralytics. The one module that imports ultralytics, whose licence is AGPL-3.0."""
+
+import hashlib
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from perception.expert import ExpertUnavailable
+
+WEIGHTS_FILE, ARCHITECTURE_FILE, SETTINGS_FILE = "model.safetensors", "model.yaml", "config.json"
+_MEMO_SIZE = 4
+_MOST_PIXELS = 1280
+"""Longer side in pixels above which a picture is reduced before the network sees it; masks grow back afterwards."""
+_SAME_OBJECT = 0.8
+
+
+@dataclass
+class Found:
+    """What a network found in one picture, surest first; N may be 0.
+
+    `labels` N names. `scores` (N,) float in 0..1. `boxes` (N, 4) float x1 y1 x2 y2 in shares of width and height.
+    `masks` (N, H, W) bool over the picture, or None for a network that only draws boxes.
+    """
+
+    labels: list[str]
+    scores: np.ndarray
+    boxes: np.ndarray
+    masks: np.ndarray | None
+
+
+def import_ultralytics():
+    """The ultralytics package, kept from phoning home; raises ExpertUnavailable when it is not installed."""
+    # Off before the import: otherwise it looks for the network, and sends analytics when it finds one.
+    offline = os.environ.get("YOLO_OFFLINE")
+    os.environ["YOLO_OFFLINE"] = "1"
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    os.environ.setdefault("YOLO_VERBOSE", "false")
+    try:
+        import ultralytics
+    except ImportError as error:
+        raise ExpertUnavailable("the package ultralytics is not installed; pip install ultralytics") from error
+    finally:
+        if offline is None:
+            del os.environ["YOLO_OFFLINE"]
+    return ultralytics
+
+
+def is_embedded(folder: str | Path) -> bool:
+    """Whether `folder` holds a network in our format: weights in safetensors, architecture and settings."""
+    return all((Path(folder) / name).is_file() for name in (WEIGHTS_FILE, ARCHITECTURE_FILE, SETTINGS_FILE))
+
+
+def save_network(network, folder: str | Path, settings: dict) -> None:
+    """Writes an ultralytics segmentation or detection network as safetensors (fp16), its yaml and config.json.
+
+    `settings`: `imgsz` (side in pixels that pictures are scaled to), `threshold` (least score reported),
+    `score_power` (see `calibrated`), `stuff` (names of classes that are stuff) and whatever else describes the run.
+    Class names come from the network.
+    """
+    import torch
+    import yaml
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous().clone()
+        for name, value in network.state_dict().items()
+    }
+    if any(not torch.isfinite(value).all() for value in state.values() if value.is_floating_point()):
+        raise ValueError("the network holds values that fp16 cannot; nothing was saved")
+    save_file(state, folder / WEIGHTS_FILE)
+    architecture = {key: value for key, value in network.yaml.items() if key != "yaml_file"}
+    architecture["nc"] = len(network.names)
+    (folder / ARCHITECTURE_FILE).write_text(yaml.safe_dump(architecture, sort_keys=False, default_flow_style=None))
+    record = {**settings, "names": [network.names[index] for index in range(len(network.names))]}
+    (folder / SETTINGS_FILE).write_text(json.dumps(record, indent=1) + "\n")
+
+
+def build_network(folder: str | Path):
+    """The network saved in `folder` (fp32, evaluation mode) and its settings."""
+    import yaml
+    from safetensors.torch import load_file
+
+    import_ultralytics()
+    from ultralytics.nn.tasks import DetectionModel, SegmentationModel
+
+    folder = Path(folder)
+    settings = json.loads((folder / SETTINGS_FILE).read_text())
+    architecture = yaml.safe_load((folder / ARCHITECTURE_FILE).read_text())
+    head = str(architecture["head"][-1][2])
+    kind = SegmentationModel if head.startswith("Segment") else DetectionModel
+    network = kind(architecture, nc=len(settings["names"]), verbose=False)
+    state = load_file(folder / WEIGHTS_FILE)
+    network.load_state_dict(
+        {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    )
+    network.names = dict(enumerate(settings["names"]))
+    network.args = {"imgsz": settings["imgsz"]}
+    network.task = "segment" if kind is SegmentationModel else "detect"
+    return network.eval(), settings
+
+
+def calibrated(scores: np.ndarray, power: float) -> np.ndarray:
+    """scores ** power: with power = log(0.5) / log(c), the best cut c of a network becomes a score of 0.5."""
+    return scores if power == 1 else scores**power
+
+
+class Yolo:
+    """One YOLO network, loaded at first use. Several threads and experts may share it: a picture is looked at once.
+
+    `source`: a folder in our format, or the path or name of ultralytics weights (`yolo11n-seg.pt`; a name is
+    downloaded by ultralytics when it is not there). Weights in `.pt` are pickles, which can run code when they are
+    loaded: use only files that you trust. Raises ExpertUnavailable when the weights cannot be had.
+    """
+
+    def __init__(self, source: str | Path, imgsz: int | None = None, device: str | None = None):
+        self.source = str(source)
+        self.imgsz = imgsz
+        self.device = device
+        self.threshold = 0.25
+        self.stuff: frozenset[str] = frozenset()
+        self._power = 1.0
+        self._model = None
+        self._memo: OrderedDict[str, Found] = OrderedDict()
+        self._room = _MEMO_SIZE
+        self._lock = threading.RLock()
+
+    def load(self) -> "Yolo":
+        """Loads the network if it is not there yet."""
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+        return self
+
+    def _load(self):
+        source = Path(self.source)
+        if source.is_dir() or not source.suffix:
+            if not is_embedded(source):
+                raise ExpertUnavailable(
+                    f"{source} holds no trained detector: {WEIGHTS_FILE}, {ARCHITECTURE_FILE} and {SETTINGS_FILE} "
+                    "belong there; train one with train.py --stage detector, or name other weights"
+                )
+            network, settings = build_network(source)
+            self.imgsz = self.imgsz or settings["imgsz"]
+            self.threshold = settings.get("threshold", self.threshold)
+            self.stuff = frozenset(settings.get("stuff", ()))
+            self._power = settings.get("score_power", 1.0)
+            return wrapped(network)
+        return self._load_weights(source)
+
+    def _load_weights(self, source: Path):
+        ultralytics = import_ultralytics()
+        named = source.name == str(source)
+        if not source.exists() and not named:
+            raise ExpertUnavailable(f"{source} does not exist; give a folder or a file of ultralytics weights")
+        try:
+            model = ultralytics.YOLO(self.source)
+            model.model.eval()
+        except Exception as error:
+            if not source.exists():
+                raise ExpertUnavailable(
+                    f"{source} is not on this machine and could not be downloaded; check the name, or fetch the file "
+                    "and give its path"
+                ) from error
+            raise ExpertUnavailable(
+                f"{source} could not be read as ultralytics weights; it may be damaged or of another kind"
+            ) from error
+        if model.task not in ("detect", "segment"):
+            raise ExpertUnavailable(f"{source} is a network for {model.task}; one for detect or segment is needed")
+        return model
+
+    @property
+    def draws_masks(self) -> bool:
+        """Whether the network gives masks and not boxes alone."""
+        self.load()
+        return self._model.task == "segment"
+
+    @property
+    def names(self) -> list[str]:
+        """Class names by number."""
+        self.load()
+        return list(self._model.names.values())
+
+    def __call__(self, picture: np.ndarray) -> Found:
+        """What is in one picture, (H, W, 3) uint8 RGB."""
+        return self.batch([picture])[0]
+
+    def batch(self, pictures: Sequence[np.ndarray]) -> list[Found]:
+        """What is in each picture, in one pass where their shapes allow; known pictures are not looked at again."""
+        keys = [picture_key(picture) for picture in pictures]
+        # Held while the network runs: the second expert to ask about a picture then finds it in the memo.
+        with self._lock:
+            self.load()
+            known = {key: self._memo[key] for key in keys if key in self._memo}
+            missing = {key: picture for key, picture in zip(keys, pictures, strict=True) if key not in known}
+            if missing:
+                known.update(zip(missing, self._run(list(missing.values())), strict=True))
+            for key in keys:
+                self._memo[key] = known[key]
+                self._memo.move_to_end(key)
+            if len(keys) > 1:  # its pictures will be asked for one by one
+                self._room = max(_MEMO_SIZE, len(set(keys)))
+            while len(self._memo) > self._room:
+                self._memo.popitem(last=False)
+            return [known[key] for key in keys]
+
+    def _run(self, pictures: list[np.ndarray]) -> list[Found]:
+        results = self._model.predict(
+            [_reduced(np.ascontiguousarray(picture[..., ::-1])) for picture in pictures],
+            imgsz=self.imgsz or 640,
+            # The network's own scores are compared with this, so the calibration is undone.
+            conf=self.threshold ** (1 / self._power),
+            iou=0.6,
+            batch=len(pictures),
+            device=self.device,
+            retina_masks=True,
+            verbose=False,
+            save=False,
+        )
+        return [self._adapted(picture, result) for picture, result in zip(pictures, results, strict=True)]
+
+    def _adapted(self, picture: np.ndarray, result) -> Found:
+        height, width = picture.shape[:2]
+        boxes = np.clip(result.boxes.xyxyn.float().cpu().numpy(), 0, 1)
+        scores = calibrated(result.boxes.conf.float().cpu().numpy(), self._power)
+        labels = [result.names[int(number)] for number in result.boxes.cls.tolist()]
+        masks = None
+        if self._model.task == "segment":
+            small = [] if result.masks is None else result.masks.data.cpu().numpy() > 0.5
+            masks = np.zeros((len(small), height, width), bool)
+            for mask, one in zip(masks, small, strict=True):
+                same = one.shape == (height, width)
+                mask[:] = one if same else cv2.resize(one.astype(np.uint8), (width, height), interpolation=0)
+        return without_doubles(sorted_found(Found(labels, scores, boxes, masks)), self.stuff)
+
+
+def _reduced(picture: np.ndarray) -> np.ndarray:
+    longer = max(picture.shape[:2])
+    if longer <= _MOST_PIXELS:
+        return picture
+    height, width = (max(1, round(side * _MOST_PIXELS / longer)) for side in picture.shape[:2])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def without_doubles(found: Found, stuff: frozenset[str] = frozenset()) -> Found:
+    """The same without things whose box nearly equals that of a surer thing of another class."""
+    keep: list[int] = []
+    for index, label in enumerate(found.labels):
+        doubled = label not in stuff and any(
+            found.labels[other] not in stuff and _iou(found.boxes[index], found.boxes[other]) > _SAME_OBJECT
+            for other in keep
+        )
+        if not doubled:
+            keep.append(index)
+    return _chosen(found, keep)
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if across <= 0 or down <= 0:
+        return 0.0
+    common = across * down
+    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
+
+
+def _chosen(found: Found, order) -> Found:
+    order = np.asarray(order, int)
+    return replace(
+        found,
+        labels=[found.labels[index] for index in order],
+        scores=found.scores[order],
+        boxes=found.boxes[order],
+        masks=None if found.masks is None else found.masks[order],
+    )
+
+
+def sorted_found(found: Found) -> Found:
+    """The same, surest first."""
+    return _chosen(found, np.argsort(-found.scores, kind="stable"))
+
+
+def wrapped(network):
+    """A network of ours behind the interface of `ultralytics.YOLO`."""
+    from ultralytics import YOLO
+
+    model = YOLO("yolo11n-seg.yaml" if network.task == "segment" else "yolo11n.yaml", verbose=False)
+    model.model = network
+    model.task = network.task
+    model.overrides = {"task": network.task, "imgsz": network.args["imgsz"]}
+    return model
+
+
+def picture_key(picture: np.ndarray) -> str:
+    """A digest of a picture's shape and pixels."""
+    digest = hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16)
+    digest.update(repr(picture.shape).encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Drawn scenes with known answers: an endless, seeded source of pictures, their ground truth and questions."""

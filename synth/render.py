@@ -1,0 +1,118 @@
+"""Paints a layout: the picture, and which object and which stuff every pixel shows."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from synth.atlas import CELL, UNIT, load_atlas
+from synth.backgrounds import paint_background
+from synth.geometry import turn
+from synth.layout import Layout, PlacedObject, Sign
+from synth.signs import paint_plate
+
+NO_OBJECT = -1
+
+
+@dataclass
+class Drawn:
+    """A painted layout of H x W pixels.
+
+    `image` (H, W, 3) uint8 RGB. `instances` (H, W) int16: index of the topmost object, -1 for none, -2 - k for sign k.
+    `stuff` (H, W) uint8: index into `layout.stuff` of the backdrop at the pixel, also where an object covers it.
+    """
+
+    image: np.ndarray
+    instances: np.ndarray
+    stuff: np.ndarray
+
+
+def render(layout: Layout, scale: float = 1.0) -> Drawn:
+    """Paints the layout at `scale` times its canvas (0.1 to 4; the atlas is sharp up to about 1).
+
+    The same layout and scale give the same pixels. Raises ValueError for a scale out of range.
+    """
+    if not 0.1 <= scale <= 4:
+        raise ValueError(f"scale must be within 0.1..4, got {scale}")
+    width, height = round(layout.width * scale), round(layout.height * scale)
+    rng = np.random.default_rng((layout.seed, 0x5CE7E))
+    picture, stuff = paint_background(layout, height, width, rng)
+    instances = np.full((height, width), NO_OBJECT, np.int16)
+    for number, item in enumerate(layout.objects):
+        _paint_object(picture, instances, item, number, scale)
+    for number, sign in enumerate(layout.signs):
+        _paint_sign(picture, instances, sign, -2 - number, scale)
+    return Drawn(_light(picture, rng), instances, stuff)
+
+
+def _paint_object(picture: np.ndarray, instances: np.ndarray, item: PlacedObject, number: int, scale: float) -> None:
+    sprite = load_atlas()[item.sprite]
+    size = item.size * scale
+    level = 0
+    while level + 1 < len(sprite.levels) and size * 2 ** (level + 1) <= UNIT * 1.2:
+        level += 1
+    pixels = sprite.levels[level]
+    if abs(item.brightness - 1) > 1e-3:
+        gain = item.brightness
+        alpha = pixels[..., 3:]
+        pixels = cv2.multiply(pixels, (gain, gain, gain, 1.0))
+        if gain > 1:
+            np.minimum(pixels, alpha, out=pixels)
+    matrix = turn(item.angle, item.flipped) * (size * 2**level / UNIT)
+    _paint(picture, instances, pixels, matrix, (item.center[0] * scale, item.center[1] * scale), number)
+
+
+def _paint_sign(picture: np.ndarray, instances: np.ndarray, sign: Sign, number: int, scale: float) -> None:
+    center = sign.center[0] * scale, sign.center[1] * scale
+    plate = paint_plate(sign, scale)
+    if sign.angle == 0:
+        height, width = plate.shape[:2]
+        # Whole pixels: letters are not blurred by a shift of half a pixel.
+        center = round(center[0] - width / 2) + width / 2, round(center[1] - height / 2) + height / 2
+    _paint(picture, instances, plate, turn(sign.angle), center, number)
+
+
+def _paint(
+    picture: np.ndarray, instances: np.ndarray, pixels: np.ndarray, matrix: np.ndarray, center: tuple, number: int
+) -> None:
+    """Blends premultiplied RGBA `pixels`, mapped by `matrix` around their middle to `center`, into the picture."""
+    height, width = pixels.shape[:2]
+    reach = np.abs(matrix) @ np.array([width / 2, height / 2])
+    x0, y0 = max(0, int(center[0] - reach[0]) - 1), max(0, int(center[1] - reach[1]) - 1)
+    x1 = min(picture.shape[1], int(center[0] + reach[0]) + 2)
+    y1 = min(picture.shape[0], int(center[1] + reach[1]) + 2)
+    if x1 <= x0 or y1 <= y0:
+        return
+    # Pixel k of either picture has its centre at k + 0.5.
+    origin = np.array([0.5 - width / 2, 0.5 - height / 2])
+    shift = matrix @ origin + (center[0] - 0.5 - x0, center[1] - 0.5 - y0)
+    affine = np.column_stack([matrix, shift])
+    warped = cv2.warpAffine(pixels, affine, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    area = (slice(y0, y1), slice(x0, x1))
+    alpha = cv2.extractChannel(warped, 3)
+    rest = cv2.cvtColor(cv2.bitwise_not(alpha), cv2.COLOR_GRAY2RGB)
+    under = cv2.multiply(picture[area], rest, scale=1 / 255)
+    picture[area] = cv2.add(under, cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB))
+    instances[area][alpha >= CELL] = number
+
+
+@lru_cache(maxsize=1)
+def _noise() -> np.ndarray:
+    """(512, 512, 3) uint8 noise around 128, spread 32."""
+    return np.clip(np.random.default_rng(3).normal(128, 32, (512, 512, 3)), 0, 255).astype(np.uint8)
+
+
+def _light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mild changes of light over the whole picture: brightness and contrast, noise, blur."""
+    gain, lift, blur, grain, y, x = rng.random(6).tolist()
+    height, width = picture.shape[:2]
+    if blur < 0.25:
+        picture = cv2.GaussianBlur(picture, (3, 3), 0.3 + blur)
+    gain, lift = 0.88 + 0.2 * gain, 16 * lift - 8
+    if grain < 0.5 and height <= 384 and width <= 384:
+        amount = grain * 0.35
+        y, x = int(y * (512 - height)), int(x * (512 - width))
+        noise = _noise()[y : y + height, x : x + width]
+        return cv2.addWeighted(picture, gain, noise, amount, lift - 128 * amount)
+    return cv2.addWeighted(picture, gain, picture, 0, lift)

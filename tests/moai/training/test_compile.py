@@ -1,0 +1,39 @@
+"""The training step can be compiled whole, and then trains what the plain step trains."""
+
+import numpy as np
+import torch
+
+from moai.training.command import compile_step, load_model
+from moai.training.data import PictureQuestions, RowSizes
+from moai.training.objective import MoAIObjective
+from moai.training.stages import STAGES, freeze_all_but
+from weights import EMBEDDED_MODEL
+
+
+def test_the_whole_step_is_one_graph(monkeypatch):
+    stage = STAGES["gates"]
+    torch.manual_seed(0)
+    model, processor = load_model(EMBEDDED_MODEL)
+    freeze_all_but(model, (*stage.trains, "decoder"))
+    source = PictureQuestions(processor, 0, RowSizes(questions=2), experts=True, windows=1)
+    samples = [source.sample(seed) for seed in range(2)]
+    batch = {name: torch.from_numpy(np.stack([one[name] for one in samples])) for name in samples[0]}
+    objective = MoAIObjective(model, processor, stage).train()
+
+    def gradients() -> dict:
+        objective.zero_grad()
+        objective(**batch)["loss"].backward()
+        return {name: p.grad.clone() for name, p in objective.named_parameters() if p.grad is not None}
+
+    plain = gradients()
+    torch._dynamo.reset()
+    # The graph is what is tested here, not the code generator, which takes minutes.
+    compile_module = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda module, mode=None, **kw: compile_module(module, backend="aot_eager", **kw)
+    )
+    compile_step(objective, "graphs")
+    compiled = gradients()
+    assert plain.keys() == compiled.keys() and any(name.startswith("model.mixers.7") for name in plain)
+    for name, gradient in plain.items():
+        torch.testing.assert_close(compiled[name], gradient, atol=1e-5, rtol=1e-3, msg=name)

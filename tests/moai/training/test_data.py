@@ -1,0 +1,120 @@
+"""Tokenizer and the endless sources of training samples."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from moai.modeling import IGNORED
+from moai.training.data import (
+    HELD_OUT_SEED,
+    PATCH_CLASSES,
+    WINDOW_ANSWER,
+    PictureQuestions,
+    RowSizes,
+    VerbalizedScenes,
+    patch_labels,
+)
+from moai.training.evaluate import simulated_examples
+from perception.verbalize import verbalize
+from synth.render import render
+from synth.sample import sample_layout
+
+SIZES = RowSizes(text=300, turn=48, aux=200, questions=3, text_rows=2)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+def test_any_text_can_be_written_and_read_back(tokenizer, text):
+    ids = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+    assert tokenizer.decode(ids) == text
+    assert tokenizer.unk_token_id not in ids
+
+
+def test_scenes_in_words_come_back(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path)
+    loaded = AutoTokenizer.from_pretrained(tmp_path)
+    for example in itertools.islice(simulated_examples(20), 20):
+        text = verbalize(example.scene).strip()
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        assert tokenizer.decode(ids) == text
+        assert loaded.encode(text, add_special_tokens=False) == ids
+
+
+def test_known_words_and_coordinates_are_whole_and_others_letters(tokenizer):
+    assert tokenizer.tokenize(" dog") == ["Ġdog"]
+    assert tokenizer.tokenize(" [0.25, 0.50, 0.75, 1.00] dog") == ["Ġ[0.25,", "Ġ0.50,", "Ġ0.75,", "Ġ1.00]", "Ġdog"]
+    assert tokenizer.tokenize("Zqxv") == list("Zqxv")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 17])
+def test_text_rows(processor, seed):
+    sample = VerbalizedScenes(processor, 0, SIZES).sample(seed)
+    assert {name: values.shape for name, values in sample.items()} == dict.fromkeys(
+        ("input_ids", "labels", "weights"), (2, 300)
+    )
+    assert sample["weights"].dtype == np.float32 and sample["labels"].dtype == np.int64
+    real = sample["labels"] != IGNORED
+    assert np.array_equal(sample["labels"][real], sample["input_ids"][real])
+    assert np.isin(sample["weights"], np.array([0, 0.2, 1], dtype=np.float32)).all()
+    assert not sample["weights"][~real].any()
+    ends = sample["input_ids"][real & (sample["weights"] == 1)] == processor.tokenizer.eos_token_id
+    assert ends.sum() >= 2
+
+
+@pytest.mark.parametrize("experts", [True, False])
+def test_picture_rows(processor, experts):
+    source = PictureQuestions(processor, 0, SIZES, experts=experts, windows=1, readings=1)
+    prefix = len(processor.prefix_ids(with_picture=True))
+    expected = {
+        "pixels": (3, 32, 32),
+        "patch_labels": (64,),
+        "input_ids": (3, prefix + 48),
+        "labels": (3, prefix + 48),
+        "prompt_mask": (3, prefix + 48),
+    }
+    if experts:
+        expected |= {"aux_input_ids": (200,), "aux_attention_mask": (200,), "panoptic": (32, 32)}
+    for seed in range(3):
+        sample = source.sample(seed)
+        assert {name: values.shape for name, values in sample.items()} == expected
+        assert sample["pixels"].dtype == np.uint8
+        # Every row is a prompt, then an answer with its end, then padding; the mixers see the prompt alone.
+        for ids, labels, prompt in zip(sample["input_ids"], sample["labels"], sample["prompt_mask"], strict=True):
+            shown, answer = int(prompt.sum()), int((labels != IGNORED).sum())
+            assert prompt[:shown].all() and (labels[shown : shown + answer] != IGNORED).all()
+            assert np.array_equal(ids[shown : shown + answer], labels[shown : shown + answer])
+            assert answer <= WINDOW_ANSWER + 30 and (ids[shown + answer :] == processor.tokenizer.pad_token_id).all()
+        assert (sample["patch_labels"] < len(PATCH_CLASSES)).all()
+
+
+def test_a_seed_gives_the_same_sample_again(processor):
+    for kind in (VerbalizedScenes, PictureQuestions):
+        first, second = (kind(processor, 0, SIZES).sample(5) for _ in range(2))
+        other = kind(processor, 0, SIZES).sample(6)
+        assert all(np.array_equal(first[name], second[name]) for name in first)
+        assert not np.array_equal(first["input_ids"], other["input_ids"])
+
+
+def test_held_out_seeds_are_refused(processor, monkeypatch):
+    source = VerbalizedScenes(processor, HELD_OUT_SEED - 1, SIZES)
+    monkeypatch.setattr(source, "sample", lambda seed: seed)
+    rows = iter(source)
+    assert next(rows) == HELD_OUT_SEED - 1
+    with pytest.raises(ValueError, match="seed 1000000000 is held out"):
+        next(rows)
+
+
+def test_patches_say_what_they_show():
+    layout = sample_layout(3)
+    drawn = render(layout, scale=0.6)
+    labels = patch_labels(layout, drawn, 8).reshape(8, 8)
+    height, width = drawn.instances.shape
+    for row in range(8):
+        for column in range(8):
+            instance = drawn.instances[int((row + 0.5) * height / 8), int((column + 0.5) * width / 8)]
+            if instance >= 0:
+                assert PATCH_CLASSES[labels[row, column]] == layout.objects[instance].label

@@ -1,0 +1,212 @@
+"""Stages: what they freeze, how fast they learn, and two real steps of each."""
+
+import json
+
+import pytest
+import torch
+
+from moai.modeling import MoAIForConditionalGeneration
+from moai.processing import MoAIProcessor, normalize_pixels
+from moai.training import command
+from moai.training.data import PictureQuestions, RowSizes
+from moai.training.evaluate import answer_examples, print_table, simulated_examples, tabulate
+from moai.training.objective import MoAIObjective, weighted_cross_entropy
+from moai.training.stages import STAGES, freeze_all_but, parameter_groups
+from moai.training.trainer import Budget, learning_rate_factor
+from perception.panoptic import voc_palette
+from tests.moai.conftest import tiny_config
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_each_stage_trains_its_parts_alone(model, name):
+    groups = parameter_groups(model)
+    assert sum(map(len, groups.values())) == len(list(model.parameters()))
+    assert len({id(one) for parameters in groups.values() for one in parameters}) == len(list(model.parameters()))
+    assert all(groups.values())
+    freeze_all_but(model, STAGES[name].trains)
+    for group, parameters in groups.items():
+        assert {parameter.requires_grad for parameter in parameters} == {group in STAGES[name].trains}
+
+
+def test_paper_steps():
+    assert set(STAGES["experts"].trains) == {"compressor", "mixers"} and STAGES["experts"].routing == "random"
+    assert set(STAGES["gates"].trains) == {"compressor", "mixers", "gates"} and STAGES["gates"].routing == "gates"
+
+
+def test_learning_rate():
+    stage = STAGES["language"]
+    values = [learning_rate_factor(step / 200, stage) for step in range(201)]
+    peak = values.index(max(values))
+    assert peak == round(stage.warmup * 200) and values[peak] == pytest.approx(1)
+    assert 0 < values[0] < 0.1 and values[-1] == pytest.approx(stage.final_share)
+    assert values[: peak + 1] == sorted(values[: peak + 1]) and values[peak:] == sorted(values[peak:], reverse=True)
+    middle = learning_rate_factor((1 + stage.warmup) / 2, stage)
+    assert middle == pytest.approx((1 + stage.final_share) / 2)
+
+
+def test_budget_by_steps_and_by_the_clock(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("moai.training.trainer.time.monotonic", lambda: clock[0])
+    budget = Budget(10, minutes=1)
+    assert budget.progress(5) == 0.5
+    clock[0] = 120.0
+    budget.started = 120.0  # twenty seconds were start-up; forty are left
+    clock[0] = 130.0
+    assert budget.progress(1) == pytest.approx(0.25)
+    assert budget.progress(9) == pytest.approx(0.9)
+    clock[0] = 500.0
+    assert budget.progress(1) == 1.0
+    assert Budget(10, None).progress(20) == 1.0
+
+
+def test_weighted_cross_entropy():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(1, 4, 7), torch.tensor([[1, 2, -100, 3]])
+    weights = torch.tensor([[1.0, 0.2, 0.0, 1.0]])
+    logs = logits.log_softmax(dim=-1)
+    expected = -(0.2 * logs[0, 0, 2] + logs[0, 2, 3]) / 1.2
+    torch.testing.assert_close(weighted_cross_entropy(logits, labels, weights), expected)
+    assert weighted_cross_entropy(logits, labels, torch.zeros(1, 4)) == 0
+
+
+def test_a_frozen_encoder_keeps_its_statistics(model_folder, processor):
+    model = MoAIForConditionalGeneration.from_pretrained(model_folder)
+    objective = MoAIObjective(model, processor, STAGES["backbone"])
+    assert objective.train().model.vision.training
+    freeze_all_but(model, STAGES["gates"].trains)
+    assert not objective.train().model.vision.training and model.language_model.training
+
+
+@pytest.fixture
+def tiny(monkeypatch, tokenizer):
+    """train.py with a tiny fresh model and short rows."""
+
+    def fresh(seed):
+        torch.manual_seed(seed)
+        text = tiny_config().text_config
+        text.hidden_size, text.vocab_size, text.max_position_embeddings = 64, len(tokenizer), 512
+        config = tiny_config(text_config=text, image_token_id=tokenizer.convert_tokens_to_ids("<image>"))
+        return MoAIForConditionalGeneration(config), MoAIProcessor(tokenizer, 32, 64)
+
+    monkeypatch.setattr(command, "fresh_model", fresh)
+    monkeypatch.setattr(command, "RowSizes", lambda: RowSizes(text=300, turn=48, aux=64, questions=2, text_rows=1))
+    return fresh
+
+
+def train(stage, output, *more):
+    rows = "2" if stage == "language" else "4"
+    given = ("--stage", stage, "--output", output, "--rows", rows, "--steps", "2", "--save-every", "1", "--float32")
+    return command.main([str(one) for one in (*given, *more)])
+
+
+def weights(folder):
+    return MoAIForConditionalGeneration.from_pretrained(folder).state_dict()
+
+
+def changed(before, after) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_two_steps_of_each_stage(tiny, tmp_path, capsys):
+    first = tmp_path / "language"
+    assert train("language", first) == 0
+    fresh = tiny(0)[0].state_dict()
+    moved = changed(fresh, weights(first))
+    assert moved and all(name.startswith(("language_model.", "lm_head.")) for name in moved)
+    assert not any("lora" in name for name in moved)
+    previous = first
+    for stage in ("backbone", "experts", "gates"):
+        folder = tmp_path / stage
+        more = ("--show-every", "2", "--evaluate", "4") if stage == "experts" else ("--show-every", "0")
+        assert train(stage, folder, "--init", previous, *more) == 0
+        moved = changed(weights(previous), weights(folder))
+        parts = {name.split(".")[0] for name in moved}
+        if stage == "backbone":
+            assert {"vision", "projector", "language_model"} <= parts and not {"mixers", "compressor"} & parts
+        else:
+            assert parts == {"mixers", "compressor"}
+            assert any("_gate" in name for name in moved) == (stage == "gates")
+        record = json.loads((folder / "training.json").read_text())
+        assert record["stage"] == stage and record["steps"] == 2
+        previous = folder
+    tables = json.loads((tmp_path / "experts" / "evaluation.json").read_text())
+    assert set(tables) == {"all experts", "aux emptied"} and tables["all experts"]["overall"]["count"] == 4
+    out = capsys.readouterr().out
+    assert "step 2: " in out and "| kind | questions | majority | all experts | aux emptied |" in out
+
+
+def test_resuming(tiny, tmp_path, monkeypatch):
+    first, folder = tmp_path / "language", tmp_path / "experts"
+    train("language", first)
+    with pytest.raises(SystemExit, match="there is no checkpoint in"):
+        train("experts", folder, "--init", first, "--resume")
+    train("experts", folder, "--init", first, "--show-every", "0")
+    checkpoint = folder / "checkpoint-2"
+    assert (checkpoint / "transcriber.safetensors").is_file()
+    seeds = []
+    plain = command.PictureQuestions.sample
+    monkeypatch.setattr(
+        command.PictureQuestions, "sample", lambda self, seed: (seeds.append(seed), plain(self, seed))[1]
+    )
+    train("experts", folder, "--init", first, "--show-every", "0", "--resume", "--steps", "3")
+    record = json.loads((folder / "training.json").read_text())
+    assert record["steps"] == 3
+    assert min(seeds) == 2 * 2  # two pictures a step were seen in two steps
+    assert (folder / "checkpoint-3").is_dir()
+
+
+def test_messages(tiny, tmp_path):
+    with pytest.raises(SystemExit, match="--stage gates starts from a trained model; name its folder with --init"):
+        train("gates", tmp_path)
+    with pytest.raises(SystemExit, match=r"cannot unfreeze .*'brain'.*; parts are vision, projector, decoder"):
+        train("language", tmp_path, "--unfreeze", "brain")
+    with pytest.raises(SystemExit):
+        command.main(["--stage", "dreams", "--output", str(tmp_path)])
+
+
+def test_training_lets_go_of_the_pass(tiny, tmp_path, monkeypatch):
+    kept = []
+    save = command.save_model
+    monkeypatch.setattr(
+        command, "save_model", lambda model, *rest: (kept.append(model.fusion.aux), save(model, *rest))[1]
+    )
+    first = tmp_path / "language"
+    train("language", first)
+    train("gates", tmp_path / "gates", "--init", first, "--show-every", "0")
+    assert kept == [None, None]
+
+
+def test_the_objective_scores_what_the_model_scores(model_folder, processor):
+    model = MoAIForConditionalGeneration.from_pretrained(model_folder)
+    sizes = RowSizes(turn=48, aux=64, questions=2)
+    sample = PictureQuestions(processor, 0, sizes, windows=1, readings=1).sample(1)
+    batch = {name: torch.from_numpy(values)[None] for name, values in sample.items()}
+    objective = MoAIObjective(model, processor, STAGES["gates"]).eval()
+    losses = objective(**batch)
+    assert set(losses) == {"loss", "answers", "transcript"} and all(loss.isfinite() for loss in losses.values())
+    labels = batch["labels"].flatten(0, 1)
+    rows = {name: values.flatten(0, 1) for name, values in batch.items() if name in ("input_ids", "prompt_mask")}
+    maps = normalize_pixels(torch.from_numpy(voc_palette())[batch["panoptic"].long()].permute(0, 3, 1, 2))
+    encoded = model.encode(normalize_pixels(batch["pixels"]), batch["aux_input_ids"], batch["aux_attention_mask"], maps)
+    repeated = {name: values.repeat_interleave(2, dim=0) for name, values in encoded.items()}
+    whole = model(**rows, **repeated, labels=labels).loss
+    torch.testing.assert_close(losses["answers"], whole.detach(), atol=1e-4, rtol=1e-4)
+
+
+def test_answers_and_tables(model_folder, processor):
+    model = MoAIForConditionalGeneration.from_pretrained(model_folder).eval()
+    examples = list(simulated_examples(6, per_picture=3))
+    assert len(examples) == 6
+    tables = {}
+    for name, experts in (("all", ("segmentation", "ocr")), ("emptied", ()), ("backbone", None)):
+        answers = answer_examples(model, processor, examples, experts, batch_size=4, max_new_tokens=3)
+        assert len(answers) == 6
+        tables[name] = tabulate(examples, answers)
+    right = tabulate(examples, [example.question.answer for example in examples])
+    assert right["overall"]["score"] == 1.0 and right["overall"]["count"] == 6
+    assert list(right)[-1] == "overall"
+    for table in tables.values():
+        assert all(0 <= row["score"] <= 1 for row in table.values())
+    text = print_table({"right": right, **tables})
+    assert text.splitlines()[-1].startswith("| overall | 6 |") and "100.0%" in text.splitlines()[-1]
+    assert len({line.count("|") for line in text.splitlines()}) == 1

@@ -1,0 +1,70 @@
+"""The named endpoint `/ask`, and what the server gives away."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+LISTED = json.loads((EXAMPLES / "examples.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return Client(server, verbose=False)
+
+
+def test_ask_answers_a_question_about_an_uploaded_picture(client):
+    answer = client.predict(handle_file(EXAMPLES / "street.png"), "What color is the sign?", api_name="/ask")
+    assert answer == "purple"
+
+
+def test_ask_is_the_only_named_endpoint(client):
+    described = client.view_api(return_format="dict", print_info=False)
+    assert list(described["named_endpoints"]) == ["/ask"]
+
+
+def test_mistakes_get_a_sentence(client, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes((EXAMPLES / "street.png").read_bytes()[:3000])
+    picture = handle_file(EXAMPLES / "street.png")
+    for given, question, told in (
+        (handle_file(broken), "What is this?", "damaged"),
+        (picture, "  ", "Type a question"),
+        (picture, "x" * 501, "up to 500"),
+        (None, "What is this?", "Choose a picture"),
+    ):
+        with pytest.raises(AppError, match=told):
+            client.predict(given, question, api_name="/ask")
+
+
+def test_only_the_pages_own_files_are_served(server):
+    for path in (EXAMPLES.parent / "app.py", EXAMPLES.parent / "pyproject.toml", Path("/etc/passwd")):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{server}gradio_api/file={path}")
+        assert caught.value.code in (403, 404)
+
+
+def test_twenty_questions_from_four_people_at_once_are_all_answered_and_none_is_mixed_up(server):
+    wrong, answered = [], []
+
+    def person(number: int) -> None:
+        own = Client(server, verbose=False)
+        for turn in range(5):
+            example = LISTED[(number + turn) % len(LISTED)]
+            said = own.predict(handle_file(EXAMPLES / example["picture"]), example["question"], api_name="/ask")
+            answered.append(said)
+            if said != example["answer"]:
+                wrong.append((number, example["picture"], said))
+
+    people = [threading.Thread(target=person, args=(number,)) for number in range(4)]
+    for one in people:
+        one.start()
+    for one in people:
+        one.join(120)
+    assert len(answered) == 20 and not wrong

@@ -1,0 +1,110 @@
+"""Reading text: the order of lines, and RapidOCR itself."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image, ImageDraw, ImageFont
+
+from perception import Scene, TextLine
+from perception.expert import ExpertUnavailable
+from perception.ocr import build_ocr, merge_lines
+
+
+def line(text: str, x: float, y: float, wide: float = 200, high: float = 20) -> TextLine:
+    return TextLine(text, 0.9, (x / 1000, y / 1000, (x + wide) / 1000, (y + high) / 1000))
+
+
+def words(lines: list[TextLine]) -> list[str]:
+    return [one.text for one in merge_lines(lines, 1000, 1000)]
+
+
+def test_pieces_of_a_line_join():
+    assert words([line("world", 210, 12), line("hello", 0, 10), line("below", 0, 60)]) == ["hello world", "below"]
+    joined = merge_lines([line("hello", 0, 10), line("world", 210, 12)], 1000, 1000)[0]
+    assert joined.box == pytest.approx((0, 0.01, 0.41, 0.032))
+    assert joined.score == pytest.approx(0.9)
+
+
+def test_distant_and_unlike_pieces_stay_apart():
+    assert words([line("left", 0, 0), line("right", 400, 0)]) == ["left", "right"]
+    assert words([line("small", 0, 0), line("LARGE", 205, 0, high=60)]) == ["small", "LARGE"]
+
+
+def test_columns_are_read_one_after_another():
+    rows = [line(f"{side}{row}", x, 50 + 30 * row) for row in range(4) for side, x in (("a", 0), ("b", 400))]
+    title = line("title", 0, 0, wide=600, high=30)
+    assert words([*rows[::-1], title]) == ["title", "a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"]
+
+
+def test_nothing_to_order():
+    assert words([]) == []
+
+
+def test_unknown_backend():
+    with pytest.raises(ValueError, match="rapidocr, paddleocr"):
+        build_ocr("tesseract")
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return build_ocr("rapidocr")
+
+
+def read(reader, picture: np.ndarray) -> Scene:
+    scene = Scene(picture.shape[1], picture.shape[0])
+    reader(picture, scene)
+    return scene
+
+
+def test_a_word(reader):
+    picture = Image.new("RGB", (320, 200), (30, 90, 60))
+    ImageDraw.Draw(picture).text((60, 80), "BAKERY 24", font=ImageFont.load_default(36), fill="white")
+    scene = read(reader, np.asarray(picture))
+    assert [one.text for one in scene.text_lines] == ["BAKERY 24"]
+    x1, y1, x2, y2 = scene.text_lines[0].box
+    assert x1 == pytest.approx(60 / 320, abs=0.04) and 0.35 < y1 < 0.5 and x2 > 0.6 and y2 < 0.7
+    assert scene.text_lines[0].score > 0.9
+
+
+def test_a_scanned_page(reader):
+    page = skimage.data.page()
+    scene = read(reader, np.dstack([page] * 3))
+    text = " ".join(one.text for one in scene.text_lines)
+    for word in ("Region-based segmentation", "determine markers of the coins", "histogram of grey values"):
+        assert word in text
+    assert text.index("Region") < text.index("markers") < text.index("histogram")
+
+
+def test_a_picture_without_text(reader):
+    assert read(reader, np.full((60, 90, 3), 128, np.uint8)).text_lines == []
+
+
+def paddle_like(monkeypatch, make) -> None:
+    monkeypatch.setitem(sys.modules, "paddleocr", types.SimpleNamespace(PaddleOCR=make))
+
+
+def test_paddleocr_results_are_adapted(monkeypatch):
+    class Engine:
+        def __init__(self, **settings):
+            pass
+
+        def predict(self, picture):
+            polygons = [[[10, 50], [60, 50], [60, 60], [10, 60]], [[10, 10], [50, 10], [50, 20], [10, 20]]]
+            return [{"rec_polys": polygons, "rec_texts": ["second", "first"], "rec_scores": [0.9, 0.8]}]
+
+    paddle_like(monkeypatch, Engine)
+    scene = read(build_ocr("paddleocr"), np.zeros((100, 100, 3), np.uint8))
+    assert [one.text for one in scene.text_lines] == ["first", "second"]
+    assert scene.text_lines[0].box == pytest.approx((0.1, 0.1, 0.5, 0.2))
+
+
+def test_paddleocr_without_models_is_one_sentence(monkeypatch):
+    def unreachable(**settings):
+        raise RuntimeError("No available model hosting platforms detected.")
+
+    paddle_like(monkeypatch, unreachable)
+    with pytest.raises(ExpertUnavailable, match="out of reach; use ocr='rapidocr'"):
+        read(build_ocr("paddleocr"), np.zeros((9, 9, 3), np.uint8))

@@ -1,0 +1,103 @@
+"""The relation head: features, weights on disk, and its expert."""
+
+import numpy as np
+import pytest
+import torch
+
+from perception import Detection, Scene, Segment
+from perception.expert import ExpertUnavailable
+from perception.relation_features import FEATURES, GRID, THUMB_VALUES, box_grid, mask_grid, pair_features, thumbnail
+from perception.scene_graph import LearnedSceneGraph, RelationHead, strongest
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    torch.manual_seed(0)
+    head = RelationHead(["cat", "mat", "grass"], ["on", "beside"], ["grass"], ["sign"], width=16)
+    with torch.no_grad():
+        head.pair[-1].bias.fill_(3.0)
+    head.save(tmp_path, training={"seed": 0})
+    return tmp_path
+
+
+def scene() -> Scene:
+    made = Scene(90, 60)
+    made.detections = [
+        Detection("cat", (0.1, 0.1, 0.4, 0.5), 0.9), Detection("sign", (0.8, 0.0, 1.0, 0.2), 0.9),
+        Detection("mat", (0.1, 0.4, 0.5, 0.6), 0.8), Detection("dog", (0.6, 0.4, 0.8, 0.9), 0.7),
+        Detection("cat", (0.5, 0.1, 0.6, 0.2), 0.3),
+    ]  # fmt: skip
+    mask = np.zeros((60, 90), bool)
+    mask[30:] = True
+    made.segments = [Segment("grass", (0.0, 0.5, 1.0, 1.0), 0.9, mask), Segment("sky", (0.0, 0.0, 1.0, 0.5), 0.9)]
+    return made
+
+
+def test_features_have_their_shape_and_range():
+    boxes = np.array([one.box for one in scene().detections])
+    grids = np.stack([box_grid(box) for box in boxes])
+    features = pair_features(boxes, grids, 90, 60)
+    assert features.shape == (5, 5, FEATURES) and features.dtype == np.float32
+    assert np.isfinite(features).all() and np.abs(features).max() <= 4
+    assert pair_features(np.zeros((0, 4)), np.zeros((0, GRID, GRID), np.float32), 90, 60).shape == (0, 0, FEATURES)
+
+
+def test_features_do_not_depend_on_the_scale_of_the_picture():
+    boxes = np.array([one.box for one in scene().detections])
+    grids = np.stack([box_grid(box) for box in boxes])
+    assert np.allclose(pair_features(boxes, grids, 90, 60), pair_features(boxes, grids, 900, 600))
+
+
+def test_thumbnails_and_grids():
+    mask = scene().segments[0].mask
+    assert mask_grid(mask)[: GRID // 2].max() == 0 and mask_grid(mask)[GRID // 2 :].min() == 1
+    assert thumbnail(PICTURE, mask, (0, 0, 1, 1)).shape == (THUMB_VALUES,)
+    assert thumbnail(PICTURE, None, (0.999, 0.999, 1.0, 1.0)).shape == (THUMB_VALUES,)
+
+
+def test_the_head_survives_the_disk(folder):
+    head = RelationHead.load(folder)
+    again = RelationHead.load(folder)
+    pairs = torch.tensor([[0, 1], [1, 0]])
+    inputs = (
+        head.class_ids(["cat", "unknown"]),
+        torch.zeros(2, THUMB_VALUES, dtype=torch.uint8),
+        torch.zeros(2, FEATURES),
+    )
+    assert head(*inputs, pairs).shape == (2, 2)
+    assert torch.equal(head(*inputs, pairs), again(*inputs, pairs))
+    scores = head.scores(head(*inputs, pairs)).detach()
+    assert scores.min() >= 0 and scores.max() <= 1
+
+
+def test_objects_are_detections_then_stuff_of_relations(folder):
+    made = scene()
+    LearnedSceneGraph(folder)(PICTURE, made)
+    assert made.objects[:3] == ["cat", "mat", "dog"]
+    assert made.objects[3:] == ["grass"] and len(made.object_boxes) == 4
+    assert made.relations and [one.score for one in made.relations] == sorted(
+        (one.score for one in made.relations), reverse=True
+    )
+    pairs = [frozenset((one.subject, one.object)) for one in made.relations]
+    assert len(set(pairs)) == len(pairs)
+    assert all(one.subject < 3 and one.predicate in ("on", "beside") for one in made.relations)
+
+
+def test_nothing_to_relate(folder):
+    for detections in ([], scene().detections[:1]):
+        made = Scene(90, 60, detections=detections)
+        LearnedSceneGraph(folder)(PICTURE, made)
+        assert made.relations == [] and len(made.objects) == len(detections)
+
+
+def test_no_head(tmp_path):
+    with pytest.raises(ExpertUnavailable, match="no relation head"):
+        LearnedSceneGraph(tmp_path)(PICTURE, scene())
+
+
+def test_strongest_keeps_one_relation_for_two_objects():
+    pairs = np.array([[0, 1], [1, 0], [0, 2]])
+    told = strongest(pairs, [0, 1, 1], [0.6, 0.9, 0.1], ["on", "beside"])
+    assert [(one.subject, one.predicate, one.object) for one in told] == [(1, "beside", 0)]

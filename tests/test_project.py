@@ -1,0 +1,71 @@
+"""Installation, README and licences say what is true."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def commands() -> list[str]:
+    """Every shell line of the README that runs Python in the environment `make setup` made."""
+    blocks = re.findall(r"```\n(.*?)```", README, flags=re.DOTALL)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith(".venv/bin/python")]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_of_the_readme_run(command, tmp_path):
+    words = [sys.executable, *shlex.split(command)[1:]]
+    words = [str(tmp_path / word) if word == "annotated.png" else word for word in words]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_python_example_of_the_readme_runs(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    exec(compile(example, "README.md", "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
+def test_make_targets_of_the_readme_exist():
+    targets = set(re.findall(r"^([a-z]+)\s*:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", README, flags=re.MULTILINE)) <= targets
+
+
+def test_pictures_and_files_of_the_readme_exist():
+    linked = re.findall(r"\]\(([^)#]+)\)", README)
+    named = re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", README)
+    for path in [one for one in linked + named if not one.startswith(("http", ".venv"))]:
+        assert (ROOT / path).exists(), path
+
+
+def test_the_packages_people_ask_for_are_required():
+    required = set(re.findall(r"^([a-z-]+)[>=]", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE))
+    assert required >= {"torch", "transformers", "timm", "ultralytics", "paddleocr", "opencv-python", "gradio"}
+
+
+def test_one_version_of_opencv_wins():
+    import cv2
+
+    pinned = set(re.findall(r"^opencv[a-z-]*==([\d.]+)", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE))
+    assert len(pinned) == 1
+    assert pinned.pop().startswith(cv2.__version__)
+
+
+def test_ultralytics_is_imported_in_its_own_places_only():
+    allowed = {"perception/yolo.py", "moai/training/detector.py", "moai/training/mask_loss.py"}
+    found = {
+        str(path.relative_to(ROOT))
+        for folder in ("moai", "perception", "synth", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"^\s*(import|from) ultralytics", path.read_text(), flags=re.MULTILINE)
+    }
+    assert found <= allowed
