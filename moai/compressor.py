@@ -7,17 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def sinusoidal_positions(length: int, dim: int, device: torch.device) -> Tensor:
-    """Sine and cosine position codes (Vaswani et al. 2017, section 3.5): (length, dim), fp32, values in -1..1."""
-    frequencies = torch.exp(torch.arange(0, dim, 2, device=device) * (-math.log(10000.0) / dim))
-    angles = torch.arange(length, device=device)[:, None] * frequencies[None]
-    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, :dim]
+def sinusoidal_positions(places: Tensor, dim: int) -> Tensor:
+    """Sine and cosine codes of places (..., N) (Vaswani et al. 2017, section 3.5): (..., N, dim) fp32 in -1..1."""
+    frequencies = torch.exp(torch.arange(0, dim, 2, device=places.device) * (-math.log(10000.0) / dim))
+    angles = places[..., None] * frequencies
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)[..., :dim]
 
 
 class WordContext(nn.Module):
-    """Gives each word its place: its position, and what stands around it.
+    """Gives each word its place: how far it is from either end of the text, and what stands around it.
 
-    A perceiver reads a bag of keys; without this a box could not be bound to the label behind it.
+    A perceiver reads a bag of keys; without this a box could not be bound to the label behind it. Both ends, because
+    what the segmentation expert says opens the text and what the OCR expert says closes it, however long it is.
     """
 
     def __init__(self, dim: int, positions: bool, neighborhood: int):
@@ -38,9 +39,18 @@ class WordContext(nn.Module):
         if self.convolution is not None:
             mixed = mixed + self.convolution(words.transpose(1, 2)).transpose(1, 2)
         if self.position_scale is not None:
-            codes = sinusoidal_positions(words.shape[1], words.shape[2], words.device)
-            mixed = mixed + (self.position_scale * codes).to(words.dtype)
+            mixed = mixed + (self.position_scale * codes_of_both_ends(words, mask)).to(words.dtype)
         return mixed
+
+
+def codes_of_both_ends(words: Tensor, mask: Tensor | None) -> Tensor:
+    """Position codes for words (B, N, D) with mask (B, N) or None: half of the channels count from the first word,
+    half from the last; (1 or B, N, D)."""
+    length, dim = words.shape[1:]
+    places = torch.arange(length, device=words.device)[None]
+    lengths = length if mask is None else mask.sum(dim=1, keepdim=True)
+    front, back = (sinusoidal_positions(counted, dim // 2) for counted in (places, lengths - 1 - places))
+    return torch.cat((front.expand(back.shape[0], -1, -1), back), dim=-1)
 
 
 class CompressorAttention(nn.Module):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from moai.compressor import sinusoidal_positions
+from moai.compressor import codes_of_both_ends
 from moai.modeling import IGNORED, MoAIForConditionalGeneration
 from moai.processing import MoAIProcessor, normalize_pixels
 from moai.training.data import PATCH_CLASSES
@@ -37,10 +37,10 @@ class Transcriber(nn.Module):
         self.query = nn.Linear(dim, dim)
         self.layers = nn.TransformerDecoder(layer, depth, norm=nn.LayerNorm(dim))
 
-    def forward(self, aux: Tensor, length: int, embeddings: Tensor) -> Tensor:
-        """aux: (B, L, D), embeddings: (V, D) -> logits (B, length, V)."""
-        positions = sinusoidal_positions(length, aux.shape[-1], aux.device)
-        queries = self.query(positions)[None].expand(aux.shape[0], -1, -1)
+    def forward(self, aux: Tensor, mask: Tensor, embeddings: Tensor) -> Tensor:
+        """aux: (B, L, D), mask: (B, N) bool of the words to write, embeddings: (V, D) -> logits (B, N, V)."""
+        places = codes_of_both_ends(aux.new_empty(*mask.shape, aux.shape[-1]), mask)
+        queries = self.query(places.to(aux.dtype))
         return self.layers(queries, aux) @ embeddings.T
 
 
@@ -109,7 +109,7 @@ class MoAIObjective(nn.Module):
         if self.transcribe_weight:
             words, mask = batch["aux_input_ids"], batch["aux_attention_mask"].bool()
             embeddings = self.model.get_input_embeddings().weight
-            written = self.transcriber(encoded["aux_tokens"], words.shape[1], embeddings)
+            written = self.transcriber(encoded["aux_tokens"], mask, embeddings)
             loss = F.cross_entropy(
                 written.float().flatten(0, 1), words.masked_fill(~mask, IGNORED).flatten(), ignore_index=IGNORED
             )

@@ -1,6 +1,7 @@
 """The named endpoint `/ask`, and what the server gives away."""
 
 import json
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -22,6 +23,15 @@ def client(server):
 def test_ask_answers_a_question_about_an_uploaded_picture(client):
     answer = client.predict(handle_file(EXAMPLES / "street.png"), "What color is the sign?", api_name="/ask")
     assert answer == "purple"
+
+
+def test_the_call_in_the_readme_works(server, monkeypatch, capsys):
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    (example,) = [code for code in examples if "gradio_client" in code]
+    monkeypatch.chdir(EXAMPLES.parent)
+    exec(compile(example.replace("http://127.0.0.1:7860", server), "README.md", "exec"), {})
+    assert capsys.readouterr().out.strip().endswith("purple")
 
 
 def test_ask_is_the_only_named_endpoint(client):
