@@ -170,7 +170,7 @@ def run_convert(arguments: argparse.Namespace) -> None:
     print(f"wrote {arguments.target}")
 
 
-def _quiet() -> None:
+def quiet_libraries() -> None:
     """Libraries' chatter stays out of the answer; our own messages do not go through logging."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -181,7 +181,7 @@ def _quiet() -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 when it went well, 2 after one sentence on standard error when it did not."""
     arguments = parser().parse_args(argv)
-    _quiet()
+    quiet_libraries()
     run = {"ask": run_ask, "perceive": run_perceive, "convert": run_convert}[arguments.command]
     try:
         run(arguments)

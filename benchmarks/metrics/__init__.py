@@ -1,0 +1,1 @@
+"""The metrics of the benchmarks, each written from its published definition."""
