@@ -109,6 +109,10 @@ class RememberedPerception:
             self._scenes[key] = self._perception(picture)
         return self._scenes[key]
 
+    def forget(self) -> None:
+        """Frees the scenes."""
+        self._scenes.clear()
+
 
 def fingerprint(model: torch.nn.Module) -> str:
     """A short name for a model's weights, from the beginning of every one of them."""
