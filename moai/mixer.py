@@ -146,21 +146,23 @@ class MixedNorm:
     def forward(self, hidden_states: Tensor) -> Tensor:
         """hidden_states: (B, S, D) -> (B, S, D)."""
         normed = super().forward(hidden_states)
-        context = self.context
-        if not context.mixing:
-            return normed
-        image_index, language_index = context.image_index, context.language_index
-        image = None if image_index is None else _gather(normed, image_index)
-        language = _gather(normed, language_index)
-        image_out, language_out, image_gate, language_gate = self.mixer[0](
-            image, language, context.aux, context.language_mask, context.routing
-        )
-        if context.record:
-            context.gates.append((image_gate, language_gate, context.language_mask))
-        # Answers and padding keep their plain states.
-        language_out = torch.where(context.language_mask[..., None], language_out, language)
-        mixed = _scatter(normed, language_index, language_out)
-        return mixed if image_out is None else _scatter(mixed, image_index, image_out)
+        return mix(normed, self.mixer[0], self.context) if self.context.mixing else normed
+
+
+def mix(normed: Tensor, mixer: MoAIMixer, context: FusionContext) -> Tensor:
+    """The prompt's states (B, S, D), after a layer's input norm, replaced by what the mixer makes of them."""
+    image_index, language_index = context.image_index, context.language_index
+    image = None if image_index is None else _gather(normed, image_index)
+    language = _gather(normed, language_index)
+    image_out, language_out, image_gate, language_gate = mixer(
+        image, language, context.aux, context.language_mask, context.routing
+    )
+    if context.record:
+        context.gates.append((image_gate, language_gate, context.language_mask))
+    # Answers and padding keep their plain states.
+    language_out = torch.where(context.language_mask[..., None], language_out, language)
+    mixed = _scatter(normed, language_index, language_out)
+    return mixed if image_out is None else _scatter(mixed, image_index, image_out)
 
 
 @lru_cache

@@ -16,20 +16,12 @@ from transformers.utils import ModelOutput
 
 from moai.compressor import MoAICompressor
 from moai.configuration import MoAIConfig, MoAIVisionConfig
+from moai.generation import PICTURE_INPUTS, Request, fast_generation
 from moai.mixer import ROUTINGS, FusionContext, MoAIMixer, add_mixer
 from moai.plora import PartialLoRALinear, add_partial_lora
 from moai.vision import build_encoder, build_projector
 
 IGNORED = -100
-PICTURE_INPUTS = (
-    "pixel_values",
-    "aux_input_ids",
-    "aux_attention_mask",
-    "panoptic_pixel_values",
-    "image_embeds",
-    "aux_tokens",
-    "prompt_mask",
-)
 
 
 @dataclass
@@ -139,16 +131,13 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self.projector(self.vision(pixel_values.to(self.projector[0].weight.dtype)))
 
     def compress(
-        self,
-        aux_input_ids: Tensor | None,
-        aux_attention_mask: Tensor | None,
-        panoptic_pixel_values: Tensor | None,
+        self, aux_input_ids: Tensor | None, aux_attention_mask: Tensor | None, map_embeds: Tensor | None
     ) -> Tensor | None:
         """Auxiliary tokens (B, L, D) of a verbalised scene and its colour map; None when both are missing.
 
-        aux_input_ids: (B, N) padded on the right, aux_attention_mask: (B, N), panoptic_pixel_values: (B, 3, H, W).
+        aux_input_ids: (B, N) padded on the right, aux_attention_mask: (B, N), map_embeds: (B, I, D) image tokens of
+        the colour map.
         """
-        map_embeds = None if panoptic_pixel_values is None else self.image_features(panoptic_pixel_values)
         words = None
         if aux_input_ids is not None and aux_input_ids.shape[1]:
             words = self.get_input_embeddings()(aux_input_ids)
@@ -168,9 +157,12 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Pass the result to `forward` or `generate` in place of the pictures to ask several questions about one.
         """
         encoded = {}
+        # Picture and colour map go through the encoder as one batch.
+        seen = [pixels for pixels in (pixel_values, panoptic_pixel_values) if pixels is not None]
+        features = list(self.image_features(torch.cat(seen)).split([len(one) for one in seen])) if seen else []
         if pixel_values is not None:
-            encoded["image_embeds"] = self.image_features(pixel_values)
-        aux = self.compress(aux_input_ids, aux_attention_mask, panoptic_pixel_values)
+            encoded["image_embeds"] = features.pop(0)
+        aux = self.compress(aux_input_ids, aux_attention_mask, features[0] if features else None)
         if aux is not None:
             encoded["aux_tokens"] = aux
         return encoded
@@ -209,6 +201,38 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         context.language_mask = language.gather(1, context.language_index)
         context.aux = aux
 
+    def fuse(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        aux_input_ids: Tensor | None = None,
+        aux_attention_mask: Tensor | None = None,
+        panoptic_pixel_values: Tensor | None = None,
+        prompt_mask: Tensor | None = None,
+        image_embeds: Tensor | None = None,
+        aux_tokens: Tensor | None = None,
+        check: bool = True,
+    ) -> Tensor:
+        """The decoder's input (B, S, D) with the picture in its place; what mixers need goes to `fusion`.
+
+        Inputs as for `forward`, `prompt_mask` defaulting to everything. With `check`, image tokens are counted.
+        """
+        encoded = self.encode(pixel_values, aux_input_ids, aux_attention_mask, panoptic_pixel_values)
+        image_embeds = encoded.get("image_embeds", image_embeds)
+        aux_tokens = encoded.get("aux_tokens") if aux_tokens is None else aux_tokens
+        image_mask = input_ids == self.config.image_token_id
+        num_image = 0 if image_embeds is None else image_embeds.shape[1]
+        # Counting would make an accelerator wait; the processor gives the right number anyway.
+        if check and input_ids.device.type == "cpu" and not torch.compiler.is_compiling():
+            self._check_image_tokens(image_mask, num_image)
+        if image_embeds is None and aux_tokens is None:
+            self.fusion.clear()
+        else:
+            prompt_mask = torch.ones_like(image_mask) if prompt_mask is None else prompt_mask
+            self._set_fusion(input_ids, image_mask, attention_mask, prompt_mask, num_image, aux_tokens)
+        return self._embed(input_ids, image_mask, image_embeds)
+
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -239,23 +263,20 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         `labels` leaves out, or everything without labels.
         Raises ValueError when the image tokens in `input_ids` do not match the picture.
         """
-        if pixel_values is not None:
-            image_embeds = self.image_features(pixel_values)
-        if aux_tokens is None:
-            aux_tokens = self.compress(aux_input_ids, aux_attention_mask, panoptic_pixel_values)
-        image_mask = input_ids == self.config.image_token_id
-        num_image = 0 if image_embeds is None else image_embeds.shape[1]
-        counted = input_ids.device.type == "cpu" and not torch.compiler.is_compiling()
-        if counted and past_key_values_length(past_key_values) == 0:
-            # Counting would make an accelerator wait; the processor gives the right number anyway.
-            self._check_image_tokens(image_mask, num_image)
-        inputs_embeds = self._embed(input_ids, image_mask, image_embeds)
-        if image_embeds is None and aux_tokens is None:
-            self.fusion.clear()
-        else:
-            if prompt_mask is None:
-                prompt_mask = torch.ones_like(image_mask) if labels is None else labels == IGNORED
-            self._set_fusion(input_ids, image_mask, attention_mask, prompt_mask, num_image, aux_tokens)
+        if prompt_mask is None and labels is not None:
+            prompt_mask = labels == IGNORED
+        inputs_embeds = self.fuse(
+            input_ids,
+            attention_mask,
+            pixel_values,
+            aux_input_ids,
+            aux_attention_mask,
+            panoptic_pixel_values,
+            prompt_mask,
+            image_embeds,
+            aux_tokens,
+            check=past_key_values_length(past_key_values) == 0,
+        )
         outputs = self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -284,6 +305,21 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 f"each row needs exactly {num_image} image tokens, one for each image feature, but the rows have "
                 f"{counts.tolist()}"
             )
+
+    def generate(self, *args, fast: bool | None = None, **kwargs):
+        """transformers' `generate`; on CUDA by the fast path of `moai.generation` for all that it can do.
+
+        The fast path answers greedily or samples by temperature and top_p (with `top_k=0`), with stop strings,
+        stopping criteria and a streamer, and needs `max_new_tokens`; anything else goes the plain way. `fast` False
+        forces the plain way and True the fast one, also on the CPU, where it then raises ValueError for what it cannot.
+        """
+        if fast or (fast is None and self.device.type == "cuda"):
+            request = None if args else Request.of(self, kwargs)
+            if request is not None:
+                return fast_generation(self)(self, request)
+            if fast:
+                raise ValueError("the fast path cannot do all that was asked of generate; leave out fast=True")
+        return super().generate(*args, **kwargs)
 
     def prepare_inputs_for_generation(self, input_ids, past_key_values=None, **kwargs):
         """Pictures and experts go into the first pass alone; afterwards the plain decoder runs on its cache."""
