@@ -14,6 +14,7 @@ import numpy as np
 
 from moai.training.detector_card import write_card
 from moai.training.mask_loss import batched_mask_loss
+from moai.training.resident import ResidentLoader, Variation
 from perception.yolo import SETTINGS_FILE, build_network, import_ultralytics, save_network, wrapped
 from synth.catalog import STUFF_LABELS
 
@@ -41,7 +42,8 @@ def _quiet_ultralytics():
     return ultralytics
 
 
-def _trainer_class(out_dir: Path, settings: dict, start_from: Path | None):
+def _trainer_class(out_dir: Path, settings: dict, start_from: Path | None, resident: bool):
+    from ultralytics.data import build_yolo_dataset
     from ultralytics.models.yolo.segment import SegmentationTrainer
     from ultralytics.nn.tasks import SegmentationModel
     from ultralytics.utils.loss import v8SegmentationLoss
@@ -68,6 +70,17 @@ def _trainer_class(out_dir: Path, settings: dict, start_from: Path | None):
                 state = build_network(start_from)[0].state_dict()
                 network.load_state_dict(state)
             return network
+
+        def get_dataloader(self, dataset_path, batch_size=16, rank=0, mode="train"):
+            if mode == "val" or not resident:
+                return super().get_dataloader(dataset_path, batch_size, rank, mode)
+            plain = build_yolo_dataset(self.args, dataset_path, batch_size, self.data, mode="val", rect=False)
+            return ResidentLoader(plain, batch_size, self.args.workers, self.device, Variation())
+
+        def preprocess_batch(self, batch):
+            if batch["img"].is_floating_point():  # a resident batch is where and as it should be
+                return batch
+            return super().preprocess_batch(batch)
 
         def save_model(self):
             network = self.ema.ema
@@ -96,7 +109,7 @@ def train_detector(
     learning_rate: float = 2e-3,
     workers: int = 8,
     device: str | None = None,
-    cache: bool = False,
+    resident: bool = False,
     start_from: str | Path | None = None,
     run_dir: str | Path = "runs/detector",
     seed: int = 0,
@@ -105,8 +118,9 @@ def train_detector(
 
     data_yaml: what `synth.yolo.write_yolo_dataset` wrote, with a val split. `hours` of training decide in place of
     `epochs` when given; the learning rate falls along a cosine to a hundredth either way. `imgsz`: side in pixels,
-    a multiple of 32. `device`: as ultralytics has it ("cpu", "0"); default a GPU when there is one. `cache` keeps
-    all decoded pictures in memory. `start_from`: a folder written by an earlier call to go on from. `run_dir` takes
+    a multiple of 32. `device`: as ultralytics has it ("cpu", "0"); default a GPU when there is one. `resident`
+    keeps the whole data set on the device (0.3 MB a picture of 320 px) and varies it there, which is many times faster
+    where decoding would set the pace. `start_from`: a folder written by an earlier call to go on from. `run_dir` takes
     ultralytics' logs. Returns and writes into `out_dir`/config.json the settings, with seconds, epochs and scores of
     the last validation. Weights are the exponential moving average, fp16.
     """
@@ -119,10 +133,10 @@ def train_detector(
     settings = {"imgsz": imgsz, "threshold": THRESHOLD, "score_power": 1.0, "stuff": list(STUFF_LABELS)}
     settings |= {"architecture": model, "seed": seed}
     started = time.monotonic()
-    trainer = _trainer_class(out_dir, settings, None if start_from is None else Path(start_from))(
+    trainer = _trainer_class(out_dir, settings, None if start_from is None else Path(start_from), resident)(
         overrides={
             "model": model, "data": str(data_yaml), "epochs": epochs, "imgsz": imgsz, "batch": batch, "device": device,
-            "workers": workers, "cache": "ram" if cache else False, "project": str(run_dir.parent),
+            "workers": workers, "project": str(run_dir.parent),
             "name": run_dir.name, "exist_ok": True, "seed": seed, "deterministic": False,
             # Saying bf16 leaves out a check that downloads a pretrained network.
             "amp": "bf16" if on_gpu else False,
@@ -209,7 +223,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--device")
-    parser.add_argument("--cache", action="store_true", help="keep all pictures in memory")
+    parser.add_argument("--resident", action="store_true", help="keep all pictures on the device and vary them there")
     parser.add_argument("--start-from", help="folder of a detector to go on from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--evaluate-only", action="store_true")

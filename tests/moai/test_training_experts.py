@@ -42,7 +42,7 @@ def test_detector(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "model.yaml"]
     assert not list(tmp_path.rglob("*.pt"))
     # Going on from it starts from its weights.
-    train_detector(data, folder, epochs=1, run_dir=tmp_path / "run", start_from=folder, **settings)
+    train_detector(data, folder, epochs=2, run_dir=tmp_path / "run", start_from=folder, resident=True, **settings)
     scores = evaluate_detector(folder, data, batch=4, workers=0, device="cpu", calibrate=True, run_dir=tmp_path / "val")
     assert 0 <= scores["box_map50"] <= 1 and 0 <= scores["mask_map50"] <= 1
     record = json.loads((folder / "config.json").read_text())
