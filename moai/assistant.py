@@ -13,11 +13,14 @@ from torch import Tensor
 from transformers import AutoConfig, AutoProcessor, StoppingCriteriaList
 
 from moai.configuration import MoAIConfig
+from moai.generation import forget
 from moai.modeling import MoAIForConditionalGeneration
 from moai.processing import ALL_EXPERTS, MoAIProcessor
+from moai.quantization import check_tier
+from moai.quantization import quantize as quantized
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
 from perception import Perception, Scene, load_image
-from perception.perception import expert_names
+from perception.perception import MOST_AT_ONCE, expert_names
 from weights import EMBEDDED_MODEL
 
 
@@ -82,7 +85,7 @@ class Decoding:
         """As arguments of `generate`."""
         if self.temperature == 0:
             return {"max_new_tokens": self.max_new_tokens, "do_sample": False}
-        sampling = {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p}
+        sampling = {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
         return {"max_new_tokens": self.max_new_tokens} | sampling
 
 
@@ -113,18 +116,23 @@ class MoAI:
         experts: Sequence[str] | str = ALL_EXPERTS,
         device: str | None = None,
         perception: Perception | None = None,
+        quantize: str | None = None,
     ) -> "MoAI":
         """The embedded model, or the one in a folder or behind a hub id.
 
         `experts` that will run: any of segmentation, detection, scene_graph, ocr (seg, det, sgg, ocr), as a list or
         separated by commas. `device` defaults to CUDA when there is one. `perception` replaces the embedded experts.
-        Raises ValueError with one sentence for an unknown model, expert or device.
+        `quantize`, one of `moai.quantization.TIERS`, makes the language model smaller; None is bf16 on CUDA and fp32
+        elsewhere. Raises ValueError with one sentence for an unknown model, expert, device or quantisation.
         """
         kept = expert_names(experts)
         place = _device(device)
-        dtype = torch.bfloat16 if place.type == "cuda" else torch.float32
+        check_tier(quantize, place)
+        dtype = torch.bfloat16 if place.type == "cuda" or quantize == "bf16" else torch.float32
         model, processor = _load(str(EMBEDDED_MODEL if name is None else name), dtype)
-        return cls(model.to(place), processor, perception or Perception(experts=kept))
+        with _in_memory(place, "this model", "choose a smaller quantisation"):
+            model = model.to(place) if quantize in (None, "bf16") else quantized(model, quantize, place)
+        return cls(model, processor, perception or Perception(experts=kept))
 
     @property
     def device(self) -> torch.device:
@@ -135,23 +143,29 @@ class MoAI:
         """What the experts see in a picture (path, bytes, PIL image or array); raises ImageError for a bad one."""
         return self.perception(load_image(picture), experts=self._experts(experts))
 
-    @torch.inference_mode()
     def encode(self, picture, experts: Sequence[str] | str | None = None, moai: bool = True) -> EncodedPicture:
         """Look at a picture once, to ask it several questions: `ask(encoded, question)`.
 
         With `moai` False the experts do not run and the plain backbone will answer.
         """
+        return self._encode([picture], experts, moai)[0]
+
+    @torch.inference_mode()
+    def _encode(self, pictures: Sequence, experts: Sequence[str] | str | None, moai: bool) -> list[EncodedPicture]:
+        """All pictures in one batch of the networks; each gets the seconds of the whole."""
         timings: dict[str, float] = {}
         with timed(timings, "load"):
-            image = load_image(picture)
+            images = [load_image(picture) for picture in pictures]
         kept = self._experts(experts) if moai else ()
         with timed(timings, "perception"):
-            scene = self.perception(image, experts=kept) if moai else Scene(*image.size)
-        with timed(timings, "encode"), self._lock:
-            inputs = self.processor.picture_inputs([image], [scene] if moai else None, kept)
-            inputs = {key: value.to(self.device) for key, value in inputs.items()}
-            encoded = self.model.encode(**inputs)
-        return EncodedPicture(scene, kept, encoded, timings)
+            scenes = self.perception.batch(images, experts=kept) if moai else [Scene(*image.size) for image in images]
+        with timed(timings, "encode"), self._passing(f"{len(images)} pictures"):
+            inputs = self.processor.picture_inputs(images, scenes if moai else None, kept)
+            encoded = self.model.encode(**{key: value.to(self.device) for key, value in inputs.items()})
+        return [
+            EncodedPicture(scene, kept, {key: value[row : row + 1] for key, value in encoded.items()}, dict(timings))
+            for row, scene in enumerate(scenes)
+        ]
 
     def ask(
         self,
@@ -208,10 +222,13 @@ class MoAI:
         conversations = [[{"role": "user", "content": question}] for question in questions]
         for messages in conversations:
             self._check(messages)
-        seen: dict[int, EncodedPicture] = {}
-        for picture in pictures:
-            if id(picture) not in seen:
-                seen[id(picture)] = self._encoded(picture, experts, moai)
+        distinct = {id(picture): picture for picture in pictures}
+        seen = {key: one for key, one in distinct.items() if isinstance(one, EncodedPicture)}
+        seen = {key: self._encoded(one, experts, moai) for key, one in seen.items()}
+        new = [key for key in distinct if key not in seen]
+        for start in range(0, len(new), MOST_AT_ONCE):
+            part = new[start : start + MOST_AT_ONCE]
+            seen.update(zip(part, self._encode([distinct[key] for key in part], experts, moai), strict=True))
         return self._answer([seen[id(picture)] for picture in pictures], conversations, settings)
 
     def stream(
@@ -284,7 +301,7 @@ class MoAI:
             arguments |= {"stop_strings": style.stop, "tokenizer": self.processor.tokenizer}
         if stop is not None:
             arguments["stopping_criteria"] = StoppingCriteriaList([StopWhenAsked(stop)])
-        with self._lock, timed(timings, "generate"):
+        with timed(timings, "generate"), self._passing(f"{len(conversations)} questions"):
             self.model.fusion.record = True
             generated = self.model.generate(
                 **inputs, **arguments, streamer=streamer, pad_token_id=self.processor.tokenizer.pad_token_id
@@ -299,6 +316,15 @@ class MoAI:
                 Answer(spoken(text, style.stop), picture.scene, shares, stages | {"total": sum(stages.values())})
             )
         return answers
+
+    @contextmanager
+    def _passing(self, what: str):
+        """A turn of the model; when memory runs out, what can be given back is, and one sentence says so."""
+        with self._lock, _in_memory(self.device, what, "ask for fewer at a time, or load the model quantised"):
+            try:
+                yield
+            finally:
+                self.model.fusion.clear()
 
     def _gate_shares(self, rows: int) -> list[list[GateShares]]:
         """Per row, the shares of the pass that just ran; none when the mixers rested."""
@@ -340,6 +366,21 @@ def _load(name: str, dtype: torch.dtype) -> tuple[MoAIForConditionalGeneration, 
     if not isinstance(processor, MoAIProcessor):
         raise ValueError(f"{failed}it holds no processor of a MoAI model")
     return model, processor
+
+
+@contextmanager
+def _in_memory(place: torch.device, what: str, advice: str):
+    """Turns running out of memory into ValueError with one sentence, once the memory has been given back."""
+    full = False
+    try:
+        yield
+    except RuntimeError as error:
+        full = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if not full:
+            raise
+    if full:
+        forget()
+        raise ValueError(f"{what} did not fit into the memory of {place}; {advice}")
 
 
 def _device(name: str | None) -> torch.device:

@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--max-new-tokens", type=int, default=64, help="longest answer (default: %(default)s)")
     ask.add_argument("--temperature", type=float, default=0.0, help="0 is greedy (default: %(default)s)")
     ask.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
+    ask.add_argument("--quantize", metavar="TIER", help="bf16, int8 or int4: a language model that needs less memory")
 
     perceive = commands.add_parser("perceive", help="show what the experts see in a picture")
     perceive.add_argument("picture", help="a picture file")
@@ -98,7 +99,7 @@ def run_ask(arguments: argparse.Namespace) -> None:
     decoding = {"max_new_tokens": arguments.max_new_tokens, "temperature": arguments.temperature}
     Decoding(**decoding)
     picture = load_image(arguments.picture)
-    assistant = MoAI.from_pretrained(arguments.model, arguments.experts, arguments.device)
+    assistant = MoAI.from_pretrained(arguments.model, arguments.experts, arguments.device, quantize=arguments.quantize)
     answer = assistant.ask(
         picture,
         arguments.question,

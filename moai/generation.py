@@ -1,6 +1,7 @@
 """Fast generation: what `generate` does with pictures and experts, on the static cache of `moai.decoding`."""
 
 import copy
+import gc
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -213,3 +214,11 @@ def fast_generation(model: PreTrainedModel) -> FastGeneration:
     if engine is None or not engine.serves(model):
         _ENGINES[model] = engine = FastGeneration(model)
     return engine
+
+
+def forget() -> None:
+    """Gives back the caches and captured steps of all models; the next request makes them anew."""
+    _ENGINES.clear()
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

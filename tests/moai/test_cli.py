@@ -110,6 +110,7 @@ def test_words_from_a_picture_are_not_markup(capsys, monkeypatch, picture):
         (("ask", "PICTURE", "Why?", "--model", "nobody/nothing"), "the id of one on a hub that can be reached"),
         (("ask", "PICTURE", "Why?", "--experts", "seg,depth"), "unknown expert 'depth'; allowed are segmentation"),
         (("ask", "PICTURE", "Why?", "--device", "abacus"), "device 'abacus' cannot be used here"),
+        (("ask", "PICTURE", "Why?", "--quantize", "int3"), "unknown quantisation 'int3'; allowed are bf16, int8, int4"),
         (("ask", "PICTURE", "Why?", "--max-new-tokens", "0"), "max_new_tokens is 0; allowed is 1 to 4096"),
         (("ask", "PICTURE", "Why?", "--temperature", "-1"), "temperature is -1.0; allowed is 0 (greedy) to 10"),
         (("perceive", "/no/such.png"), "there is no file"),
