@@ -7,18 +7,28 @@ import time
 from pathlib import Path
 
 import torch
+from torch.utils.data import default_collate
 from transformers import AutoProcessor, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from moai.configuration import MoAIConfig
 from moai.modeling import MoAIForConditionalGeneration
 from moai.processing import ALL_EXPERTS, MoAIProcessor
-from moai.training.data import DrawnScenes, PictureQuestions, RowSizes, VerbalizedScenes
+from moai.training.data import DrawnScenes, ExpertWords, PictureQuestions, RowSizes, VerbalizedScenes, trimmed
 from moai.training.evaluate import answer_examples, print_table, simulated_examples, tabulate
 from moai.training.objective import MoAIObjective
 from moai.training.stages import STAGES, Stage, freeze_all_but, parameter_groups
 from moai.training.tokenizer import build_tokenizer, drawn_vocabulary
-from moai.training.trainer import Budget, MoAITrainer, Progress, save_model, training_arguments
+from moai.training.trainer import (
+    Budget,
+    MoAITrainer,
+    Progress,
+    load_transcriber,
+    save_model,
+    save_transcriber,
+    training_arguments,
+)
+from perception.perception import expert_names
 
 EXPERT_STAGES = ("detector", "relations")
 
@@ -27,8 +37,9 @@ def parser() -> argparse.ArgumentParser:
     """All options of train.py."""
     top = argparse.ArgumentParser(
         prog="train.py",
-        description="Train MoAI on drawn scenes. The stages build on each other: language, backbone, experts (step 1 "
-        "of the paper), gates (step 2). `detector` and `relations` train perception's embedded experts.",
+        description="Train MoAI on drawn scenes. The stages build on each other: language, backbone, compressor, "
+        "bridge, experts (step 1 of the paper), gates (step 2). `detector` and `relations` train perception's embedded "
+        "experts.",
     )
     top.add_argument("--stage", required=True, choices=[*STAGES, *EXPERT_STAGES])
     top.add_argument("--output", type=Path, required=True, help="folder for checkpoints and the result")
@@ -38,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--steps", type=int, help="stop after this many steps")
     top.add_argument("--rows", type=int, help="rows (questions) a step")
+    top.add_argument("--questions", type=int, help="rows that share a scene")
+    top.add_argument("--experts", default=",".join(ALL_EXPERTS), help="experts whose words are given")
     top.add_argument("--learning-rate", type=float)
     top.add_argument("--unfreeze", default="", help="further parts to train, for example decoder,plora")
     top.add_argument("--difficulty", type=float, default=0.5, help="of the drawn scenes, 0 (easy) to 1")
@@ -54,7 +67,9 @@ def parser() -> argparse.ArgumentParser:
         choices=("layers", "whole", "graphs"),
         help="torch.compile the layers one by one (quick to start), the whole step, or the whole step as CUDA graphs",
     )
-    top.add_argument("--float32", action="store_true", help="no bf16 autocast")
+    top.add_argument(
+        "--precision", choices=("auto", "bf16", "float32"), default="auto", help="auto: bf16 on a GPU, else float32"
+    )
     return top
 
 
@@ -87,13 +102,21 @@ def chosen_stage(arguments: argparse.Namespace) -> Stage:
     return dataclasses.replace(stage, **changes)
 
 
-def data_set(stage: Stage, processor: MoAIProcessor, sizes: RowSizes, seed: int, difficulty: float) -> DrawnScenes:
+def data_set(
+    stage: Stage, processor: MoAIProcessor, sizes: RowSizes, seed: int, difficulty: float, experts: tuple[str, ...]
+) -> DrawnScenes:
     """The stage's endless source."""
-    if not stage.pictures:
+    if not stage.pictures and not stage.experts:
         source = VerbalizedScenes(processor, seed, sizes, difficulty)
     else:
-        source = PictureQuestions(
-            processor, seed, sizes, difficulty, experts=stage.experts, windows=stage.windows, readings=stage.readings
+        source = (PictureQuestions if stage.pictures else ExpertWords)(
+            processor,
+            seed,
+            sizes,
+            difficulty,
+            experts=experts if stage.experts else (),
+            windows=stage.windows,
+            readings=stage.readings,
         )
     source.sample(seed)  # fills the caches that the worker processes inherit
     return source
@@ -123,7 +146,7 @@ def compile_step(objective: MoAIObjective, how: str) -> None:
 
 
 def train_stage(arguments: argparse.Namespace) -> None:
-    """Run one of the four stages of the model and save the result under `--output`."""
+    """Run one stage of the model and save the result under `--output`."""
     stage = chosen_stage(arguments)
     budget = Budget(stage.steps, arguments.minutes)
     set_seed(arguments.seed)
@@ -141,11 +164,16 @@ def train_stage(arguments: argparse.Namespace) -> None:
     freeze_all_but(model, stage.trains)
     model.routing = stage.routing
     sizes = RowSizes()
-    rows_per_sample = sizes.questions if stage.pictures else sizes.text_rows
+    if arguments.questions is not None:
+        sizes = dataclasses.replace(sizes, questions=arguments.questions)
+    rows_per_sample = sizes.questions if stage.pictures or stage.experts else sizes.text_rows
     # A resumed run goes on with the seeds behind those of its checkpoint.
     first_seed = arguments.seed + steps_done(arguments) * max(stage.rows // rows_per_sample, 1)
-    source = data_set(stage, processor, sizes, first_seed, arguments.difficulty)
+    experts = expert_names(arguments.experts)
+    source = data_set(stage, processor, sizes, first_seed, arguments.difficulty, experts)
     objective = MoAIObjective(model, processor, stage)
+    if arguments.init is not None:
+        load_transcriber(objective, arguments.init)
     if arguments.compile:
         compile_step(objective, arguments.compile)
     examples = list(simulated_examples(max(arguments.evaluate, 6)))
@@ -162,6 +190,7 @@ def train_stage(arguments: argparse.Namespace) -> None:
         model.routing = routing
 
     every = arguments.show_every if stage.pictures else 0
+    on_gpu = torch.cuda.is_available()
     trainer = MoAITrainer(
         objective,
         processor,
@@ -174,9 +203,11 @@ def train_stage(arguments: argparse.Namespace) -> None:
             arguments.workers,
             arguments.seed,
             arguments.save_every,
-            bf16=torch.cuda.is_available() and not arguments.float32,
+            bf16=on_gpu and arguments.precision != "float32",
         ),
+        bf16_on_cpu=not on_gpu and arguments.precision == "bf16",
         train_dataset=source,
+        data_collator=default_collate if on_gpu or arguments.compile else trimmed,
         callbacks=[Progress(budget, stage.rows, show if every else None, every)],
     )
     started = time.monotonic()
@@ -185,6 +216,7 @@ def train_stage(arguments: argparse.Namespace) -> None:
         return
     model.routing = "gates"
     save_model(model, processor, arguments.output)
+    save_transcriber(objective, arguments.output)
     record = {
         "stage": arguments.stage,
         "steps": trainer.state.global_step,

@@ -1,13 +1,13 @@
 """Endless training samples from drawn scenes: what the experts would say, questions and answers, pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset, default_collate, get_worker_info
 
 from moai.modeling import IGNORED
 from moai.processing import ALL_EXPERTS, MoAIProcessor
@@ -67,11 +67,13 @@ class DrawnScenes(IterableDataset):
         while True:
             if seed >= HELD_OUT_SEED:
                 raise ValueError(f"seed {seed} is held out; training seeds stay below {HELD_OUT_SEED}")
-            yield self.sample(seed)
+            sample = self.sample(seed)
+            if sample is not None:
+                yield sample
             seed += workers
 
-    def sample(self, seed: int) -> dict[str, np.ndarray]:
-        """The sample of one seed, every array with a fixed shape."""
+    def sample(self, seed: int) -> dict[str, np.ndarray] | None:
+        """The sample of one seed, every array with a fixed shape; None when the scene has nothing to ask."""
         raise NotImplementedError
 
     def window(
@@ -138,23 +140,99 @@ class VerbalizedScenes(DrawnScenes):
         }
 
 
-class PictureQuestions(DrawnScenes):
-    """A drawn picture, what simulated experts say about it, and several questions.
+class ExpertWords(DrawnScenes):
+    """What simulated experts say about a scene, and questions about it; no picture.
 
-    Samples (Q questions, W tokens a row, side s): `pixels` (3, s, s) uint8, `panoptic` (s, s) uint8 class ids,
-    `aux_input_ids` / `aux_attention_mask` (aux,), `input_ids` / `labels` / `prompt_mask` (Q, W), `patch_labels` (I,)
-    index into PATCH_CLASSES or -100. Without `experts` the auxiliary parts are left out. `windows` of the Q rows ask
-    to continue the experts' words, `readings` what signs say.
+    Samples (Q questions, W tokens a row): `aux_input_ids` / `aux_attention_mask` (aux,), `input_ids` / `labels` /
+    `prompt_mask` (Q, W). Of the Q rows `windows` ask to continue the experts' words and `readings` what signs say.
+    `experts` are those that speak; each is left out now and then, `drop_expert` of the time. Scenes of which they have
+    nothing to say are passed over.
     """
 
+    with_picture = False
+
     def __init__(
-        self, *args, experts: bool = True, windows: int = 0, readings: int = 0, drop_expert: float = 0.08, **kwargs
+        self,
+        *args,
+        experts: Sequence[str] = ALL_EXPERTS,
+        windows: int = 0,
+        readings: int = 0,
+        drop_expert: float = 0.08,
+        **kwargs,
     ):
         super().__init__(*args, **kwargs)
-        self.experts = experts
+        self.experts = tuple(experts)
         self.windows = windows
         self.readings = readings
         self.drop_expert = drop_expert
+
+    def sample(self, seed: int) -> dict[str, np.ndarray] | None:
+        rng = np.random.default_rng((seed, 2))
+        layout = sample_layout(seed, self.difficulty)
+        scene = observe(to_scene(layout), rng)
+        words, turns = self.words(scene, self.speaking(rng), layout, rng)
+        if not words["aux_attention_mask"].any():
+            return None
+        return words | self.rows(turns + self.turns(layout, rng))
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of questions that can be answered."""
+        return ("reading",) if self.experts == ("ocr",) else READABLE_KINDS
+
+    def speaking(self, rng: np.random.Generator) -> tuple[str, ...]:
+        """The experts that speak this time; one that speaks alone always does."""
+        if len(self.experts) == 1:
+            return self.experts
+        return tuple(name for name in self.experts if rng.random() >= self.drop_expert)
+
+    def words(
+        self, scene: Scene, speaking: Sequence[str], layout: Layout, rng: np.random.Generator
+    ) -> tuple[dict[str, np.ndarray], list[tuple[list[int], list[int]]]]:
+        """The auxiliary part of a sample, and the turns that are about these words."""
+        aux = self.processor.aux_ids(scene, speaking)[: self.sizes.aux]
+        arrays = {
+            "aux_input_ids": _fixed(aux, self.sizes.aux, self.processor.tokenizer.pad_token_id),
+            "aux_attention_mask": _fixed([1] * len(aux), self.sizes.aux, 0),
+        }
+        windows = [self.window(aux, rng, text_lines=number == 0) for number in range(self.windows)]
+        read = [self.turn(question) for question in ask(layout, rng, self.readings, kinds=("reading",))]
+        return arrays, [turn for turn in windows if turn is not None] + read
+
+    def turns(self, layout: Layout, rng: np.random.Generator) -> list[tuple[list[int], list[int]]]:
+        """Questions of all kinds that can be answered."""
+        questions = ask(layout, rng, self.sizes.questions, kinds=self.kinds)
+        return [self.turn(question) for question in questions if self.with_picture or question.detail != "colour"]
+
+    def rows(self, turns: list[tuple[list[int], list[int]]]) -> dict[str, np.ndarray]:
+        """The first fitting turns, each behind the picture's placeholders or the place left for them, as fixed (Q, W)
+        arrays."""
+        prefix = self.processor.prefix_ids(self.with_picture)
+        width = len(prefix) + self.sizes.turn
+        fitting = [turn for turn in turns if len(turn[0]) + len(turn[1]) <= self.sizes.turn]
+        fitting = (fitting * self.sizes.questions)[: self.sizes.questions]
+        ids, labels, prompt = [], [], []
+        for question, answer in fitting:
+            shown = len(prefix) + len(question)
+            ids.append(_fixed([*prefix, *question, *answer], width, self.processor.tokenizer.pad_token_id))
+            labels.append(_fixed([*[IGNORED] * shown, *answer], width, IGNORED))
+            prompt.append(_fixed([1] * shown, width, 0))
+        return {"input_ids": np.stack(ids), "labels": np.stack(labels), "prompt_mask": np.stack(prompt)}
+
+
+class PictureQuestions(ExpertWords):
+    """A drawn picture, what simulated experts say about it, and several questions.
+
+    Samples have, beside those of `ExpertWords`, for a picture of side s: `pixels` (3, s, s) uint8, `panoptic` (s, s)
+    uint8 class ids, `patch_labels` (I,) index into PATCH_CLASSES or -100. Without `experts` the auxiliary parts and
+    `panoptic` are left out.
+    """
+
+    with_picture = True
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return SEEABLE_KINDS
 
     def sample(self, seed: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng((seed, 2))
@@ -166,33 +244,15 @@ class PictureQuestions(DrawnScenes):
             "pixels": np.asarray(image).transpose(2, 0, 1).copy(),
             "patch_labels": patch_labels(layout, drawn, round(processor.picture_tokens**0.5)),
         }
-        turns = [self.turn(question) for question in ask(layout, rng, self.sizes.questions, kinds=SEEABLE_KINDS)]
+        turns = self.turns(layout, rng)
         if self.experts:
-            kept = tuple(name for name in ALL_EXPERTS if rng.random() >= self.drop_expert)
+            speaking = self.speaking(rng)
             scene = observe(to_scene(layout, drawn), rng)
-            aux = processor.aux_ids(scene, kept)[: self.sizes.aux]
-            sample["aux_input_ids"] = _fixed(aux, self.sizes.aux, processor.tokenizer.pad_token_id)
-            sample["aux_attention_mask"] = _fixed([1] * len(aux), self.sizes.aux, 0)
-            shown = panoptic_ids(scene, side) if "segmentation" in kept else np.zeros((side, side))
-            sample["panoptic"] = shown.astype(np.uint8)
-            windows = [self.window(aux, rng, text_lines=number == 0) for number in range(self.windows)]
-            read = [self.turn(question) for question in ask(layout, rng, self.readings, kinds=("reading",))]
-            turns = [turn for turn in windows if turn is not None] + read + turns
+            words, about = self.words(scene, speaking, layout, rng)
+            shown = panoptic_ids(scene, side) if "segmentation" in speaking else np.zeros((side, side))
+            sample |= words | {"panoptic": shown.astype(np.uint8)}
+            turns = about + turns
         return sample | self.rows(turns)
-
-    def rows(self, turns: list[tuple[list[int], list[int]]]) -> dict[str, np.ndarray]:
-        """The first fitting turns, each behind the picture's placeholders, as fixed (Q, W) arrays."""
-        prefix = self.processor.prefix_ids(with_picture=True)
-        width = len(prefix) + self.sizes.turn
-        fitting = [turn for turn in turns if len(turn[0]) + len(turn[1]) <= self.sizes.turn]
-        fitting = (fitting * self.sizes.questions)[: self.sizes.questions]
-        ids, labels, prompt = [], [], []
-        for question, answer in fitting:
-            shown = len(prefix) + len(question)
-            ids.append(_fixed([*prefix, *question, *answer], width, self.processor.tokenizer.pad_token_id))
-            labels.append(_fixed([*[IGNORED] * shown, *answer], width, IGNORED))
-            prompt.append(_fixed([1] * shown, width, 0))
-        return {"input_ids": np.stack(ids), "labels": np.stack(labels), "prompt_mask": np.stack(prompt)}
 
 
 def patch_labels(layout: Layout, drawn: Drawn, grid: int) -> np.ndarray:
@@ -216,3 +276,17 @@ def _fixed(values: list, width: int, fill: float, dtype: type = np.int64) -> np.
     row = np.full(width, fill, dtype=dtype)
     row[: len(values)] = values[:width]
     return row
+
+
+def trimmed(samples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+    """One batch without the padding that all of its rows share, for steps whose shapes may vary."""
+    batch = default_collate(samples)
+    for name, mask in (("aux", "aux_attention_mask"), ("row", "prompt_mask")):
+        if mask in batch:
+            used = batch[mask] > 0
+            if name == "row":
+                used = used | (batch["labels"] != IGNORED)
+            width = max(int(used.flatten(0, -2).any(dim=0).nonzero().max()) + 1, 1) if used.any() else 1
+            names = ("aux_input_ids", mask) if name == "aux" else ("input_ids", "labels", mask)
+            batch |= {name: batch[name][..., :width] for name in names}
+    return batch

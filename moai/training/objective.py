@@ -56,10 +56,12 @@ class MoAIObjective(nn.Module):
         self.model = model
         self.patch_weight = stage.patch_weight
         self.transcribe_weight = stage.transcribe_weight
+        self.answers = stage.answers
         if self.transcribe_weight:
             self.transcriber = Transcriber(model.config.text_config.hidden_size)
         self.legacy_color_map = processor.legacy_color_map
-        self.prefix = len(processor.prefix_ids(with_picture=True))
+        self.prefix = len(processor.prefix_ids(with_picture=False))
+        self.picture_tokens = processor.picture_tokens
         names = [processor.encode_text(f" {name}") for name in PATCH_CLASSES]
         members = torch.zeros(len(names), model.config.text_config.vocab_size)
         for row, ids in enumerate(names):
@@ -76,46 +78,62 @@ class MoAIObjective(nn.Module):
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
         """Batch of one of the data sets of `moai.training.data` -> `loss` and its parts, each a scalar."""
-        if "pixels" not in batch:
+        if "aux_input_ids" not in batch and "pixels" not in batch:
             rows = {name: values.flatten(0, 1) for name, values in batch.items()}
             logits = self.model(input_ids=rows["input_ids"], use_cache=False).logits
             return {"loss": weighted_cross_entropy(logits, rows["labels"], rows["weights"])}
-        return self.picture_loss(batch)
-
-    def picture_loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Each picture is encoded once and repeated for its Q questions."""
-        questions = batch["input_ids"].shape[1]
-        maps = None
-        if "panoptic" in batch:
-            colours = self.palette[batch["panoptic"].long()].permute(0, 3, 1, 2)
-            maps = normalize_pixels(colours, self.legacy_color_map)
-        encoded = self.model.encode(
-            normalize_pixels(batch["pixels"]), batch.get("aux_input_ids"), batch.get("aux_attention_mask"), maps
-        )
-        # The head is the costliest part of so small a model; answers stand at the end of the row.
-        scored = batch["labels"].shape[2] - self.prefix
-        labels = batch["labels"].flatten(0, 1)[:, -scored:]
-        logits = self.model(
-            input_ids=batch["input_ids"].flatten(0, 1),
-            prompt_mask=batch["prompt_mask"].flatten(0, 1),
-            use_cache=False,
-            logits_to_keep=scored,
-            **{name: states.repeat_interleave(questions, dim=0) for name, states in encoded.items()},
-        ).logits
-        answers = weighted_cross_entropy(logits, labels, (labels != IGNORED).float())
-        parts = {"answers": (1.0, answers)}
+        encoded = self.encode(batch)
+        parts = {}
+        if self.answers:
+            parts["answers"] = (1.0, self.answer_loss(batch, encoded))
         if self.patch_weight:
             parts["patches"] = (self.patch_weight, self.patch_loss(encoded["image_embeds"], batch["patch_labels"]))
         if self.transcribe_weight:
-            words, mask = batch["aux_input_ids"], batch["aux_attention_mask"].bool()
-            embeddings = self.model.get_input_embeddings().weight
-            written = self.transcriber(encoded["aux_tokens"], mask, embeddings)
-            loss = F.cross_entropy(
-                written.float().flatten(0, 1), words.masked_fill(~mask, IGNORED).flatten(), ignore_index=IGNORED
-            )
-            parts["transcript"] = (self.transcribe_weight, loss)
+            parts["transcript"] = (self.transcribe_weight, self.transcript_loss(batch, encoded["aux_tokens"]))
         total = sum(weight * loss for weight, loss in parts.values())
         return {"loss": total} | {name: loss.detach() for name, (_, loss) in parts.items()}
+
+    def encode(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What the model makes of the pictures and of the experts' words, once for each of P scenes."""
+        pixels, maps = None, None
+        if "pixels" in batch:
+            pixels = normalize_pixels(batch["pixels"])
+        if "panoptic" in batch:
+            colours = self.palette[batch["panoptic"].long()].permute(0, 3, 1, 2)
+            maps = normalize_pixels(colours, self.legacy_color_map)
+        return self.model.encode(pixels, batch.get("aux_input_ids"), batch.get("aux_attention_mask"), maps)
+
+    def answer_loss(self, batch: dict[str, Tensor], encoded: dict[str, Tensor]) -> Tensor:
+        """Cross-entropy of the answers (P, Q, W); what is known of a scene is repeated for its Q questions."""
+        questions, width = batch["input_ids"].shape[1:]
+        ids = batch["input_ids"].flatten(0, 1)
+        mask, positions, prefix = None, None, self.prefix + self.picture_tokens
+        if "pixels" not in batch:
+            # The picture's places stay free, so that the distances are those with a picture.
+            prefix = self.prefix
+            places = torch.arange(width, device=ids.device)
+            positions = torch.where(places < prefix, places, places + self.picture_tokens)[None]
+            mask = torch.ones_like(ids)  # without one, transformers takes a gap for the start of another row
+        # The head is the costliest part of so small a model; answers stand at the end of the row.
+        labels = batch["labels"].flatten(0, 1)[:, prefix:]
+        logits = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            prompt_mask=batch["prompt_mask"].flatten(0, 1),
+            position_ids=positions,
+            use_cache=False,
+            logits_to_keep=width - prefix,
+            **{name: states.repeat_interleave(questions, dim=0) for name, states in encoded.items()},
+        ).logits
+        return weighted_cross_entropy(logits, labels, (labels != IGNORED).float())
+
+    def transcript_loss(self, batch: dict[str, Tensor], aux_tokens: Tensor) -> Tensor:
+        """Cross-entropy of writing the experts' words back from the auxiliary tokens."""
+        words, mask = batch["aux_input_ids"], batch["aux_attention_mask"].bool()
+        written = self.transcriber(aux_tokens, mask, self.model.get_input_embeddings().weight)
+        return F.cross_entropy(
+            written.float().flatten(0, 1), words.masked_fill(~mask, IGNORED).flatten(), ignore_index=IGNORED
+        )
 
     def patch_loss(self, image_embeds: Tensor, patch_labels: Tensor) -> Tensor:
         """Cross-entropy of what each image token (P, I, D) shows (P, I)."""

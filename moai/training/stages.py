@@ -15,7 +15,8 @@ class Stage:
     `trains` names groups of `parameter_groups`; `learning_rate` peaks after warm-up, `final_share` of it is left at
     the end; `decoder_share` scales it for the decoder when that trains too; `rows` is the number of rows a step (text
     rows, or pictures times questions); `routing` is the mixers' during training; `experts` says whether the experts'
-    words and colour map are given; `patch_weight` scales the per-patch class loss and `transcribe_weight` that of
+    words and colour map are given; `pictures` whether pictures are; `answers` whether questions are asked at all;
+    `patch_weight` scales the per-patch class loss and `transcribe_weight` that of
     writing the experts' words back from the auxiliary tokens; of a picture's questions, `windows` ask to continue the
     experts' words and `readings` ask what signs say.
     """
@@ -27,6 +28,7 @@ class Stage:
     routing: str = "gates"
     experts: bool = False
     pictures: bool = True
+    answers: bool = True
     decoder_share: float = 1.0
     patch_weight: float = 0.0
     windows: int = 0
@@ -42,6 +44,30 @@ STAGES = {
     # It learns to see: vision, projector and decoder on pictures alone.
     "backbone": Stage(
         ("vision", "projector", "decoder", "plora"), 1e-3, rows=384, steps=4000, decoder_share=0.3, patch_weight=0.5
+    ),
+    # The compressor learns to keep the experts' words: they are written back from its tokens, without the decoder.
+    "compressor": Stage(
+        ("compressor",),
+        1.5e-3,
+        rows=1024,
+        steps=4000,
+        experts=True,
+        pictures=False,
+        answers=False,
+        transcribe_weight=1.0,
+    ),
+    # The decoder and the mixers learn to read those tokens, without pictures: rows are short, and nothing else tells.
+    "bridge": Stage(
+        ("compressor", "mixers", "gates", "decoder"),
+        1e-3,
+        rows=256,
+        steps=6000,
+        experts=True,
+        pictures=False,
+        decoder_share=0.3,
+        windows=1,
+        readings=3,
+        transcribe_weight=0.3,
     ),
     # Step 1 of the paper: compressor and experts, one expert of each modality drawn at random.
     "experts": Stage(

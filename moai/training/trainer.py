@@ -16,7 +16,7 @@ from moai.training.objective import MoAIObjective
 from moai.training.stages import Stage, parameter_groups
 
 TRANSCRIBER = "transcriber.safetensors"
-"""In checkpoints alone: the head that is used in training and not afterwards."""
+"""The head that is used in training and not afterwards; the next stage goes on with it."""
 
 
 class Budget:
@@ -77,15 +77,26 @@ class Progress(TrainerCallback):
 class MoAITrainer(Trainer):
     """Trains a `MoAIObjective`; checkpoints hold the model in its own format, ready for `from_pretrained`."""
 
-    def __init__(self, objective: MoAIObjective, processor: MoAIProcessor, stage: Stage, budget: Budget, **kwargs):
+    def __init__(
+        self,
+        objective: MoAIObjective,
+        processor: MoAIProcessor,
+        stage: Stage,
+        budget: Budget,
+        bf16_on_cpu: bool = False,
+        **kwargs,
+    ):
         self.stage, self.budget, self.processor = stage, budget, processor
+        self.bf16_on_cpu = bf16_on_cpu
         self.parts: dict[str, torch.Tensor] = {}
         super().__init__(model=objective, **kwargs)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """The objective's loss; its parts are kept for the log."""
         torch.compiler.cudagraph_mark_step_begin()
-        outputs = model(**inputs)
+        # accelerate's bf16 is for accelerators.
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16_on_cpu):
+            outputs = model(**inputs)
         self.parts = {name: value for name, value in outputs.items() if name != "loss"}
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
 
@@ -136,15 +147,25 @@ class MoAITrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
         save_model(self.objective.model, self.processor, folder)
-        if self.stage.transcribe_weight:
-            save_file(self.objective.transcriber.state_dict(), folder / TRANSCRIBER)
+        save_transcriber(self.objective, folder)
         torch.save(self.args, folder / "training_args.bin")
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
         saved = MoAIForConditionalGeneration.from_pretrained(resume_from_checkpoint)
         self.objective.model.load_state_dict(saved.state_dict())
-        if self.stage.transcribe_weight:
-            self.objective.transcriber.load_state_dict(load_file(Path(resume_from_checkpoint) / TRANSCRIBER))
+        load_transcriber(self.objective, Path(resume_from_checkpoint))
+
+
+def save_transcriber(objective: MoAIObjective, folder: Path) -> None:
+    """The transcriber beside the model, if the stage has one."""
+    if objective.transcribe_weight:
+        save_file(objective.transcriber.state_dict(), folder / TRANSCRIBER)
+
+
+def load_transcriber(objective: MoAIObjective, folder: Path) -> None:
+    """Go on with the transcriber of an earlier stage, if there is one."""
+    if objective.transcribe_weight and (folder / TRANSCRIBER).is_file():
+        objective.transcriber.load_state_dict(load_file(folder / TRANSCRIBER))
 
 
 def save_model(model: MoAIForConditionalGeneration, processor: MoAIProcessor, folder: Path, **kwargs) -> None:

@@ -15,7 +15,7 @@ def test_the_whole_step_is_one_graph(monkeypatch):
     torch.manual_seed(0)
     model, processor = load_model(EMBEDDED_MODEL)
     freeze_all_but(model, (*stage.trains, "decoder"))
-    source = PictureQuestions(processor, 0, RowSizes(questions=2), experts=True, windows=1)
+    source = PictureQuestions(processor, 0, RowSizes(questions=2), windows=1)
     samples = [source.sample(seed) for seed in range(2)]
     batch = {name: torch.from_numpy(np.stack([one[name] for one in samples])) for name in samples[0]}
     objective = MoAIObjective(model, processor, stage).train()

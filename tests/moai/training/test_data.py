@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from moai.modeling import IGNORED
+from moai.processing import ALL_EXPERTS
 from moai.training.data import (
     HELD_OUT_SEED,
     PATCH_CLASSES,
     WINDOW_ANSWER,
+    ExpertWords,
     PictureQuestions,
     RowSizes,
     VerbalizedScenes,
     patch_labels,
+    trimmed,
 )
 from moai.training.evaluate import simulated_examples
 from perception.verbalize import verbalize
@@ -65,7 +68,7 @@ def test_text_rows(processor, seed):
     assert ends.sum() >= 2
 
 
-@pytest.mark.parametrize("experts", [True, False])
+@pytest.mark.parametrize("experts", [ALL_EXPERTS, ()])
 def test_picture_rows(processor, experts):
     source = PictureQuestions(processor, 0, SIZES, experts=experts, windows=1, readings=1)
     prefix = len(processor.prefix_ids(with_picture=True))
@@ -91,8 +94,40 @@ def test_picture_rows(processor, experts):
         assert (sample["patch_labels"] < len(PATCH_CLASSES)).all()
 
 
+def test_rows_about_words_alone(processor):
+    prefix = len(processor.prefix_ids(with_picture=False))
+    source = ExpertWords(processor, 0, SIZES, windows=1, readings=1)
+    sample = source.sample(1)
+    assert sample["input_ids"].shape == (3, prefix + 48) and sample["aux_input_ids"].shape == (200,)
+    assert not (sample["input_ids"] == processor.tokenizer.convert_tokens_to_ids("<image>")).any()
+    # Where the OCR expert alone speaks, there is nothing to ask about a scene without text.
+    reader = ExpertWords(processor, 0, SIZES, experts=("ocr",), windows=1, readings=2)
+    for seed in range(8):
+        layout, sample = sample_layout(seed), reader.sample(seed)
+        if not layout.signs:
+            assert sample is None
+        elif sample is not None:
+            words = processor.tokenizer.decode(sample["aux_input_ids"][sample["aux_attention_mask"] > 0])
+            assert "text" in words and "bounding" not in words
+    rows = iter(reader)
+    assert all(next(rows)["aux_attention_mask"].any() for _ in range(4))
+
+
+def test_trimming_takes_padding_alone(processor):
+    samples = [ExpertWords(processor, 0, SIZES, windows=1, readings=1).sample(seed) for seed in (1, 2)]
+    batch = trimmed(samples)
+    for name, values in batch.items():
+        whole = np.stack([sample[name] for sample in samples])
+        width = values.shape[-1]
+        assert width < whole.shape[-1] and np.array_equal(values, whole[..., :width])
+        fill = IGNORED if name == "labels" else processor.tokenizer.pad_token_id if "ids" in name else 0
+        assert (whole[..., width:] == fill).all()
+        lengths = batch["aux_attention_mask"] if "aux" in name else batch["labels"] != IGNORED
+        assert lengths[..., -1].any()
+
+
 def test_a_seed_gives_the_same_sample_again(processor):
-    for kind in (VerbalizedScenes, PictureQuestions):
+    for kind in (VerbalizedScenes, ExpertWords, PictureQuestions):
         first, second = (kind(processor, 0, SIZES).sample(5) for _ in range(2))
         other = kind(processor, 0, SIZES).sample(6)
         assert all(np.array_equal(first[name], second[name]) for name in first)

@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from moai.modeling import MoAIForConditionalGeneration
 from moai.processing import MoAIProcessor, normalize_pixels
 from moai.training import command
-from moai.training.data import PictureQuestions, RowSizes
+from moai.training.data import ExpertWords, PictureQuestions, RowSizes
 from moai.training.evaluate import answer_examples, print_table, simulated_examples, tabulate
 from moai.training.objective import MoAIObjective, weighted_cross_entropy
 from moai.training.stages import STAGES, freeze_all_but, parameter_groups
@@ -95,7 +96,7 @@ def tiny(monkeypatch, tokenizer):
 
 def train(stage, output, *more):
     rows = "2" if stage == "language" else "4"
-    given = ("--stage", stage, "--output", output, "--rows", rows, "--steps", "2", "--save-every", "1", "--float32")
+    given = ("--stage", stage, "--output", output, "--rows", rows, "--steps", "2", "--save-every", "1")
     return command.main([str(one) for one in (*given, *more)])
 
 
@@ -115,7 +116,7 @@ def test_two_steps_of_each_stage(tiny, tmp_path, capsys):
     assert moved and all(name.startswith(("language_model.", "lm_head.")) for name in moved)
     assert not any("lora" in name for name in moved)
     previous = first
-    for stage in ("backbone", "experts", "gates"):
+    for stage in ("backbone", "compressor", "bridge", "experts", "gates"):
         folder = tmp_path / stage
         more = ("--show-every", "2", "--evaluate", "4") if stage == "experts" else ("--show-every", "0")
         assert train(stage, folder, "--init", previous, *more) == 0
@@ -123,6 +124,14 @@ def test_two_steps_of_each_stage(tiny, tmp_path, capsys):
         parts = {name.split(".")[0] for name in moved}
         if stage == "backbone":
             assert {"vision", "projector", "language_model"} <= parts and not {"mixers", "compressor"} & parts
+        elif stage == "compressor":
+            assert parts == {"compressor"}
+        elif stage == "bridge":
+            assert {"language_model", "mixers", "compressor"} <= parts and not {"vision", "projector"} & parts
+            # The next stage goes on with the head that writes the experts' words back.
+            before, after = (load_file(one / "transcriber.safetensors") for one in (previous, folder))
+            same = [torch.nn.functional.cosine_similarity(before[n].flatten(), after[n].flatten(), 0) for n in before]
+            assert min(same) > 0.9
         else:
             assert parts == {"mixers", "compressor"}
             assert any("_gate" in name for name in moved) == (stage == "gates")
@@ -190,6 +199,20 @@ def test_the_objective_scores_what_the_model_scores(model_folder, processor):
     encoded = model.encode(normalize_pixels(batch["pixels"]), batch["aux_input_ids"], batch["aux_attention_mask"], maps)
     repeated = {name: values.repeat_interleave(2, dim=0) for name, values in encoded.items()}
     whole = model(**rows, **repeated, labels=labels).loss
+    torch.testing.assert_close(losses["answers"], whole.detach(), atol=1e-4, rtol=1e-4)
+
+
+def test_without_a_picture_its_places_stay_free(model_folder, processor):
+    model = MoAIForConditionalGeneration.from_pretrained(model_folder)
+    source = ExpertWords(processor, 0, RowSizes(turn=48, aux=64, questions=2), windows=1, readings=1)
+    batch = {name: torch.from_numpy(values)[None] for name, values in source.sample(1).items()}
+    losses = MoAIObjective(model, processor, STAGES["bridge"]).eval()(**batch)
+    assert set(losses) == {"loss", "answers", "transcript"}
+    rows = {name: batch[name].flatten(0, 1) for name in ("input_ids", "prompt_mask", "labels")}
+    prefix, width = len(processor.prefix_ids(with_picture=False)), rows["input_ids"].shape[1]
+    places = [*range(prefix), *range(prefix + processor.picture_tokens, width + processor.picture_tokens)]
+    aux = model.compress(batch["aux_input_ids"], batch["aux_attention_mask"], None).repeat_interleave(2, dim=0)
+    whole = model(**rows, aux_tokens=aux, position_ids=torch.tensor([places])).loss
     torch.testing.assert_close(losses["answers"], whole.detach(), atol=1e-4, rtol=1e-4)
 
 
