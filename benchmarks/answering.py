@@ -149,10 +149,15 @@ class RememberedPerception:
 
     def __call__(self, picture: Image.Image, experts=None) -> Scene:
         """The scene of a picture, with the words of all experts whatever `experts` are asked for."""
-        key = picture_digest(picture)
-        if key not in self._scenes:
-            self._scenes[key] = self._perception(picture)
-        return self._scenes[key]
+        return self.batch([picture])[0]
+
+    def batch(self, pictures: Sequence[Image.Image], experts=None) -> list[Scene]:
+        """The scenes of several pictures; otherwise as a call."""
+        new = {picture_digest(picture): picture for picture in pictures}
+        new = {digest: picture for digest, picture in new.items() if digest not in self._scenes}
+        if new:
+            self._scenes |= zip(new, self._perception.batch(list(new.values())), strict=True)
+        return [self._scenes[picture_digest(picture)] for picture in pictures]
 
     def forget(self) -> None:
         """Frees the scenes."""
