@@ -171,9 +171,8 @@ class ExpertWords(DrawnScenes):
         layout = sample_layout(seed, self.difficulty)
         scene = observe(to_scene(layout), rng)
         words, turns = self.words(scene, self.speaking(rng), layout, rng)
-        if not words["aux_attention_mask"].any():
-            return None
-        return words | self.rows(turns + self.turns(layout, rng))
+        rows = self.rows(turns + self.turns(layout, rng))
+        return words | rows if rows and words["aux_attention_mask"].any() else None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -206,10 +205,12 @@ class ExpertWords(DrawnScenes):
 
     def rows(self, turns: list[tuple[list[int], list[int]]]) -> dict[str, np.ndarray]:
         """The first fitting turns, each behind the picture's placeholders or the place left for them, as fixed (Q, W)
-        arrays."""
+        arrays; empty when no turn fits."""
         prefix = self.processor.prefix_ids(self.with_picture)
         width = len(prefix) + self.sizes.turn
         fitting = [turn for turn in turns if len(turn[0]) + len(turn[1]) <= self.sizes.turn]
+        if not fitting:
+            return {}
         fitting = (fitting * self.sizes.questions)[: self.sizes.questions]
         ids, labels, prompt = [], [], []
         for question, answer in fitting:
@@ -234,7 +235,7 @@ class PictureQuestions(ExpertWords):
     def kinds(self) -> tuple[str, ...]:
         return SEEABLE_KINDS
 
-    def sample(self, seed: int) -> dict[str, np.ndarray]:
+    def sample(self, seed: int) -> dict[str, np.ndarray] | None:
         rng = np.random.default_rng((seed, 2))
         layout = sample_layout(seed, self.difficulty)
         processor, side = self.processor, self.processor.picture_size
@@ -252,7 +253,8 @@ class PictureQuestions(ExpertWords):
             shown = panoptic_ids(scene, side) if "segmentation" in speaking else np.zeros((side, side))
             sample |= words | {"panoptic": shown.astype(np.uint8)}
             turns = about + turns
-        return sample | self.rows(turns)
+        rows = self.rows(turns)
+        return sample | rows if rows else None
 
 
 def patch_labels(layout: Layout, drawn: Drawn, grid: int) -> np.ndarray:

@@ -131,7 +131,7 @@ def test_two_steps_of_each_stage(tiny, tmp_path, capsys):
             # The next stage goes on with the head that writes the experts' words back.
             before, after = (load_file(one / "transcriber.safetensors") for one in (previous, folder))
             same = [torch.nn.functional.cosine_similarity(before[n].flatten(), after[n].flatten(), 0) for n in before]
-            assert min(same) > 0.9
+            assert min(same) > 0.8
         else:
             assert parts == {"mixers", "compressor"}
             assert any("_gate" in name for name in moved) == (stage == "gates")
