@@ -4,7 +4,6 @@ Nothing of MoAI takes part. A step's shapes depend on the bucket alone (rows and
 not compile anything anew; what fills the bucket is told by positions on the device.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -16,6 +15,8 @@ from moai.fused import LayerWeights, layer_weights, places, project, rms_norm, r
 SPLIT = 128
 """Cache positions whose values one piece of the attention sums up; many pieces keep a whole chip busy with one row."""
 _LENGTH_STEP, _LONG_STEP, _LONG = 512, 2048, 4096
+TUNED = {"coordinate_descent_tuning": True}
+"""Options of torch.compile: products of one row with a matrix reach the memory's speed only as tuned kernels."""
 _MOST_COMPILED = 64
 """Buckets that may be compiled in one process."""
 
@@ -77,6 +78,11 @@ def decode_layer(
     return residual, project(F.silu(gate) * up, layer.down.weights, layer.down.bias)
 
 
+def score(residual: Tensor, delta: Tensor, norm: Tensor, epsilon: float, head: Tensor) -> Tensor:
+    """Logits (B, V) of what the last layer left, (B, D) each."""
+    return F.linear(rms_norm(residual + delta, norm, epsilon), head)
+
+
 def sampling_order(logits: Tensor, temperature: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
     """Shares of the nucleus (Holtzman et al. 2020), surest first, and whose they are: each (B, V).
 
@@ -125,10 +131,10 @@ class Decoder:
     """A Llama decoder with its head, on a static cache; made for inference, one conversation batch at a time.
 
     `decoder` is transformers' LlamaModel, `head` its output linear. With `compiled` a layer is compiled once for each
-    bucket, and on CUDA the whole step is one graph; without, it runs as written.
+    bucket, with `options` of torch.compile, and on CUDA the whole step is one graph; without, it runs as written.
     """
 
-    def __init__(self, decoder: nn.Module, head: nn.Linear, compiled: bool):
+    def __init__(self, decoder: nn.Module, head: nn.Linear, compiled: bool, options: dict | None = None):
         self.layers = layer_weights(decoder)
         self.embedding, self.norm, self.head = decoder.embed_tokens.weight, decoder.norm.weight, head.weight
         self.epsilon = decoder.config.rms_norm_eps
@@ -137,21 +143,19 @@ class Decoder:
         self.head_dim = decoder.layers[0].self_attn.head_dim
         self.places = places(decoder)
         self.compiled = compiled
-        self._layer = self._compile(decode_layer)
-        self._score = self._compile(_score)
-        self._storage = self.embedding.new_zeros(0)
+        self._layer, self._score = decode_layer, score
+        if compiled:
+            self._layer, self._score = (
+                torch.compile(function, dynamic=False, fullgraph=True, options=TUNED if options is None else options)
+                for function in (decode_layer, score)
+            )
+        self._storage: list[Tensor] = []
         self._buckets: dict[tuple[int, int], Bucket] = {}
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.embedding.device
-
-    def _compile(self, function: Callable) -> Callable:
-        if not self.compiled:
-            return function
-        # Products of one row with a matrix reach the memory's speed only as tuned kernels.
-        return torch.compile(function, dynamic=False, fullgraph=True, options={"coordinate_descent_tuning": True})
 
     def bucket(self, rows: int, length: int, sampled: bool) -> Bucket:
         """The bucket for `rows` conversations of at most `length` tokens, ready to step; what it held is lost."""
@@ -165,14 +169,14 @@ class Decoder:
 
     def _allocate(self, rows: int, length: int) -> Bucket:
         shape = (rows, self.heads, length, self.head_dim)
-        part = rows * self.heads * length * self.head_dim
-        needed = 2 * len(self.layers) * part
-        if self._storage.numel() < needed:
+        needed = rows * self.heads * length * self.head_dim
+        if not self._storage or self._storage[0].numel() < needed:
             # One cache for all buckets: the larger one takes its place, and the steps that knew the old one go.
             self._buckets.clear()
-            self._storage = self.embedding.new_zeros(0)
-            self._storage = self.embedding.new_zeros(needed)
-        parts = [one.view(shape) for one in self._storage[:needed].split(part)]
+            self._storage.clear()
+            # A tensor for each, since the compiler looks twice at inputs that share memory.
+            self._storage = [self.embedding.new_zeros(needed) for _ in range(2 * len(self.layers))]
+        parts = [one[:needed].view(shape) for one in self._storage]
         positions = torch.arange(length, device=self.device)
         cos, sin = (table[0] for table in self.rotary(self.embedding, positions[None]))
         return Bucket(
@@ -195,15 +199,11 @@ class Decoder:
 
     def _advance(self, bucket: Bucket, sampled: bool) -> None:
         residual, delta = self.states(bucket)
-        logits = self.score(residual, delta)
+        logits = self._score(residual, delta, self.norm, self.epsilon, self.head)
         settings = (bucket.temperature, bucket.top_p) if sampled else (None, None)
         bucket.tokens.copy_(choose(logits, *settings))
         # Steps launched ahead of the end may pass the bucket's; what they say is not read.
         bucket.position.copy_((bucket.position + 1).clamp(max=bucket.length - 1))
-
-    def score(self, residual: Tensor, delta: Tensor) -> Tensor:
-        """Logits (B, V) of what the last layer left, (B, D) each."""
-        return self._score(residual, delta, self.norm, self.epsilon, self.head)
 
     def states(self, bucket: Bucket) -> tuple[Tensor, Tensor]:
         """Residual and delta (B, D) after the last layer for the tokens that `bucket` holds."""
@@ -231,7 +231,3 @@ class Decoder:
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._advance(bucket, sampled)
         return graph
-
-
-def _score(residual: Tensor, delta: Tensor, norm: Tensor, epsilon: float, head: Tensor) -> Tensor:
-    return F.linear(rms_norm(residual + delta, norm, epsilon), head)

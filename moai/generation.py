@@ -82,13 +82,14 @@ def _choices(settings: GenerationConfig) -> dict:
 class FastGeneration:
     """Prompt and answers of one model, on the device of its weights; takes one request at a time.
 
-    `compiled` as `moai.decoding.Decoder` takes it: by default on CUDA alone. `ahead` steps run on the device while the
-    host looks at what came out.
+    `compiled` and `options` as `moai.decoding.Decoder` takes them: by default compiled on CUDA alone. `ahead` steps run
+    on the device while the host looks at what came out.
     """
 
-    def __init__(self, model: PreTrainedModel, compiled: bool | None = None):
+    def __init__(self, model: PreTrainedModel, compiled: bool | None = None, options: dict | None = None):
         on_cuda = model.device.type == "cuda"
-        self.decoder = Decoder(model.language_model, model.lm_head, on_cuda if compiled is None else compiled)
+        compiled = on_cuda if compiled is None else compiled
+        self.decoder = Decoder(model.language_model, model.lm_head, compiled, options)
         self.prefill = Prefill(self.decoder)
         self.ahead = 1 if on_cuda else 0
 
@@ -99,8 +100,8 @@ class FastGeneration:
     def __call__(self, model: PreTrainedModel, request: Request) -> Tensor:
         """Ids (B, S + N) of prompts and answers, as `generate` returns them."""
         # Compiled code tells inference tensors from others, and would compile twice.
-        with torch.inference_mode(False), torch.no_grad():
-            prompt = request.inputs["input_ids"]
+        prompt = request.inputs["input_ids"]
+        with torch.inference_mode(False), torch.no_grad(), torch.cuda.device_of(prompt):
             rows, width = prompt.shape
             sampled = request.temperature is not None
             bucket = self.decoder.bucket(rows, width + request.max_new_tokens, sampled)

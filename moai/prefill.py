@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from moai.decoding import Bucket, Decoder
+from moai.decoding import Bucket, Decoder, score
 from moai.fused import LayerWeights, rms_norm, rotated
 from moai.mixer import FusionContext, MoAIMixer, mix
 
@@ -72,7 +72,8 @@ class Prefill:
             residual, normed = self.add_norm(residual, delta, layer.output_norm, self.decoder.epsilon)
             delta = layer.down(self.gate(layer.gated(normed, image_share)), image_share)
         last = torch.arange(rows, device=embeds.device) * width + lengths - 1
-        return self.decoder.score(residual[last], delta[last])
+        decoder = self.decoder
+        return score(residual[last], delta[last], decoder.norm, decoder.epsilon, decoder.head)
 
     def _attend(
         self, joined: Tensor, layer: LayerWeights, cache: tuple[Tensor, Tensor], cos: Tensor, sin: Tensor
