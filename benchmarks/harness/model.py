@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +48,9 @@ class MoAIHarness(lmms):
         from accelerate import Accelerator
 
         self.accelerator = Accelerator()
-        self._rank, self._world_size = self.accelerator.process_index, self.accelerator.num_processes
+        # As the harness counts; on processors without an accelerator accelerate does not see its fellow processes.
+        self._rank = int(os.environ.get("RANK", self.accelerator.process_index))
+        self._world_size = int(os.environ.get("WORLD_SIZE", self.accelerator.num_processes))
         if assistant is None:
             name = None if pretrained in (None, "", "embedded") else str(pretrained)
             place = str(self.accelerator.device) if self._world_size > 1 else device

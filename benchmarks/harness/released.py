@@ -161,7 +161,7 @@ def _ai2d(folder: Path) -> list[dict]:
             continue
         picture = _find(folder, f"images/{path.name.removesuffix('.json')}")
         for question, one in json.loads(path.read_text(encoding="utf-8"))["questions"].items():
-            image = str(picture)
+            image = {"bytes": None, "path": str(picture)}
             if one.get("abcLabel"):
                 image = {"bytes": _lettered(picture, _find(folder, f"annotations/{path.name}")), "path": None}
             options, right = one["answerTexts"], str(one["correctAnswer"])

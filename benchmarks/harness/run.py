@@ -1,6 +1,5 @@
 """Runs the published benchmarks: lmms-eval's tasks, data from the hub or from a local folder."""
 
-import os
 import socket
 from collections.abc import Sequence
 from functools import partial
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.answering import fingerprint
 from benchmarks.catalogue import BENCHMARKS, Benchmark, what_to_download
-from benchmarks.harness.strict import import_lmms_eval
+from benchmarks.harness.strict import import_lmms_eval, some_key
 from benchmarks.journal import Journal, write_json
 from benchmarks.judge import Judge
 from moai.assistant import MoAI
@@ -103,13 +102,8 @@ def _config(task: str) -> dict:
     utils = import_lmms_eval("utils")
     tasks = Path(utils.__file__).parent / "tasks"
     path = min(tasks.rglob(f"{task}.yaml"), key=lambda found: len(found.parts))
-    # Two tasks make a client for their judge as they are imported, and fail without a key.
-    placed = os.environ.setdefault("OPENAI_API_KEY", "none")
-    try:
+    with some_key():
         config = utils.load_yaml_config(str(path), mode="full")
-    finally:
-        if placed == "none":
-            del os.environ["OPENAI_API_KEY"]
     config["dataset_kwargs"] = {}
     config["metric_list"] = [{"metric": "bypass", "aggregation": "bypass", "higher_is_better": True}]
     config["process_results"] = _unscored
