@@ -1,4 +1,6 @@
-"""Train MoAI: `python train.py --stage language|backbone|experts|gates|detector|relations` (see --help)."""
+"""Train MoAI: `python train.py --stage STAGE --output FOLDER ...` (see --help).
+
+All stages one after another: `python -m moai.training.recipe FOLDER`."""
 
 from moai.training.command import main
 

@@ -31,6 +31,8 @@ from moai.training.trainer import (
 from perception.perception import expert_names
 
 EXPERT_STAGES = ("detector", "relations")
+OCR_TOKENS = 64
+"""Room for what the OCR expert says, when it speaks alone."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--steps", type=int, help="stop after this many steps")
     top.add_argument("--rows", type=int, help="rows (questions) a step")
     top.add_argument("--questions", type=int, help="rows that share a scene")
-    top.add_argument("--experts", default=",".join(ALL_EXPERTS), help="experts whose words are given")
+    top.add_argument("--experts", type=_experts, default=ALL_EXPERTS, help="experts whose words are given")
     top.add_argument("--learning-rate", type=float)
     top.add_argument("--unfreeze", default="", help="further parts to train, for example decoder,plora")
     top.add_argument("--difficulty", type=float, default=0.5, help="of the drawn scenes, 0 (easy) to 1")
@@ -71,6 +73,13 @@ def parser() -> argparse.ArgumentParser:
         "--precision", choices=("auto", "bf16", "float32"), default="auto", help="auto: bf16 on a GPU, else float32"
     )
     return top
+
+
+def _experts(names: str) -> tuple[str, ...]:
+    try:
+        return expert_names(names)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def fresh_model(seed: int) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
@@ -169,8 +178,9 @@ def train_stage(arguments: argparse.Namespace) -> None:
     rows_per_sample = sizes.questions if stage.pictures or stage.experts else sizes.text_rows
     # A resumed run goes on with the seeds behind those of its checkpoint.
     first_seed = arguments.seed + steps_done(arguments) * max(stage.rows // rows_per_sample, 1)
-    experts = expert_names(arguments.experts)
-    source = data_set(stage, processor, sizes, first_seed, arguments.difficulty, experts)
+    if arguments.experts == ("ocr",):
+        sizes = dataclasses.replace(sizes, aux=OCR_TOKENS)
+    source = data_set(stage, processor, sizes, first_seed, arguments.difficulty, arguments.experts)
     objective = MoAIObjective(model, processor, stage)
     if arguments.init is not None:
         load_transcriber(objective, arguments.init)

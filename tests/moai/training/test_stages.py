@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from moai.modeling import MoAIForConditionalGeneration
 from moai.processing import MoAIProcessor, normalize_pixels
-from moai.training import command
+from moai.training import command, recipe
 from moai.training.data import ExpertWords, PictureQuestions, RowSizes
 from moai.training.evaluate import answer_examples, print_table, simulated_examples, tabulate
 from moai.training.objective import MoAIObjective, weighted_cross_entropy
@@ -164,13 +164,35 @@ def test_resuming(tiny, tmp_path, monkeypatch):
     assert (folder / "checkpoint-3").is_dir()
 
 
-def test_messages(tiny, tmp_path):
+def test_the_recipe_runs_from_step_to_step(tiny, tmp_path, capsys):
+    options = ["--", "--steps", "1", "--rows", "2", "--questions", "2", "--show-every", "0"]
+    assert recipe.main([str(tmp_path), "--last", "reading", *options]) == 0
+    records = [json.loads((tmp_path / step.name / "training.json").read_text()) for step in recipe.RECIPE[:4]]
+    assert [one["stage"] for one in records] == ["language", "backbone", "compressor", "bridge"]
+    assert len({one["seed"] for one in records}) == 4
+    # What is there is not made again, and the next step starts from it.
+    assert recipe.main([str(tmp_path), "--first", "reading", "--last", "words", *options]) == 0
+    said = capsys.readouterr().out
+    assert said.count("== reading") == 1 and said.count("== words") == 1
+    for wrong, sentence in (
+        (["--first", "gates", "--last", "words"], "gates comes after words"),
+        (["--first", "gates"], "there is no model in"),
+    ):
+        with pytest.raises(SystemExit):
+            recipe.main([str(tmp_path), *wrong])
+        assert sentence in capsys.readouterr().err
+
+
+def test_messages(tiny, tmp_path, capsys):
     with pytest.raises(SystemExit, match="--stage gates starts from a trained model; name its folder with --init"):
         train("gates", tmp_path)
     with pytest.raises(SystemExit, match=r"cannot unfreeze .*'brain'.*; parts are vision, projector, decoder"):
         train("language", tmp_path, "--unfreeze", "brain")
     with pytest.raises(SystemExit):
         command.main(["--stage", "dreams", "--output", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        command.main(["--stage", "gates", "--output", str(tmp_path), "--experts", "nose"])
+    assert "unknown expert 'nose'" in capsys.readouterr().err
 
 
 def test_training_lets_go_of_the_pass(tiny, tmp_path, monkeypatch):
