@@ -10,7 +10,7 @@ from benchmarks.drawn.documents import PARTS, SCENES, Document, make_documents, 
 from benchmarks.drawn.run import MAX_NEW_TOKENS
 from benchmarks.drawn.scores import drawn_scores
 from benchmarks.harness.model import MoAIHarness
-from benchmarks.harness.strict import import_lmms_eval
+from benchmarks.harness.strict import evaluate, import_lmms_eval
 from benchmarks.journal import Journal, write_json
 from moai.assistant import MoAI
 
@@ -129,8 +129,7 @@ def run_drawn_in_harness(
     }
     model = MoAIHarness(assistant=assistant, batch_size=batch_size)
     model.journal = Journal(folder, settings, model.rank)
-    evaluate = import_lmms_eval("evaluator").simple_evaluate
-    results = evaluate(model=model, tasks=tasks, bootstrap_iters=0, process_docs_parallel=1)
+    results = evaluate(model, tasks)
     if results is None:
         return None
     samples = [sample for task in tasks for sample in results["samples"][task.config.task]]

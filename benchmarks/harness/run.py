@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.answering import fingerprint
 from benchmarks.catalogue import BENCHMARKS, Benchmark, what_to_download
-from benchmarks.harness.strict import import_lmms_eval, some_key
+from benchmarks.harness.strict import evaluate, import_lmms_eval, some_key
 from benchmarks.journal import Journal, write_json
 from benchmarks.judge import Judge
 from moai.assistant import MoAI
@@ -141,8 +141,7 @@ def run_benchmark(
     model = MoAIHarness(assistant=assistant, batch_size=batch_size)
     settings = {"benchmark": name, "model": model_name, "weights": fingerprint(assistant.model)}
     model.journal = Journal(folder, settings | {"data": str(data or "hub")}, model.rank)
-    evaluate = import_lmms_eval("evaluator").simple_evaluate
-    results = evaluate(model=model, tasks=[task], limit=limit, bootstrap_iters=0, process_docs_parallel=1)
+    results = evaluate(model, [task], limit)
     if results is None:
         return None
     samples = [(one["doc"], one["filtered_resps"][0]) for one in results["samples"][benchmark.task]]

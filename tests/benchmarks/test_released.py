@@ -21,6 +21,11 @@ QUESTIONS = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def short_answers(monkeypatch):
+    monkeypatch.setattr("benchmarks.harness.model._LONGEST", 4)
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_released_folder_becomes_a_task(name, tmp_path):
     MAKERS[name](tmp_path)
@@ -75,7 +80,7 @@ def test_hallusionbench_by_hand():
     assert SCORERS["hallusionbench"](rows) == {"aAcc": 75.0, "fAcc": 50.0, "qAcc": 50.0, "questions": 4}
 
 
-def test_a_benchmark_runs_and_resumes(assistant, tmp_path, monkeypatch):
+def test_a_benchmark_runs_and_resumes(assistant, tmp_path):
     MAKERS["pope"](tmp_path / "data")
     settings = {"data": tmp_path / "data", "batch_size": 4}
     first = run_benchmark("pope", assistant, "tiny", tmp_path / "out", **settings)
@@ -142,10 +147,7 @@ def judge(monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "questions"), [("mm-vet", ["v1_0"]), ("mathvista", ["1", "2"])])
-def test_a_judged_benchmark_writes_its_submission_and_takes_a_judge(
-    assistant, tmp_path, monkeypatch, judge, name, questions
-):
-    monkeypatch.setattr("benchmarks.harness.model._LONGEST", 4)
+def test_a_judged_benchmark_writes_its_submission_and_takes_a_judge(assistant, tmp_path, judge, name, questions):
     MAKERS[name](tmp_path / "data")
     url, server = judge
     settings = {"data": tmp_path / "data", "limit": 2}
