@@ -159,7 +159,7 @@ class MoAI:
         kept = self._experts(experts) if moai else ()
         with timed(timings, "perception"):
             scenes = self.perception.batch(images, experts=kept) if moai else [Scene(*image.size) for image in images]
-        with timed(timings, "encode"), self._passing(f"{len(images)} pictures"):
+        with timed(timings, "encode"), self._passing(len(images), "picture"):
             inputs = self.processor.picture_inputs(images, scenes if moai else None, kept)
             encoded = self.model.encode(**{key: value.to(self.device) for key, value in inputs.items()})
         return [
@@ -301,7 +301,7 @@ class MoAI:
             arguments |= {"stop_strings": style.stop, "tokenizer": self.processor.tokenizer}
         if stop is not None:
             arguments["stopping_criteria"] = StoppingCriteriaList([StopWhenAsked(stop)])
-        with timed(timings, "generate"), self._passing(f"{len(conversations)} questions"):
+        with timed(timings, "generate"), self._passing(len(conversations), "question"):
             self.model.fusion.record = True
             generated = self.model.generate(
                 **inputs, **arguments, streamer=streamer, pad_token_id=self.processor.tokenizer.pad_token_id
@@ -318,9 +318,10 @@ class MoAI:
         return answers
 
     @contextmanager
-    def _passing(self, what: str):
+    def _passing(self, count: int, what: str):
         """A turn of the model; when memory runs out, what can be given back is, and one sentence says so."""
-        with self._lock, _in_memory(self.device, what, "ask for fewer at a time, or load the model quantised"):
+        what = f"{count} {what}" + "s" * (count != 1)
+        with self._lock, _in_memory(self.device, what, "ask for less at a time, or load the model quantised"):
             try:
                 yield
             finally:

@@ -106,6 +106,8 @@ def layer_weights(decoder: nn.Module) -> list[LayerWeights]:
                     _joined(mlp.down_proj),
                 )
             )
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()  # the separate weights were of other sizes, and nothing else would fit in their places
     return layers
 
 

@@ -15,6 +15,21 @@ def _low_rank(dim: int, rank: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(dim, rank, bias=False), nn.Linear(rank, dim, bias=False))
 
 
+WIDEST_FUSED = 256
+"""Width of attention heads up to which there are fast fused kernels; MoAI-7B's mixers have heads of 1024."""
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """Scaled dot-product attention: query (B, h, Q, d), key and value (B, h, K, d), mask (B, 1, 1, K) bool or None."""
+    if query.shape[-1] <= WIDEST_FUSED:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    # Wider heads are plain products, which keep the matrix units busier than the fused kernels that would take them.
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
+
+
 class CrossAttentionExpert(nn.Module):
     """E(q, kv) = q + gelu(Po attention(gelu(Pq q), gelu(Pk kv), gelu(Pv kv))) with P(x) = U V x of rank `rank`."""
 
@@ -29,7 +44,7 @@ class CrossAttentionExpert(nn.Module):
             F.gelu(projection(states)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for projection, states in ((self.q_proj, query), (self.k_proj, media), (self.v_proj, media))
         )
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None, :])
+        attended = attend(q, k, v, None if mask is None else mask[:, None, None, :])
         return query + F.gelu(self.o_proj(attended.transpose(1, 2).flatten(2)))
 
 

@@ -1,5 +1,7 @@
 """Reading the prompt: the decoder with mixers and partial LoRA over all tokens at once, into a static cache."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,6 +29,18 @@ def gate(joined: Tensor) -> Tensor:
     return F.silu(first) * second
 
 
+def for_any_length(function: Callable, *dims: int) -> Callable:
+    """`function` compiled once for prompts of every length: `dims` of its first arguments, one each, may change."""
+    compiled = torch.compile(function, fullgraph=True)
+
+    def call(*arguments):
+        for argument, dim in zip(arguments, dims, strict=False):
+            torch._dynamo.maybe_mark_dynamic(argument, dim)
+        return compiled(*arguments)
+
+    return call
+
+
 class Prefill:
     """Fills a bucket's cache from a prompt.
 
@@ -38,9 +52,9 @@ class Prefill:
         self.decoder = decoder
         self.add_norm, self.rotate_heads, self.gate = add_norm, rotate_heads, gate
         if decoder.compiled:
-            self.add_norm, self.rotate_heads, self.gate = (
-                torch.compile(function, dynamic=True, fullgraph=True) for function in (add_norm, rotate_heads, gate)
-            )
+            self.add_norm = for_any_length(add_norm, 0, 0)
+            self.rotate_heads = for_any_length(rotate_heads, 1, 1, 0, 0)
+            self.gate = for_any_length(gate, 0)
 
     def __call__(
         self,

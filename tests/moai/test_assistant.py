@@ -62,6 +62,57 @@ def test_a_batch_gives_the_single_answers(assistant, pictures):
     assert assistant.ask_batch([], []) == []
 
 
+def test_a_batch_is_looked_at_in_one_pass(assistant, pictures, monkeypatch):
+    seen = []
+    look = assistant.perception.batch
+    monkeypatch.setattr(
+        assistant.perception, "batch", lambda images, **kwargs: seen.append(len(images)) or look(images, **kwargs)
+    )
+    encoded = assistant.encode(pictures[2])
+    order = [pictures[0], encoded, pictures[1], pictures[0]]
+    answers = assistant.ask_batch(order, [QUESTION] * 4, **LONG)
+    assert seen == [1, 2]
+    assert answers[0].text == answers[3].text and answers[1].scene == encoded.scene
+
+
+def test_memory_that_runs_out_is_one_sentence(assistant, pictures, monkeypatch):
+    encoded = assistant.encode(pictures[0])
+
+    def full(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(assistant.model, "generate", full)
+        with pytest.raises(ValueError, match="2 questions did not fit into the memory of cpu; ask for less at a time"):
+            assistant.ask_batch([encoded] * 2, [QUESTION] * 2)
+        with pytest.raises(ValueError, match="1 question did not fit"):
+            list(assistant.stream(encoded, QUESTION))
+        broken.setattr(assistant.model, "encode", full)
+        with pytest.raises(ValueError, match="1 picture did not fit"):
+            assistant.encode(pictures[1])
+    assert assistant.ask(encoded, QUESTION, **LONG).text
+
+
+def test_the_fast_path_answers_and_streams_alike(assistant, pictures, monkeypatch):
+    encoded = assistant.encode(pictures[0])
+    plain = assistant.ask(encoded, QUESTION, **LONG)
+    generate = assistant.model.generate
+    monkeypatch.setattr(assistant.model, "generate", lambda **given: generate(**given, fast=True))
+    fast = assistant.ask(encoded, QUESTION, **LONG)
+    assert fast.text == plain.text
+    for one, other in zip(fast.gates, plain.gates, strict=True):
+        assert one.image == pytest.approx(other.image, abs=1e-4)
+        assert one.language == pytest.approx(other.language, abs=1e-4)
+    stream = assistant.stream(encoded, QUESTION, **LONG)
+    pieces = list(stream)
+    assert "".join(pieces) == plain.text and len(pieces) > 3
+    assert assistant.ask(encoded, QUESTION, temperature=2.0, top_p=0.9, **LONG).text
+    stopped = assistant.stream(encoded, QUESTION, max_new_tokens=150)
+    next(iter(stopped))
+    stopped.stop()
+    assert len(stopped.answer.text) < len(assistant.ask(encoded, QUESTION, max_new_tokens=150).text)
+
+
 def test_chat(assistant, pictures):
     first = {"role": "user", "content": QUESTION}
     assert assistant.chat(pictures[0], [first], **LONG).text == assistant.ask(pictures[0], QUESTION, **LONG).text

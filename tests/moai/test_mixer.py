@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from moai.mixer import CrossAttentionExpert, MoAIMixer
+from moai.mixer import WIDEST_FUSED, CrossAttentionExpert, MoAIMixer, attend
 
 
 @pytest.fixture
@@ -31,6 +31,15 @@ def test_expert_is_the_formula(states):
         heads.append(scores.softmax(dim=-1) @ v[..., part])
     expected = query + gelu(expert.o_proj(torch.cat(heads, dim=-1)))
     torch.testing.assert_close(expert(query, media), expected)
+
+
+def test_wide_heads_attend_like_narrow_ones():
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 2, length, WIDEST_FUSED + 8) for length in (3, 5, 5))
+    mask = torch.tensor([[True, True, False, True, True], [True, False, False, False, True]])[:, None, None]
+    for given in (None, mask):
+        expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=given)
+        torch.testing.assert_close(attend(query, key, value, given), expected)
 
 
 @pytest.mark.parametrize("routing", ["gates", "random", "uniform"])
