@@ -94,6 +94,8 @@ def load_task(benchmark: Benchmark, data: Path | None = None, rows: list[dict] |
     try:
         return LocalOrHubTask(config=_config(benchmark.task), model_name="moai")
     except Exception as error:
+        if rows is not None:
+            raise ValueError(f"{data} is not {benchmark.title} as released; it must hold {benchmark.layout}") from error
         raise ValueError(what_to_download(benchmark)) from error
 
 
