@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 import json
+import shlex
+import sys
 import time
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from moai.training.objective import MoAIObjective
 from moai.training.stages import STAGES, Stage, freeze_all_but, parameter_groups
 from moai.training.tokenizer import build_tokenizer, drawn_vocabulary
 from moai.training.trainer import (
+    RECORD,
     Budget,
     MoAITrainer,
     Progress,
@@ -227,16 +230,18 @@ def train_stage(arguments: argparse.Namespace) -> None:
     model.routing = "gates"
     save_model(model, processor, arguments.output)
     save_transcriber(objective, arguments.output)
-    record = {
+    run = {
         "stage": arguments.stage,
+        "command": arguments.command,
         "steps": trainer.state.global_step,
         "rows": stage.rows,
         "seconds": round(time.monotonic() - started),
         "seed": arguments.seed,
-        "trains": stage.trains,
-        "log": trainer.state.log_history,
+        "device": torch.cuda.get_device_name() if on_gpu else "CPU",
     }
-    (arguments.output / "training.json").write_text(json.dumps(record, indent=1))
+    before = [] if arguments.init is None else _history(arguments.init)
+    record = run | {"trains": stage.trains, "history": [*before, run], "log": trainer.state.log_history}
+    (arguments.output / RECORD).write_text(json.dumps(record, indent=1))
     print(f"saved {arguments.output} after {trainer.state.global_step} steps", flush=True)
     if arguments.evaluate and stage.pictures:
         model.eval()
@@ -248,9 +253,17 @@ def train_stage(arguments: argparse.Namespace) -> None:
         print(print_table(tables), flush=True)
 
 
+def _history(folder: Path) -> list[dict]:
+    """The stages that made the model in `folder`, as far as it says."""
+    path = folder / RECORD
+    return json.loads(path.read_text())["history"] if path.is_file() else []
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point; 0 when the stage has been trained."""
+    argv = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(argv)
+    arguments.command = shlex.join(["python", "train.py", *argv])
     if arguments.stage in EXPERT_STAGES:
         from moai.training.expert_stages import train_expert_stage
 

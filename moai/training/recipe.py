@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from moai.training import command
+from moai.training.trainer import RECORD
 
 SEEDS_A_STEP = 50_000_000
 
@@ -71,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"there is no model in {init} to begin with; name one with --init")
     for number in range(first, last + 1):
         step = RECIPE[number]
-        if not (options.folder / step.name / "training.json").is_file():
+        if not (options.folder / step.name / RECORD).is_file():
             print(f"== {step.name}", flush=True)
             torch._dynamo.reset()
             command.main(arguments_of(step, number, options.folder, init, options.share, common))

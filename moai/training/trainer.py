@@ -15,6 +15,8 @@ from moai.processing import MoAIProcessor
 from moai.training.objective import MoAIObjective
 from moai.training.stages import Stage, parameter_groups
 
+RECORD = "training.json"
+"""What was run: beside the log, `history` has the command, seed and time of this stage and of those before it."""
 TRANSCRIBER = "transcriber.safetensors"
 """The head that is used in training and not afterwards; the next stage goes on with it."""
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from moai.modeling import MoAIForConditionalGeneration
 from moai.processing import MoAIProcessor, normalize_pixels
-from moai.training import command, recipe
+from moai.training import command, recipe, ship
 from moai.training.data import ExpertWords, PictureQuestions, RowSizes
 from moai.training.evaluate import answer_examples, print_table, simulated_examples, tabulate
 from moai.training.objective import MoAIObjective, weighted_cross_entropy
@@ -181,6 +181,24 @@ def test_the_recipe_runs_from_step_to_step(tiny, tmp_path, capsys):
         with pytest.raises(SystemExit):
             recipe.main([str(tmp_path), *wrong])
         assert sentence in capsys.readouterr().err
+
+
+def test_shipping(tiny, tmp_path):
+    train("language", tmp_path / "language")
+    train("backbone", tmp_path / "backbone", "--init", tmp_path / "language", "--show-every", "0")
+    more = ("--init", tmp_path / "backbone", "--show-every", "0", "--evaluate", "3")
+    train("gates", tmp_path / "gates", *more)
+    assert ship.main([str(tmp_path / "gates"), str(tmp_path / "shipped")]) == 0
+    card = (tmp_path / "shipped" / "README.md").read_text()
+    assert "| language | `python train.py --stage language" in card and "--stage gates" in card
+    assert "| overall | 3 |" in card
+    for name, tensor in weights(tmp_path / "shipped").items():
+        assert tensor.dtype == torch.bfloat16 or not tensor.is_floating_point()
+        torch.testing.assert_close(tensor, weights(tmp_path / "gates")[name].to(tensor.dtype))
+    # Training can go on from what was shipped, and remembers.
+    train("gates", tmp_path / "more", "--init", tmp_path / "shipped", "--show-every", "0")
+    record = json.loads((tmp_path / "more" / "training.json").read_text())
+    assert [one["stage"] for one in record["history"]] == ["language", "backbone", "gates", "gates"]
 
 
 def test_messages(tiny, tmp_path, capsys):
