@@ -17,7 +17,7 @@ def bar_chart(
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ValueError("charts need matplotlib; pip install matplotlib") from error
-    figure = Figure(figsize=(8, 1 + 0.28 * max(1, len(groups) * len(bars))), layout="constrained")
+    figure = Figure(figsize=(8, 1 + len(groups) * (0.15 + 0.11 * len(bars))), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     height = 0.8 / max(1, len(bars))
@@ -29,8 +29,10 @@ def bar_chart(
             height,
             xerr=[spread for _, _, spread in shown] if any(spread for _, _, spread in shown) else None,
             label=name,
+            error_kw={"elinewidth": 0.8},
         )
     axes.set_yticks(range(len(groups)), groups)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("percent of the best possible score")
