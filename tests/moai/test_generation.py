@@ -242,3 +242,20 @@ def test_padding_moves_to_the_right(inputs):
 def test_buckets():
     assert [bucket_rows(rows) for rows in (1, 2, 3, 8, 9)] == [1, 2, 4, 8, 16]
     assert [bucket_length(length) for length in (1, 512, 513, 4096, 4097)] == [512, 512, 1024, 4096, 6144]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_generate_is_fast_by_itself(model, inputs):
+    model.to("cuda")
+    given = {name: value.to("cuda") for name, value in inputs.items()}
+    longer = dict(given)
+    for name, value in (("input_ids", 9), ("attention_mask", 1)):
+        longer[name] = torch.cat((given[name], given[name].new_full((2, 21), value)), dim=1)
+    for asked in (given, longer, {name: value[:1] for name, value in given.items()}):
+        assert torch.equal(model.generate(**asked, **GREEDY), model.generate(**asked, **GREEDY, fast=False))
+    engine = fast_generation(model)
+    assert engine.decoder.bucket(2, 80, sampled=False).graphs.keys() == {False}
+    sampled = {"max_new_tokens": 9, "do_sample": True, "temperature": 3.0, "top_p": 0.95, "top_k": 0}
+    answers = {tuple(model.generate(**given, **sampled)[0].tolist()) for _ in range(4)}
+    assert len(answers) > 1
