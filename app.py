@@ -1,6 +1,6 @@
 """The web page: ask about a picture, and see what the experts saw and whom the model listened to.
 
-python app.py [--model MODEL] [--host HOST] [--port PORT]
+python app.py [--model MODEL] [--host HOST] [--port PORT] [--quantize TIER]
 """
 
 import argparse
@@ -279,8 +279,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", help="folder or hub id of a MoAI model (default: the embedded one)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
     parser.add_argument("--port", type=int, default=7860, help="port to listen at (default: %(default)s)")
+    parser.add_argument("--quantize", metavar="TIER", help="bf16, int8 or int4: a language model that needs less memory")
     arguments = parser.parse_args(argv)
-    engine = Engine(arguments.model)
+    engine = Engine(arguments.model, arguments.quantize)
     page = Page(engine)
     try:
         _, url, _ = launch(page, arguments.host, arguments.port)

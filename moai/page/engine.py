@@ -24,8 +24,9 @@ class About:
 class Engine:
     """Loads the assistant once; `stage` and `share` (0..1) say how far loading is, `problem` why it failed."""
 
-    def __init__(self, model: str | None = None):
+    def __init__(self, model: str | None = None, quantize: str | None = None):
         self.model = model
+        self.quantize = quantize
         self.assistant = None
         self.about: About | None = None
         self.stage = "Starting"
@@ -43,7 +44,7 @@ class Engine:
             from moai.assistant import MoAI
 
             self._at("Loading the language model", 0.3)
-            assistant = MoAI.from_pretrained(self.model)
+            assistant = MoAI.from_pretrained(self.model, quantize=self.quantize)
             if warm_up is not None:
                 self._at("Loading the experts", 0.5)
                 with Image.open(warm_up) as picture:
