@@ -279,7 +279,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", help="folder or hub id of a MoAI model (default: the embedded one)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
     parser.add_argument("--port", type=int, default=7860, help="port to listen at (default: %(default)s)")
-    parser.add_argument("--quantize", metavar="TIER", help="bf16, int8 or int4: a language model that needs less memory")
+    parser.add_argument("--quantize", metavar="TIER", help="bf16, int8 or int4: needs less memory")
     arguments = parser.parse_args(argv)
     engine = Engine(arguments.model, arguments.quantize)
     page = Page(engine)
