@@ -31,6 +31,14 @@ def pictures():
     return [render(sample_layout(seed), scale=0.5).image for seed in (4, 6, 7)]
 
 
+def assert_same_gates(answer, expected):
+    """Gates up to rounding: a thread of its own may sum in another order."""
+    assert len(answer.gates) == len(expected.gates) > 0
+    for given, wanted in zip(answer.gates, expected.gates, strict=True):
+        assert given.image == pytest.approx(wanted.image, abs=1e-5)
+        assert given.aux_map == pytest.approx(wanted.aux_map, abs=1e-5)
+
+
 def test_an_answer_has_its_evidence(assistant, pictures):
     answer = assistant.ask(pictures[0], QUESTION, **LONG)
     assert answer.text
@@ -129,7 +137,7 @@ def test_a_stream_says_the_answer(assistant, pictures):
     answer = assistant.ask(pictures[0], QUESTION, **LONG)
     assert "".join(pieces) == answer.text == stream.answer.text
     assert len(pieces) > 3 and all(pieces)
-    assert [gate.image for gate in stream.answer.gates] == [gate.image for gate in answer.gates]
+    assert_same_gates(stream.answer, answer)
     assert list(stream) == []  # a second loop ends
 
 
@@ -227,7 +235,7 @@ def test_threads_do_not_mix(assistant, pictures):
             assert answer.gates == []
             continue
         assert answer.text == expected[index % 3].text
-        assert [gate.aux_map for gate in answer.gates] == [gate.aux_map for gate in expected[index % 3].gates]
+        assert_same_gates(answer, expected[index % 3])
 
 
 def test_sampling(assistant, pictures):
