@@ -122,8 +122,7 @@ class VerbalizedScenes(DrawnScenes):
         aux = self.processor.encode_text(f" {verbalize(scene).strip()}")
         ids = [*self.processor.prefix_ids(with_picture=False), *aux]
         weights = [self.text_weight] * len(ids)
-        questions = ask(layout, rng, 10, kinds=READABLE_KINDS)
-        turns = [self.turn(question) for question in questions if question.detail != "colour"]
+        turns = [self.turn(question) for question in ask(layout, rng, 10, kinds=READABLE_KINDS) if not question.colours]
         window = self.window(aux, rng)
         if window is not None:
             turns.insert(int(rng.integers(0, 4)), window)
@@ -195,13 +194,16 @@ class ExpertWords(DrawnScenes):
             "aux_attention_mask": _fixed([1] * len(aux), self.sizes.aux, 0),
         }
         windows = [self.window(aux, rng, text_lines=number == 0) for number in range(self.windows)]
-        read = [self.turn(question) for question in ask(layout, rng, self.readings, kinds=("reading",))]
-        return arrays, [turn for turn in windows if turn is not None] + read
+        read = ask(layout, rng, self.readings, kinds=("reading",))
+        return arrays, [turn for turn in windows if turn is not None] + self.answerable(read)
 
     def turns(self, layout: Layout, rng: np.random.Generator) -> list[tuple[list[int], list[int]]]:
         """Questions of all kinds that can be answered."""
-        questions = ask(layout, rng, self.sizes.questions, kinds=self.kinds)
-        return [self.turn(question) for question in questions if self.with_picture or question.detail != "colour"]
+        return self.answerable(ask(layout, rng, self.sizes.questions, kinds=self.kinds))
+
+    def answerable(self, questions: Sequence[Question]) -> list[tuple[list[int], list[int]]]:
+        """The turns of those questions that can be answered: the experts name no colours."""
+        return [self.turn(question) for question in questions if self.with_picture or not question.colours]
 
     def rows(self, turns: list[tuple[list[int], list[int]]]) -> dict[str, np.ndarray]:
         """The first fitting turns, each behind the picture's placeholders or the place left for them, as fixed (Q, W)

@@ -32,10 +32,10 @@ RECIPE = (
     # What is written on signs first: copying letters is the hardest, and these texts are short.
     Step("letters", "compressor", 0.8, ("--experts", "ocr")),
     Step("reading", "bridge", 1.5, ("--experts", "ocr", "--questions", "4")),
-    Step("words", "compressor", 0.8),
+    Step("words", "compressor", 1.2),
     Step("bridge", "bridge", 2.0),
     Step("experts", "experts", 1.5, ("--unfreeze", "decoder,plora")),
-    Step("gates", "gates", 4.0, ("--unfreeze", "decoder,plora")),
+    Step("gates", "gates", 4.5, ("--unfreeze", "decoder,plora", "--evaluate", "500")),
 )
 
 

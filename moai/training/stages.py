@@ -60,7 +60,7 @@ STAGES = {
     "bridge": Stage(
         ("compressor", "mixers", "gates", "decoder"),
         1e-3,
-        rows=256,
+        rows=768,
         steps=6000,
         experts=True,
         pictures=False,
