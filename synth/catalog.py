@@ -262,6 +262,31 @@ def natural_scale(label: str) -> float:
     return 1.2 if label in _BIG else 0.8 if label in SMALL else 1.0
 
 
+_LOOK_ALIKES = tuple(
+    _names(text)
+    for text in (
+        "dog, fox", "cat, tiger, lion", "horse, zebra, camel", "sheep, cow, pig", "rabbit, cat", "whale, fish",
+        "snail, turtle", "butterfly, bee", "apple, orange, strawberry", "orange, sports ball", "banana, lemon",
+        "watermelon, strawberry", "pumpkin, orange", "cake, donut", "pizza, cheese", "hot dog, bread", "cup, bowl",
+        "wine glass, cup", "bottle, vase", "fork, spoon, knife", "toothbrush, pencil", "key, scissors",
+        "car, truck, tractor", "bus, train, truck", "bicycle, motorcycle", "airplane, rocket, helicopter",
+        "skateboard, surfboard, skis", "backpack, handbag, suitcase", "tv, microwave, laptop", "cell phone, book",
+        "keyboard, laptop", "couch, chair, bench, bed", "sun, star, moon", "balloon, heart", "tree, cactus, broccoli",
+        "house, tent", "trophy, vase", "guitar, tennis racket", "light bulb, candle", "camera, tv", "bell, hat",
+    )
+)  # fmt: skip
+
+
+def look_alikes(label: str) -> tuple[str, ...]:
+    """Other classes that resemble this one at a glance, and that a careful look tells apart; often none."""
+    return _ALIKE.get(label, ())
+
+
+_ALIKE = {
+    label: tuple(sorted(frozenset().union(*(group for group in _LOOK_ALIKES if label in group)) - {label}))
+    for label in frozenset().union(*_LOOK_ALIKES)
+}
+
 _IRREGULAR = {
     "person": "people", "sheep": "sheep", "fish": "fish", "mouse": "mice", "knife": "knives", "skis": "skis",
     "scissors": "scissors", "grapes": "grapes", "bread": "bread", "cheese": "cheese", "broccoli": "broccoli",

@@ -44,10 +44,22 @@ def object_box(item: PlacedObject, width: int, height: int) -> Box:
     return shares(x + left, y + top, x + right, y + bottom, width, height)
 
 
-def rectangle_corners(center: tuple[float, float], width: float, height: float, angle: float) -> np.ndarray:
-    """(4, 2) corners of a turned rectangle in pixels."""
-    half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32) * (width / 2, height / 2)
-    return half @ turn(angle).T + np.asarray(center, np.float32)
+def leaning(tilt: tuple[float, float], width: float, height: float) -> np.ndarray:
+    """(3, 3) matrix for points around the middle of a plate: what is said at `Sign.tilt`, for its size in pixels."""
+    matrix = np.eye(3, dtype=np.float32)
+    matrix[2, :2] = 2 * tilt[0] / width, 2 * tilt[1] / height
+    return matrix
+
+
+def rectangle_corners(width: float, height: float) -> np.ndarray:
+    """(4, 2) corners of a rectangle around 0, in order."""
+    return np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32) * (width / 2, height / 2)
+
+
+def mapped(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(K, 2) points through a (3, 3) matrix for column vectors."""
+    moved = points @ matrix[:, :2].T + matrix[:, 2]
+    return moved[:, :2] / moved[:, 2:]
 
 
 def fill(polygons: list[np.ndarray], width: int, height: int) -> np.ndarray:

@@ -25,7 +25,11 @@ class PlacedObject:
 
 @dataclass
 class Sign:
-    """A coloured plate with one line of text. `colour` is the plate's colour name, `angle` in degrees."""
+    """A coloured plate with one line of text. `colour` is the plate's colour name, `angle` in degrees.
+
+    `contrast` is 1 for letters in `text_colour` and less for paler ones (0 would be the plate's own colour). `tilt` is
+    how the plate leans away in depth along its width and its height: 0.1 makes an edge 10 % smaller than the middle.
+    """
 
     text: str
     colour: str
@@ -35,6 +39,8 @@ class Sign:
     font_size: float
     angle: float
     box: Box
+    contrast: float = 1.0
+    tilt: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass
@@ -50,6 +56,26 @@ class Stuff:
     texture: int
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """How the picture is taken; the defaults change nothing.
+
+    `night` 0 to 1, before signs are painted. `gain` a factor on light, `lift` in grey levels, `cast` a factor for red,
+    green and blue. `blur` is a standard deviation in pixels of the canvas, `resolution` the share of pixels a side that
+    is kept, `grain` the spread of noise in grey levels at the size of the canvas, `jpeg` a quality of 1 to 100 or 0
+    for none.
+    """
+
+    night: float = 0.0
+    gain: float = 1.0
+    lift: float = 0.0
+    cast: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    blur: float = 0.0
+    resolution: float = 1.0
+    grain: float = 0.0
+    jpeg: int = 0
+
+
 @dataclass
 class Layout:
     """A whole drawn scene. Relations are (subject, predicate, object): indices into `objects`, and for the object
@@ -62,6 +88,7 @@ class Layout:
     objects: list[PlacedObject] = field(default_factory=list)
     signs: list[Sign] = field(default_factory=list)
     relations: list[tuple[int, str, int]] = field(default_factory=list)
+    conditions: Conditions = field(default_factory=Conditions)
 
     def label_of(self, index: int) -> str:
         """Label of an object, or of `stuff[index - len(objects)]`."""

@@ -1,16 +1,16 @@
-"""Paints a layout: the picture, and which object and which stuff every pixel shows."""
+"""Paints a layout: the picture under its conditions, and which object and which stuff every pixel shows."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from synth.atlas import CELL, UNIT, load_atlas
 from synth.backgrounds import paint_background
-from synth.geometry import turn
+from synth.conditions import darkened, taken
+from synth.geometry import mapped, rectangle_corners, turn
 from synth.layout import Layout, PlacedObject, Sign
-from synth.signs import paint_plate
+from synth.signs import paint_plate, placing
 
 NO_OBJECT = -1
 
@@ -41,9 +41,10 @@ def render(layout: Layout, scale: float = 1.0) -> Drawn:
     instances = np.full((height, width), NO_OBJECT, np.int16)
     for number, item in enumerate(layout.objects):
         _paint_object(picture, instances, item, number, scale)
+    picture = darkened(picture, layout.conditions.night)
     for number, sign in enumerate(layout.signs):
         _paint_sign(picture, instances, sign, -2 - number, scale)
-    return Drawn(_light(picture, rng), instances, stuff)
+    return Drawn(taken(picture, layout.conditions, scale, rng), instances, stuff)
 
 
 def _paint_object(picture: np.ndarray, instances: np.ndarray, item: PlacedObject, number: int, scale: float) -> None:
@@ -64,13 +65,35 @@ def _paint_object(picture: np.ndarray, instances: np.ndarray, item: PlacedObject
 
 
 def _paint_sign(picture: np.ndarray, instances: np.ndarray, sign: Sign, number: int, scale: float) -> None:
-    center = sign.center[0] * scale, sign.center[1] * scale
     plate = paint_plate(sign, scale)
-    if sign.angle == 0:
-        height, width = plate.shape[:2]
-        # Whole pixels: letters are not blurred by a shift of half a pixel.
-        center = round(center[0] - width / 2) + width / 2, round(center[1] - height / 2) + height / 2
-    _paint(picture, instances, plate, turn(sign.angle), center, number)
+    height, width = plate.shape[:2]
+    if sign.tilt == (0.0, 0.0):
+        center = sign.center[0] * scale, sign.center[1] * scale
+        if sign.angle == 0:
+            # Whole pixels: letters are not blurred by a shift of half a pixel.
+            center = round(center[0] - width / 2) + width / 2, round(center[1] - height / 2) + height / 2
+        _paint(picture, instances, plate, turn(sign.angle), center, number)
+        return
+    matrix = placing(sign, scale)
+    area = _area(picture, mapped(rectangle_corners(width, height), matrix))
+    if area is None:
+        return
+    full = _shift(-0.5 - area[1].start, -0.5 - area[0].start) @ matrix @ _shift(0.5 - width / 2, 0.5 - height / 2)
+    size = area[1].stop - area[1].start, area[0].stop - area[0].start
+    warped = cv2.warpPerspective(plate, full, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    _blend(picture, instances, warped, area, number)
+
+
+def _shift(x: float, y: float) -> np.ndarray:
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)
+
+
+def _area(picture: np.ndarray, corners: np.ndarray) -> tuple[slice, slice] | None:
+    """Rows and columns of the picture that hold the corners, or None when they are outside."""
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    x0, y0 = max(0, int(low[0]) - 1), max(0, int(low[1]) - 1)
+    x1, y1 = min(picture.shape[1], int(high[0]) + 2), min(picture.shape[0], int(high[1]) + 2)
+    return (slice(y0, y1), slice(x0, x1)) if x1 > x0 and y1 > y0 else None
 
 
 def _paint(
@@ -79,40 +102,24 @@ def _paint(
     """Blends premultiplied RGBA `pixels`, mapped by `matrix` around their middle to `center`, into the picture."""
     height, width = pixels.shape[:2]
     reach = np.abs(matrix) @ np.array([width / 2, height / 2])
-    x0, y0 = max(0, int(center[0] - reach[0]) - 1), max(0, int(center[1] - reach[1]) - 1)
-    x1 = min(picture.shape[1], int(center[0] + reach[0]) + 2)
-    y1 = min(picture.shape[0], int(center[1] + reach[1]) + 2)
-    if x1 <= x0 or y1 <= y0:
+    area = _area(picture, np.array([center - reach, center + reach]))
+    if area is None:
         return
+    y0, x0 = area[0].start, area[1].start
     # Pixel k of either picture has its centre at k + 0.5.
     origin = np.array([0.5 - width / 2, 0.5 - height / 2])
     shift = matrix @ origin + (center[0] - 0.5 - x0, center[1] - 0.5 - y0)
     affine = np.column_stack([matrix, shift])
-    warped = cv2.warpAffine(pixels, affine, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    area = (slice(y0, y1), slice(x0, x1))
+    size = area[1].stop - x0, area[0].stop - y0
+    warped = cv2.warpAffine(pixels, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    _blend(picture, instances, warped, area, number)
+
+
+def _blend(
+    picture: np.ndarray, instances: np.ndarray, warped: np.ndarray, area: tuple[slice, slice], number: int
+) -> None:
     alpha = cv2.extractChannel(warped, 3)
     rest = cv2.cvtColor(cv2.bitwise_not(alpha), cv2.COLOR_GRAY2RGB)
     under = cv2.multiply(picture[area], rest, scale=1 / 255)
     picture[area] = cv2.add(under, cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB))
     instances[area][alpha >= CELL] = number
-
-
-@lru_cache(maxsize=1)
-def _noise() -> np.ndarray:
-    """(512, 512, 3) uint8 noise around 128, spread 32."""
-    return np.clip(np.random.default_rng(3).normal(128, 32, (512, 512, 3)), 0, 255).astype(np.uint8)
-
-
-def _light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mild changes of light over the whole picture: brightness and contrast, noise, blur."""
-    gain, lift, blur, grain, y, x = rng.random(6).tolist()
-    height, width = picture.shape[:2]
-    if blur < 0.25:
-        picture = cv2.GaussianBlur(picture, (3, 3), 0.3 + blur)
-    gain, lift = 0.88 + 0.2 * gain, 16 * lift - 8
-    if grain < 0.5 and height <= 384 and width <= 384:
-        amount = grain * 0.35
-        y, x = int(y * (512 - height)), int(x * (512 - width))
-        noise = _noise()[y : y + height, x : x + width]
-        return cv2.addWeighted(picture, gain, noise, amount, lift - 128 * amount)
-    return cv2.addWeighted(picture, gain, picture, 0, lift)

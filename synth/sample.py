@@ -6,79 +6,50 @@ import numpy as np
 
 from synth import catalog
 from synth.backgrounds import plain_background, scenic_background
+from synth.conditions import sample_conditions
 from synth.geometry import coarse_mask, shares, visible_shares
-from synth.layout import Layout, PlacedObject, Sign
+from synth.layout import Layout, PlacedObject
+from synth.levels import MEDIUM, between, check
+from synth.posting import LEAST_LETTERS, add_signs, apart
 from synth.recipes import RECIPES, Item, Rng, pick, single
 from synth.relations import relations_of
-from synth.signs import COLOURS, FONTS, TEXT_COLOURS, plate_size, sign_box, sign_mask
+from synth.signs import sign_mask
 
 LONGER_SIDE = 384
 LEAST_VISIBLE = 0.5
-MOST_OBJECTS = 8
-_SMALLEST, _SMALLEST_PART, _LARGEST = 0.11 * LONGER_SIDE, 0.09 * LONGER_SIDE, 0.42 * LONGER_SIDE
-_LEAST_UNIT = 0.2 * LONGER_SIDE
+_LARGEST = 0.42 * LONGER_SIDE
+_LEAST_PART = 0.85
+"""Size of the smallest part of a unit over that of the smallest single thing."""
 _LABELS = tuple(label for label in catalog.THING_LABELS if label != "sign")
-_COLOUR_NAMES = tuple(COLOURS)
 _WATER = ("sea", "river")
 _GROUND = ("grass", "road", "sand", "floor", "snow", "pavement")
 _ON_WALLS = ("clock", "bell", "guitar", "hat")
 
 
 def sample_layout(
-    seed: int, difficulty: float = 0.5, text_of: Callable[[np.random.Generator], str] | None = None
+    seed: int, difficulty: float = MEDIUM, text_of: Callable[[np.random.Generator], str] | None = None
 ) -> Layout:
     """A random scene, the same for the same arguments.
 
-    The longer side is 384 px, the shape between 3:4 and 4:3. There are 1 to 8 objects, each with at least half of it
-    to see, and 0 to 3 signs. `difficulty` in 0..1 raises the number of objects, overlap and how small they are.
-    `text_of` makes the text of a sign; by default `synth.words.sign_text`. Raises ValueError for a difficulty out of
-    range.
+    The longer side is 384 px, the shape between 3:4 and 4:3. There are 1 to 12 objects, each with at least half of it
+    to see, and 0 to 5 signs. `difficulty` in 0..1 makes the scene fuller, and signs and picture worse: see
+    synth.levels. `text_of` makes the text of a sign; by default `synth.words.sign_text`. Raises ValueError for a
+    difficulty out of range.
     """
-    if not 0 <= difficulty <= 1:
-        raise ValueError(f"difficulty must be within 0..1, got {difficulty}")
+    check(difficulty)
     if text_of is None:
         from synth.words import sign_text as text_of
-    rng = np.random.default_rng((seed, 0x1A107))
+    rng = np.random.default_rng((seed, 0x1A10B))
     ratio = 0.75 + rng.random() * (4 / 3 - 0.75) if rng.random() < 0.8 else 1.0
     width, height = round(LONGER_SIDE * min(1.0, ratio)), round(LONGER_SIDE / max(1.0, ratio))
     layout = Layout(seed, width, height)
     layout.stuff = scenic_background(rng) if rng.random() < 0.6 else plain_background(rng)
-    for _ in range(pick(rng, (0, 1, 1, 2, 2, 3, 1, 0))):
-        _add_sign(layout, rng, text_of)
+    add_signs(layout, rng, difficulty, text_of)
     _Planner(layout, rng, difficulty).fill()
     layout.relations = relations_of(layout)
+    letters = min((sign.font_size for sign in layout.signs), default=LEAST_LETTERS[0])
+    layout.conditions = sample_conditions(seed, difficulty, letters)
     return layout
-
-
-def _add_sign(layout: Layout, rng: Rng, text_of: Callable[[np.random.Generator], str]) -> None:
-    """Adds a sign where none stands yet; its letters are at least 15 px high unless the text is very long."""
-    text = text_of(rng)
-    font = int(rng.random() * len(FONTS))
-    wanted = 21 + 19 * rng.random() ** 2
-    room = layout.width * 0.92
-    size = min(wanted, wanted * room / plate_size(text, font, wanted)[0])
-    if size < 21:
-        font, size = 1, min(21.0, 21.0 * room / plate_size(text, 1, 21.0)[0])
-    size = round(size * 2) / 2
-    colour = pick(rng, _COLOUR_NAMES)
-    inks = TEXT_COLOURS[colour]
-    ink = inks[0] if rng.random() < 0.7 else pick(rng, inks)
-    for _ in range(12):
-        angle = 0.0 if rng.random() < 0.65 else 12 * rng.random() - 6
-        sign = Sign(text, colour, ink, font, (0.0, 0.0), size, angle, (0, 0, 0, 0))
-        sign.center = (layout.width / 2, layout.height / 2)
-        x1, y1, x2, y2 = sign_box(sign, layout.width, layout.height)
-        free_x, free_y = 0.98 - (x2 - x1), 0.98 - (y2 - y1)
-        left, top = 0.01 + max(0.0, free_x) * rng.random(), 0.01 + max(0.0, free_y) * rng.random()
-        sign.center = ((left + (x2 - x1) / 2) * layout.width, (top + (y2 - y1) / 2) * layout.height)
-        sign.box = sign_box(sign, layout.width, layout.height)
-        if all(_apart(sign.box, other.box, 0.025) for other in layout.signs):
-            layout.signs.append(sign)
-            return
-
-
-def _apart(a, b, margin: float) -> bool:
-    return a[0] > b[2] + margin or b[0] > a[2] + margin or a[1] > b[3] + margin or b[1] > a[3] + margin
 
 
 class _Planner:
@@ -92,8 +63,10 @@ class _Planner:
         self.roads = ("road",) * 4 if "road" in self.bands else ()
         ground = [self.bands[label] for label in _GROUND if label in self.bands]
         self.ground = (min(top for top, _ in ground), max(bottom for _, bottom in ground)) if ground else None
-        crowd = 1 + difficulty
-        self.target = int(np.clip(1 + rng.random() * (2.5 + 3.5 * crowd), 1, MOST_OBJECTS))
+        self.most = int(between(difficulty, 5.0, 12.0))
+        self.target = 1 + int(self.most * rng.random() ** (1 / (1 + 0.6 * difficulty)))
+        self.least = between(difficulty, 0.115, 0.075) * LONGER_SIDE
+        self.least_unit = between(difficulty, 0.2, 0.13) * LONGER_SIDE
         self.count = 0
 
     def fill(self) -> None:
@@ -109,7 +82,7 @@ class _Planner:
                 repeats -= 1
                 unit = single(rng, repeated, size * 0.85)
             elif left >= 2 and rng.random() < 0.6:
-                unit = pick(rng, RECIPES)(rng, max(size, _LEAST_UNIT))[: MOST_OBJECTS - self.count]
+                unit = pick(rng, RECIPES)(rng, max(size, self.least_unit))[: self.most - self.count]
             else:
                 unit = single(rng, self._label(), size)
             if not self._fits_scene(unit[0].label) and rng.random() < 0.8:
@@ -124,8 +97,13 @@ class _Planner:
         self.layout.objects = [item for _, items, _ in self.units for item in items]
 
     def _label(self) -> str:
-        """A class: at times one that is there already or that suits the scene, else any."""
-        rng, kind = self.rng, self.rng.random()
+        """A class: at times one that is there already, resembles one or suits the scene, else any."""
+        rng = self.rng
+        if self.units and rng.random() < between(self.difficulty, 0.05, 0.35):
+            alike = catalog.look_alikes(pick(rng, pick(rng, self.units)[1]).label)
+            if alike:
+                return pick(rng, alike)
+        kind = rng.random()
         if self.units and kind < 0.2:
             return pick(rng, pick(rng, self.units)[1]).label
         if kind > 0.93:
@@ -178,15 +156,15 @@ class _Planner:
     def _place(self, unit: list[Item]) -> bool:
         """Tries some places for the unit, then smaller ones; adds it at the first that leaves enough in sight."""
         rng, layout = self.rng, self.layout
-        unit = _limited(unit)
+        unit = self._limited(unit)
         for attempt in range(8):
             if attempt in (3, 6):
-                unit = _limited([_shrunk(item, 0.8) for item in unit])
+                unit = self._limited([_shrunk(item, 0.8) for item in unit])
             boxes = [item.box() for item in unit]
             left, top = min(b[0] for b in boxes), min(b[1] for b in boxes)
             right, bottom = max(b[2] for b in boxes), max(b[3] for b in boxes)
             if right - left > layout.width - 4 or bottom - top > layout.height - 4:
-                unit = _limited([_shrunk(item, 0.75) for item in unit])
+                unit = self._limited([_shrunk(item, 0.75) for item in unit])
                 continue
             low, high = self._heights(unit, bottom - top)
             if high < low:
@@ -199,6 +177,13 @@ class _Planner:
                 return True
         return False
 
+    def _limited(self, unit: list[Item]) -> list[Item]:
+        """The unit scaled so that its smallest and its largest item are of allowed size; the smallest has priority."""
+        sizes = [item.size for item in unit]
+        least = self.least if len(unit) == 1 else _LEAST_PART * self.least
+        factor = max(min(1.0, _LARGEST / max(sizes)), least / min(sizes))
+        return unit if factor == 1 else [_shrunk(item, factor) for item in unit]
+
     def _placed(self, item: Item, dx: float, dy: float) -> PlacedObject:
         layout = self.layout
         x, y = item.x + dx, item.y + dy
@@ -209,12 +194,12 @@ class _Planner:
     def _leaves_enough(self, placed: list[PlacedObject], depth: float) -> bool:
         """Adds the unit if everything, old and new, still shows enough of itself."""
         layout = self.layout
-        margin = 0.01 if self.rng.random() > 0.4 * self.difficulty else -0.05
+        margin = 0.01 if self.rng.random() > between(self.difficulty, 0.1, 0.7) else -0.05
         for item in placed:
             for _, others, _ in self.units:
                 for other in others:
-                    crowded = not _apart(item.box, other.box, margin)
-                    if crowded and (margin > 0 or _common(item.box, other.box) > 0.45):
+                    crowded = not apart(item.box, other.box, margin)
+                    if crowded and (margin > 0 or _common(item.box, other.box) > between(self.difficulty, 0.4, 0.6)):
                         return False
         masks = [coarse_mask(item, layout.width, layout.height) for item in placed]
         units = sorted([*self.units, (depth, placed, masks)], key=lambda unit: unit[0])
@@ -242,14 +227,6 @@ def _common(a, b) -> float:
 
 def _shrunk(item: Item, factor: float) -> Item:
     return Item(item.sprite, item.size * factor, item.angle, item.flipped, item.x * factor, item.y * factor)
-
-
-def _limited(unit: list[Item]) -> list[Item]:
-    """The unit scaled so that its smallest and its largest item are within what is drawn; the smallest has priority."""
-    sizes = [item.size for item in unit]
-    least = _SMALLEST if len(unit) == 1 else _SMALLEST_PART
-    factor = max(min(1.0, _LARGEST / max(sizes)), least / min(sizes))
-    return unit if factor == 1 else [_shrunk(item, factor) for item in unit]
 
 
 def _bands(layout: Layout) -> dict[str, tuple[float, float]]:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from perception.scene import Box
-from synth.geometry import fill, rectangle_corners, shares
+from synth.geometry import fill, leaning, mapped, rectangle_corners, shares, turn
 from synth.layout import Sign
 
 FONTS = (
@@ -17,8 +17,17 @@ FONTS = (
     "DejaVuSansMono-Bold.ttf",
     "DejaVuSans.ttf",
     "RobotoSlab-Bold.otf",
+    "RobotoCondensed-Bold.ttf",
+    "ComicNeue-Bold.otf",
+    "Intuitive.ttf",
+    "BrushHand-Regular.otf",
 )
-"""`Sign.font` is an index into these, all in synth/fonts."""
+"""`Sign.font` is an index into these, all in synth/fonts; from `PLAIN_FONTS` on they are condensed or as if by hand."""
+
+PLAIN_FONTS = 6
+NARROW_FONT = FONTS.index("DejaVuSansCondensed-Bold.ttf")
+_CAPITALS = 0.729
+"""Height of capitals in units of the font size."""
 
 COLOURS = {
     "red": (205, 32, 38),
@@ -47,11 +56,21 @@ TEXT_COLOURS = {
 """Text colours that stand out on each plate colour, the likeliest first."""
 
 
-@lru_cache(maxsize=256)
-def font(index: int, half_points: int) -> ImageFont.FreeTypeFont:
-    """The font at `half_points` / 2 pixels."""
+def _at(index: int, size: float) -> ImageFont.FreeTypeFont:
     path = Path(__file__).parent / "fonts" / FONTS[index]
-    return ImageFont.truetype(str(path), half_points / 2, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+@lru_cache(maxsize=len(FONTS))
+def _enlarged(index: int) -> float:
+    """The factor that gives a font's capitals the common height."""
+    return _CAPITALS * 256 / -_at(index, 256).getbbox("H", anchor="ls")[1]
+
+
+@lru_cache(maxsize=512)
+def font(index: int, half_points: int) -> ImageFont.FreeTypeFont:
+    """The font at `half_points` / 2 pixels; capitals are equally high in all fonts."""
+    return _at(index, half_points / 2 * _enlarged(index))
 
 
 @lru_cache(maxsize=4096)
@@ -71,8 +90,17 @@ def plate_size(text: str, font_index: int, font_size: float) -> tuple[float, flo
     return width + font_size * 0.9, height + font_size * 0.55
 
 
+def placing(sign: Sign, scale: float = 1.0) -> np.ndarray:
+    """(3, 3) matrix from points around the middle of the plate as painted to pixels of the picture, both at `scale`."""
+    turned = np.eye(3, dtype=np.float32)
+    turned[:2, :2] = turn(sign.angle)
+    turned[:2, 2] = sign.center[0] * scale, sign.center[1] * scale
+    width, height = plate_size(sign.text, sign.font, sign.font_size)
+    return turned @ leaning(sign.tilt, width * scale, height * scale)
+
+
 def _corners(sign: Sign, size: tuple[float, float]) -> np.ndarray:
-    return rectangle_corners(sign.center, *size, sign.angle)
+    return mapped(rectangle_corners(*size), placing(sign))
 
 
 def _extent(corners: np.ndarray, width: int, height: int) -> Box:
@@ -98,7 +126,8 @@ def paint_plate(sign: Sign, scale: float) -> np.ndarray:
     """The unturned plate as (h, w, 4) uint8 RGBA with premultiplied alpha, at `scale`."""
     width, height = (max(2, round(side * scale)) for side in plate_size(sign.text, sign.font, sign.font_size))
     size = sign.font_size * scale
-    plate, ink = COLOURS[sign.colour], COLOURS[sign.text_colour]
+    plate = COLOURS[sign.colour]
+    ink = tuple(round(p + sign.contrast * (i - p)) for p, i in zip(plate, COLOURS[sign.text_colour], strict=True))
     picture = Image.new("RGB", (width, height), plate)
     draw = ImageDraw.Draw(picture)
     line = max(1, round(size * 0.06))

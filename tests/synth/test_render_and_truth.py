@@ -1,12 +1,16 @@
+from dataclasses import fields, replace
+
 import cv2
 import numpy as np
 import pytest
 import yaml
 
 from synth.catalog import COCO_THINGS, STUFF_LABELS
-from synth.layout import Layout, PlacedObject, Sign
+from synth.conditions import sample_conditions
+from synth.layout import Conditions, Layout, PlacedObject, Sign, Stuff
 from synth.render import render
 from synth.sample import sample_layout
+from synth.signs import sign_box
 from synth.truth import extent, reading_order, to_scene
 from synth.yolo import CLASSES, joined, label_lines, outline, write_yolo_dataset
 
@@ -30,6 +34,7 @@ def test_painting_is_repeatable_and_typed():
 def test_scales_show_the_same_scene(scale):
     for seed in range(6):
         layout = sample_layout(seed, 0.5, text_of)
+        layout.conditions = replace(layout.conditions, grain=0.0)
         full, scaled = render(layout), render(layout, scale)
         height, width = scaled.instances.shape
         assert (height, width) == (round(layout.height * scale), round(layout.width * scale))
@@ -56,6 +61,93 @@ def test_a_thing_that_leaves_the_canvas_is_cut_off():
     scene = to_scene(layout, drawn)
     assert [detection.label for detection in scene.detections] == ["car", "sign"]
     assert scene.objects == ["car", "car"] and len(scene.object_boxes) == 2
+
+
+def plain_layout(**options):
+    """A red sign on grey, nothing else."""
+    everything = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+    layout = Layout(1, 300, 200, [Stuff(None, everything, (130, 130, 130), 0)])
+    layout.signs = [Sign("OPEN", "red", "white", 0, (150.0, 100.0), 30.0, 0.0, (0, 0, 1, 1), **options)]
+    return layout
+
+
+HARDEST = {
+    "night": 0.9, "gain": 1.2, "lift": 12.0, "cast": (1.1, 1.0, 0.9), "blur": 1.5, "resolution": 0.5, "grain": 15.0,
+    "jpeg": 20,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HARDEST)
+def test_each_condition_changes_the_picture_and_nothing_else(name):
+    layout = sample_layout(8, 0.0, text_of)
+    worse = replace(layout, conditions=Conditions(**{name: HARDEST[name]}))
+    plain, changed = render(layout), render(worse)
+    assert (plain.instances == changed.instances).all() and (plain.stuff == changed.stuff).all()
+    difference = np.abs(plain.image.astype(int) - changed.image)
+    assert 1 < difference.mean() < 130
+    assert (changed.image == render(worse).image).all()
+
+
+def test_all_conditions_are_tried():
+    assert set(HARDEST) == {field.name for field in fields(Conditions)}
+
+
+def test_conditions_are_seeded_mean_nothing_at_zero_and_grow():
+    assert all(sample_conditions(seed, 0.0, 20.0) == Conditions() for seed in range(50))
+    assert sample_conditions(3, 0.7, 20.0) == sample_conditions(3, 0.7, 20.0) != sample_conditions(4, 0.7, 20.0)
+    worse = [[sample_conditions(seed, level, 20.0) for seed in range(300)] for level in (0.2, 0.5, 0.9)]
+    for name, best in (("night", 0), ("blur", 0), ("grain", 0), ("jpeg", 0)):
+        often = [np.mean([getattr(one, name) != best for one in level]) for level in worse]
+        assert often == sorted(often) and often[-1] > often[0] + 0.1
+    assert min(one.jpeg for one in worse[-1] if one.jpeg) >= 15
+    assert all(0.75 < one.gain < 1.2 and 0.4 < one.resolution <= 1 for level in worse for one in level)
+
+
+def test_noise_covers_pictures_larger_than_its_own_sheet():
+    layout = plain_layout()
+    layout.conditions = Conditions(grain=10.0)
+    assert render(layout, 4).image.std() > render(plain_layout(), 4).image.std()
+
+
+def test_signs_stay_lit_at_night():
+    day = plain_layout()
+    night = replace(day, conditions=Conditions(night=1.0))
+    before, after = render(day), render(night)
+    sign = before.instances == -2
+    assert (before.image[sign] == after.image[sign]).mean() > 0.99
+    assert after.image[~sign].mean() < 0.5 * before.image[~sign].mean()
+
+
+def test_pale_letters_are_nearer_to_their_plate():
+    reds = [render(plain_layout(contrast=contrast)).image[..., 1].max() for contrast in (1.0, 0.7, 0.4)]
+    assert reds == sorted(reds, reverse=True) and reds[0] > 240 and 100 < reds[2] < 160
+
+
+@pytest.mark.parametrize("angle", [0.0, 9.0])
+@pytest.mark.parametrize("tilt", [(0.2, 0.0), (-0.15, 0.1), (0.0, -0.1)])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 1.7])
+def test_boxes_follow_signs_that_lean(angle, tilt, scale):
+    layout = plain_layout(tilt=tilt)
+    sign = layout.signs[0]
+    sign.angle, sign.box = angle, (0, 0, 0, 0)
+    sign.box = sign_box(sign, layout.width, layout.height)
+    drawn = render(layout, scale)
+    mask = drawn.instances == -2
+    off = np.abs((np.array(extent(mask)) - sign.box) * ([layout.width, layout.height] * 2)).max()
+    assert off < max(2, 1.5 / scale)
+    rows = mask.sum(axis=1 if tilt[1] else 0)
+    rows = rows[rows > 0]
+    upright = angle == 0 and (tilt[0] == 0) != (tilt[1] == 0)
+    if upright:  # the side that leans away is the smaller one
+        away = tilt[0] or tilt[1]
+        assert (rows[2] > rows[-3]) == (away > 0)
+    (line,) = to_scene(layout, drawn).text_lines
+    letters = np.zeros(mask.shape, bool)
+    white = (drawn.image.min(axis=2) > 200) & mask
+    x1, y1, x2, y2 = np.array(line.box) * ([mask.shape[1], mask.shape[0]] * 2)
+    letters[int(y1) : int(y2) + 1, int(x1) : int(x2) + 1] = True
+    # White is the letters and the thin line around the plate.
+    assert np.count_nonzero(white & letters) > 0.55 * np.count_nonzero(white)
 
 
 def test_masks_and_boxes_agree():
@@ -157,7 +249,8 @@ def test_polygons_cover_the_visible_masks():
             assert np.abs(box - extent(mask)).max() < 0.03
             filled = cv2.fillPoly(np.zeros((height, width), np.uint8), [np.rint(points - 0.5).astype(np.int32)], 1) > 0
             # Holes are filled (the wheels of a bicycle), and specks are left out.
-            assert np.count_nonzero(filled & mask) / np.count_nonzero(mask) > 0.93, (seed, item.label)
+            lost = np.count_nonzero(mask & ~filled)
+            assert lost < max(0.07 * np.count_nonzero(mask), 50), (seed, item.label)
             ious.append(np.count_nonzero(filled & mask) / np.count_nonzero(filled | mask))
     assert np.median(ious) > 0.88
 

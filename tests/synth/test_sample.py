@@ -5,12 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from synth.catalog import STUFF_LABELS, THING_LABELS
+from synth.catalog import STUFF_LABELS, THING_LABELS, look_alikes
+from synth.facts import confusable
 from synth.geometry import object_box
+from synth.layout import Conditions
+from synth.levels import LEVELS, MEDIUM
+from synth.posting import LEAST_LETTERS
 from synth.relations import PREDICATES, relations_of
 from synth.render import render
 from synth.sample import LEAST_VISIBLE, sample_layout
-from synth.signs import COLOURS, FONTS, TEXT_COLOURS, plate_size, sign_box
+from synth.signs import COLOURS, FONTS, PLAIN_FONTS, TEXT_COLOURS, plate_size, sign_box
 from synth.truth import extent
 
 WORDS = ("OPEN", "exit", "Bakery 24", "X7K2", "9.99")
@@ -20,9 +24,17 @@ def text_of(rng):
     return WORDS[int(rng.random() * len(WORDS))]
 
 
+def difficulty_of(seed):
+    return (seed % 5) / 4
+
+
 @pytest.fixture(scope="module")
 def layouts():
-    return [sample_layout(seed, (seed % 5) / 4, text_of) for seed in range(400)]
+    return [sample_layout(seed, difficulty_of(seed), text_of) for seed in range(400)]
+
+
+def at(difficulty, seeds=range(150)):
+    return [sample_layout(seed, difficulty, text_of) for seed in seeds]
 
 
 def test_the_same_seed_gives_the_same_layout():
@@ -35,10 +47,10 @@ def test_canvas_counts_sizes_and_angles_are_within_their_ranges(layouts):
     for layout in layouts:
         assert max(layout.width, layout.height) == 384
         assert 0.745 <= layout.width / layout.height <= 1.34
-        assert 1 <= len(layout.objects) <= 8 and len(layout.signs) <= 3
+        assert 1 <= len(layout.objects) <= 5 + 7 * difficulty_of(layout.seed) and len(layout.signs) <= 5
         for item in layout.objects:
             assert item.label in THING_LABELS
-            assert 0.085 * 384 <= item.size <= 0.46 * 384
+            assert (0.098 - 0.035 * difficulty_of(layout.seed)) * 384 - 1 <= item.size <= 0.46 * 384
             assert 0.8 <= item.brightness <= 1.2
             assert 0 <= item.box[0] < item.box[2] <= 1 and 0 <= item.box[1] < item.box[3] <= 1
             assert item.box == pytest.approx(object_box(item, layout.width, layout.height), abs=1e-5)
@@ -51,8 +63,11 @@ def test_signs_stand_apart_with_letters_large_enough_to_read(layouts):
     for layout in layouts:
         for sign in layout.signs:
             seen += 1
-            assert sign.font_size >= 20.5 and 0 <= sign.font < len(FONTS)
-            assert sign.text_colour in TEXT_COLOURS[sign.colour] and abs(sign.angle) <= 6
+            difficulty = difficulty_of(layout.seed)
+            assert sign.font_size >= LEAST_LETTERS[0] - 7 * difficulty - 0.5 and 0 <= sign.font < len(FONTS)
+            assert sign.text_colour in TEXT_COLOURS[sign.colour] and abs(sign.angle) <= 4 + 8 * difficulty
+            assert 1 - 0.55 * difficulty <= sign.contrast <= 1
+            assert abs(sign.tilt[0]) <= 0.2 * difficulty and abs(sign.tilt[1]) <= 0.1 * difficulty
             assert sign.box == sign_box(sign, layout.width, layout.height)
             assert 0 < sign.box[0] < sign.box[2] < 1 and 0 < sign.box[1] < sign.box[3] < 1
             for other in layout.signs:
@@ -69,7 +84,7 @@ def test_signs_stand_apart_with_letters_large_enough_to_read(layouts):
 
 def test_a_long_text_still_fits():
     for seed in range(30):
-        for sign in sample_layout(seed, 0.5, lambda rng: "WWWWWWWWWWWWWWWWWW").signs:
+        for sign in sample_layout(seed, difficulty_of(seed), lambda rng: "WWWWWWWWWWWWWWWWWW").signs:
             assert sign.box[0] > 0 and sign.box[2] < 1
             assert plate_size(sign.text, sign.font, sign.font_size)[0] < 384
 
@@ -82,7 +97,7 @@ def test_text_contrasts_with_its_plate():
 
 
 def test_every_object_shows_at_least_half_of_itself(layouts):
-    for layout in layouts[:60]:
+    for layout in layouts[:100]:
         drawn = render(layout)
         for index, item in enumerate(layout.objects):
             alone = render(replace(layout, objects=[item], signs=[])).instances == 0
@@ -95,7 +110,8 @@ def test_layout_boxes_agree_with_what_is_painted(layouts):
         sides = np.array([layout.width, layout.height] * 2)
         for item in layout.objects:
             painted = extent(render(replace(layout, objects=[item], signs=[])).instances == 0)
-            assert np.abs((np.array(painted) - item.box) * sides).max() < 2, (layout.seed, item.label)
+            # The thinnest parts of small drawings (the string of a balloon) fade away.
+            assert np.abs((np.array(painted) - item.box) * sides).max() < 3.5, (layout.seed, item.label)
         drawn = render(layout)
         for index, sign in enumerate(layout.signs):
             painted = extent(drawn.instances == -2 - index)
@@ -127,13 +143,75 @@ def test_repeats_for_counting_and_every_class_and_stuff_come_up():
     assert {sign.colour for layout in layouts for sign in layout.signs} == set(COLOURS)
 
 
-def test_difficulty_raises_the_number_of_objects_and_is_checked():
-    counts = [
-        np.mean([len(sample_layout(seed, level, text_of).objects) for seed in range(100)]) for level in (0.0, 1.0)
-    ]
-    assert counts[1] > counts[0] + 0.5
-    with pytest.raises(ValueError, match="difficulty"):
-        sample_layout(0, 1.5)
+def test_difficulty_makes_scenes_fuller_and_is_checked():
+    counts, sizes, signs, letters = [], [], [], []
+    for layouts in map(at, (0.0, *LEVELS.values(), 1.0)):
+        counts.append(np.mean([len(layout.objects) for layout in layouts]))
+        sizes.append(np.mean([item.size for layout in layouts for item in layout.objects]))
+        signs.append(np.mean([len(layout.signs) for layout in layouts]))
+        letters.append(np.mean([sign.font_size for layout in layouts for sign in layout.signs]))
+    assert counts == sorted(counts) and counts[-1] > counts[0] + 3
+    assert sizes == sorted(sizes, reverse=True) and sizes[-1] < 0.75 * sizes[0]
+    assert signs == sorted(signs) and signs[-1] > signs[0] + 0.3
+    assert letters[-1] < letters[0] - 4
+    assert max(len(layout.objects) for layout in at(1.0)) == 12
+    for wrong in (1.5, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="difficulty"):
+            sample_layout(0, wrong)
+
+
+def test_levels_are_in_order_and_medium_is_the_default():
+    assert list(LEVELS) == ["easy", "medium", "hard"] and sorted(LEVELS.values()) == list(LEVELS.values())
+    assert sample_layout(5) == sample_layout(5, MEDIUM)
+
+
+def test_plain_scenes_are_plain():
+    for layout in at(0.0):
+        assert layout.conditions == Conditions()
+        for sign in layout.signs:
+            assert sign.font < PLAIN_FONTS and sign.contrast == 1 and sign.tilt == (0.0, 0.0)
+
+
+def test_hard_scenes_show_everything_that_is_hard():
+    layouts = at(1.0)
+    signs = [sign for layout in layouts for sign in layout.signs]
+    assert {sign.font for sign in signs} == set(range(len(FONTS)))
+    for share in (
+        np.mean([sign.font >= PLAIN_FONTS for sign in signs]),
+        np.mean([sign.contrast < 1 for sign in signs]),
+        np.mean([sign.tilt != (0.0, 0.0) for sign in signs]),
+        np.mean([layout.conditions.jpeg > 0 for layout in layouts]),
+        np.mean([layout.conditions.grain > 0 for layout in layouts]),
+        2 * np.mean([layout.conditions.blur > 0 for layout in layouts]),
+        2 * np.mean([layout.conditions.resolution < 1 for layout in layouts]),
+        2 * np.mean([layout.conditions.night > 0 for layout in layouts]),
+    ):
+        assert 0.3 < share < 0.7
+
+
+def test_small_letters_are_spared_from_blur_and_low_resolution():
+    seen = 0
+    for layout in at(1.0, range(400)):
+        conditions = layout.conditions
+        for sign in layout.signs:
+            assert conditions.blur <= 0.075 * sign.font_size + 1e-9
+            assert conditions.resolution * sign.font_size >= 10 - 1e-9
+            seen += conditions.blur > 0 or conditions.resolution < 1
+    assert seen > 100
+
+
+def test_look_alikes_are_told_apart_by_a_careful_look_and_come_up_together():
+    assert "tiger" in look_alikes("cat") and look_alikes("robot") == ()
+    for label in THING_LABELS:
+        for other in look_alikes(label):
+            assert label in look_alikes(other) and other != label
+            assert other not in confusable(label), "nobody could ask about one beside the other"
+
+    def share(layouts):
+        found = [{item.label for item in layout.objects} for layout in layouts if len(layout.objects) > 3]
+        return np.mean([any(set(look_alikes(label)) & labels for label in labels) for labels in found])
+
+    assert share(at(1.0)) > share(at(0.0)) + 0.2
 
 
 def test_planning_and_painting_are_quick():
