@@ -1,11 +1,12 @@
-"""What a Layout says without a look at the pixels: names, counts, places and the one-sentence description."""
+"""What a Layout says without a look at the pixels: names, counts and places."""
 
 from collections import Counter
 from dataclasses import dataclass
 
 from perception.scene import Box
 from synth.catalog import STUFF_LABELS, THING_LABELS, plural
-from synth.layout import Layout, Sign, Stuff
+from synth.layout import Layout, Sign
+from synth.question import REGIONS
 
 NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -70,10 +71,9 @@ _COUNTED_AS = {
     "cheese": ("piece of cheese", "pieces of cheese"),
     "broccoli": ("piece of broccoli", "pieces of broccoli"),
 }
-_MASS_STUFF = frozenset({"grass", "sand", "snow", "pavement", "sky", "sea", "dirt", "water", "gravel"})
-_GROUND = frozenset(
-    {"grass", "road", "sand", "sea", "floor", "snow", "pavement", "river", "dirt", "platform", "railroad", "water"}
-)
+FAR = 0.08
+"""Share of the shorter side by which things must be apart before one is called left of or above the other."""
+MASS_STUFF = frozenset({"grass", "sand", "snow", "pavement", "sky", "sea", "dirt", "water", "gravel"})
 
 
 def singular_noun(label: str) -> str:
@@ -93,7 +93,7 @@ def with_article(noun: str) -> str:
 
 def asked_for(label: str) -> str:
     """How a question asks for a label: "a dog", "any grass", "a road"."""
-    return f"any {label}" if label in _MASS_STUFF else with_article(singular_noun(label))
+    return f"any {label}" if label in MASS_STUFF else with_article(singular_noun(label))
 
 
 def companions(label: str) -> tuple[str, ...]:
@@ -118,23 +118,25 @@ def inside(point: tuple[float, float], polygon: list[tuple[float, float]]) -> bo
     return hit
 
 
-def _area(stuff: Stuff) -> float:
-    points = stuff.polygon
-    return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(points, points[1:] + points[:1], strict=True))) / 2
-
-
-@dataclass
+@dataclass(slots=True)
 class Place:
-    """A thing that a question can name by its label alone. Centre in shares of width and height."""
+    """A thing, its box and its centre in shares of width and height."""
 
     label: str
+    box: Box
     x: float
     y: float
 
+    @classmethod
+    def of(cls, label: str, box: Box) -> "Place":
+        """The place of a box."""
+        return cls(label, box, *middle(box))
+
 
 class Facts:
-    """A Layout, indexed for asking. `counts` counts things by label, signs included; `uniques` are the things whose
-    label occurs once; `absent` labels occur neither as a thing nor as stuff and are not confusable with one."""
+    """A Layout, indexed for asking. `counts` counts things by label, signs included; `places` are all of these things
+    and `uniques` those whose label occurs once; `absent` labels occur neither as a thing nor as stuff and are not
+    confusable with one."""
 
     def __init__(self, layout: Layout):
         self.layout = layout
@@ -146,12 +148,23 @@ class Facts:
         self.stuff = Counter(part.label for part in layout.stuff if part.label)
         # A stop sign is a sign to anybody who looks, so it makes "the sign" and "the red sign" ambiguous.
         self.has_stop_sign = "stop sign" in self.counts
-        self.uniques = [Place(item.label, *middle(item.box)) for item in layout.objects if self.counts[item.label] == 1]
-        if len(layout.signs) == 1 and not self.has_stop_sign:
-            self.uniques.append(Place("sign", *middle(layout.signs[0].box)))
+        self.places = [Place.of(item.label, item.box) for item in layout.objects]
+        self.uniques = [place for place in self.places if self.counts[place.label] == 1]
+        signs = [Place.of("sign", sign.box) for sign in layout.signs]
+        self.places += signs
+        if len(signs) == 1 and not self.has_stop_sign:
+            self.uniques += signs
         present = set(self.counts) | set(self.stuff)
         self._doubled = set(self.counts) & set(self.stuff)
         self._not_absent = present.union(*(confusable(label) for label in present))
+
+    def towards(self, other: Place, one: Place) -> tuple[float, float]:
+        """The way from one place to another in pixels, y downwards."""
+        return (other.x - one.x) * self.width, (other.y - one.y) * self.height
+
+    def is_far(self, dx: float, dy: float) -> bool:
+        """True when a way in pixels is long enough to say where it leads."""
+        return max(abs(dx), abs(dy)) > FAR * min(self.width, self.height)
 
     def is_absent(self, label: str) -> bool:
         """True when nobody could defend that `label` is in the picture."""
@@ -173,6 +186,22 @@ def middle(box: Box) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
+def region_of(x: float, y: float, margin: float = 0.04) -> str | None:
+    """The cell of a 3 x 3 grid that holds a point (shares of width and height); None within `margin` of a border."""
+    if any(abs(value - border) < margin for value in (x, y) for border in (1 / 3, 2 / 3)):
+        return None
+    return REGIONS[min(int(y * 3), 2) * 3 + min(int(x * 3), 2)]
+
+
+def direction_of(dx: float, dy: float) -> str | None:
+    """Where something at (dx, dy) from another is, in pixels, y downwards; None unless one axis clearly dominates."""
+    if abs(dx) > 1.6 * abs(dy):
+        return "right" if dx > 0 else "left"
+    if abs(dy) > 1.6 * abs(dx):
+        return "below" if dy > 0 else "above"
+    return None
+
+
 def gap(a: Box, b: Box) -> float:
     """Distance between two boxes along the axis on which they are further apart, in shares; 0 when they overlap."""
     return max(a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3], 0.0)
@@ -188,38 +217,3 @@ def counted(label: str, count: int) -> str:
     if count == 1:
         return with_article(singular_noun(label))
     return f"{NUMBER_WORDS[count] if count < len(NUMBER_WORDS) else count} {plural_noun(label)}"
-
-
-def _placed(label: str) -> str:
-    if label in ("sea", "floor"):
-        return f"the {label}"
-    return label if label in _MASS_STUFF else with_article(label)
-
-
-def describe(layout: Layout) -> str:
-    """The picture in one sentence: "Two cars and a dog on a road, with a red sign that says OPEN."
-
-    Things are ordered by count, largest first, then by label. Of the stuff only the largest ground is named (or, where
-    there is none, the largest stuff, as "in front of"). Signs are ordered from left to right.
-    """
-    counts = Counter(item.label for item in layout.objects)
-    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-    things = enumerate_words([counted(label, count) for label, count in ordered]) if ordered else ""
-    named = sorted((part for part in layout.stuff if part.label), key=lambda part: (-_area(part), part.label))
-    ground = next((part for part in named if part.label in _GROUND), None)
-    backdrop = ground or (named[0] if named else None)
-    place = ""
-    if backdrop:
-        name = _placed(backdrop.label)
-        place = f" on {name}" if ground else f" in front of {name}"
-    by_place = sorted(layout.signs, key=lambda sign: (sign.center, sign.text))
-    plates = [f"{with_article(sign.colour)} sign that says {sign.text}" for sign in by_place]
-    signs = enumerate_words(plates) if plates else ""
-    if things and signs:
-        sentence = f"{things}{place}, with {signs}"
-    elif things or signs:
-        # The place goes before a sign's text, so that the text stays the last thing said about it.
-        sentence = f"{things}{place}" if things else f"{place.strip()}, {signs}" if place else signs
-    else:
-        sentence = f"nothing{place}"
-    return sentence[0].upper() + sentence[1:] + "."

@@ -1,11 +1,13 @@
 """Questions about the relations of a scene: what stands in a relation to what, which relation, and whether it holds."""
 
 from perception.labels import PSG_PREDICATES as PREDICATES
-from synth.asking import Asker, Question, pick, yes
+from synth.asking import Asker
 from synth.catalog import BOARDS, FOOD, LIVING, MOUNTS, STUFF_LABELS, THING_LABELS, WORN
+from synth.draws import pick
 from synth.facts import gap, inside, middle, singular_noun
+from synth.question import YES_NO, Question, yes
 
-__all__ = ["PREDICATES", "object_of", "predicate_of", "relation", "subject_of", "wrong_predicates"]
+__all__ = ["LOOSE", "PREDICATES", "object_of", "predicate_of", "relation", "subject_of", "wrong_predicates"]
 
 _SUPPORT = frozenset(
     {"on", "sitting on", "standing on", "lying on", "walking on", "running on", "parked on", "driving on", "riding"}
@@ -30,8 +32,8 @@ _UNUSUAL = ("wearing", "riding", "eating", "lying on")
 _THINGS_DO_NOT = ("flying over", "hanging from", "riding", "wearing")
 # Position alone makes these hold, also between pairs that no relation lists: "what is the cat beside?" has no one
 # answer, and only a clear distance makes them false.
-_LOOSE = frozenset({"beside", "in front of", "over", "looking at"})
-_FAR = _LOOSE | {"flying over", "chasing"}
+LOOSE = frozenset({"beside", "in front of", "over", "looking at"})
+_FAR = LOOSE | {"flying over", "chasing"}
 _COMMON = frozenset({"on", "over", "beside", "standing on", "in front of"})
 _MOST_LISTED = 10
 
@@ -55,12 +57,15 @@ def _implied(asked: str, listed: str) -> bool:
     return asked == listed or (asked == "on" and listed in _SUPPORT)
 
 
-def object_of(asker: Asker) -> tuple[Triple, str] | None:
-    """A relation whose subject is named by its label and which has this one object, with the object's label."""
+def object_of(asker: Asker, triple: Triple | None = None) -> tuple[Triple, str] | None:
+    """A relation whose subject is named by its label and which has this one object, with the object's label.
+
+    `triple` is the relation to try; by default one that is drawn.
+    """
     layout = asker.facts.layout
-    triple = _some_triple(asker)
+    triple = triple or _some_triple(asker)
     subject, predicate, _ = triple
-    if predicate in _LOOSE or not asker.facts.is_unique(subject):
+    if predicate in LOOSE or not asker.facts.is_unique(subject):
         return None
     found = {layout.label_of(o) for s, p, o in layout.relations if s == subject and _implied(predicate, p)}
     return (triple, found.pop()) if len(found) == 1 else None
@@ -72,7 +77,7 @@ def subject_of(asker: Asker) -> tuple[Triple, str] | None:
     triple = _some_triple(asker)
     _, predicate, target = triple
     # A full list may have been cut short, so that something else also stands in this relation.
-    if predicate in _LOOSE or not asker.facts.is_unique(target) or len(layout.relations) >= _MOST_LISTED:
+    if predicate in LOOSE or not asker.facts.is_unique(target) or len(layout.relations) >= _MOST_LISTED:
         return None
     found = {layout.label_of(s) for s, p, o in layout.relations if o == target and _implied(predicate, p)}
     return (triple, found.pop()) if len(found) == 1 else None
@@ -195,4 +200,4 @@ def relation(asker: Asker) -> Question | None:
         return None
     subject, predicate, target = triple if (true := asker.coin()) else false
     text = asker.say("relation yes/no", s=_noun(asker, subject), p=predicate, o=_noun(asker, target))
-    return Question("relation", text, yes(true), detail="yes/no")
+    return Question("relation", text, yes(true), detail=YES_NO)

@@ -5,13 +5,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import cache
 
-from synth.asking import Question
 from synth.catalog import STUFF_LABELS, THING_LABELS
+from synth.describing import AT_REGION
 from synth.facts import NUMBER_WORDS, plural_noun, singular_noun
+from synth.question import NEGATIVE, Question
+from synth.relating import PREDICATES
 
 _NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS)} | {"a": 1, "an": 1, "none": 0, "zero": 0}
 _SPELLINGS = {"centre": "center", "middle": "center", "grey": "gray"}
-_SIGN = re.compile(r"\b(\w+) sign that says (.+?)(?=(?:,| and) an? \w+ sign that says |\.?\s*$)", re.DOTALL)
+_SIGN = re.compile(
+    r"\b(\w+) sign (?:that )?says (.+?)(?=(?:,| and) an? \w+ sign (?:that )?says |\.?\s*$|\.\s)", re.DOTALL
+)
 _EDGES = " \t\r\n.,;:!?\"'`()[]"
 
 
@@ -36,23 +40,39 @@ def _number(text: str) -> int | None:
 
 
 @cache
-def _names() -> tuple[dict[str, str], re.Pattern]:
-    """(what a label may be called -> label, a pattern that finds any of them with the word before it)."""
+def _names() -> dict[str, str]:
+    """What a label may be called -> label."""
     names = {}
     for label in (*STUFF_LABELS, *THING_LABELS):
         names |= {noun: label for noun in (label, singular_noun(label), plural_noun(label))}
-    # Longest first, so that "hot dogs" is not read as dogs.
-    longest = sorted(names, key=len, reverse=True)
-    return names, re.compile(rf"(?:\b(\w+) )?\b({'|'.join(map(re.escape, longest))})\b")
+    return names
+
+
+@cache
+def _patterns() -> tuple[re.Pattern, re.Pattern, re.Pattern]:
+    """What finds things with the word before them, relations ("the cat is sitting on the bench") and places."""
+    # Longest first, so that "hot dogs" is not read as dogs, nor "sitting on" as on.
+    name, predicate, place = (
+        "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
+        for texts in (_names(), PREDICATES, AT_REGION.values())
+    )
+    return (
+        re.compile(rf"(?:\b(\w+) )?\b({name})\b"),
+        re.compile(rf"\b({name}) (?:is|are) ({predicate}) (?:an? |the )?({name})\b"),
+        re.compile(rf"\b({name}) (?:is|are) ({place})\b"),
+    )
 
 
 def mentions(description: str) -> set[tuple]:
-    """What a description names: ("thing", count, label), stuff included with count 1, and ("sign", text, colour)."""
+    """What a description says: ("thing", count, label), stuff included with count 1, ("sign", text, colour),
+    ("relation", label, predicate, label) and ("place", label, where)."""
+    names = _names()
+    things, relations, places = _patterns()
     found = {("sign", normalise(text), colour.lower()) for colour, text in _SIGN.findall(description)}
-    names, pattern = _names()
     plain = _SIGN.sub("", description).lower()
-    found |= {("thing", _count(word), names[name]) for word, name in pattern.findall(plain)}
-    return found
+    found |= {("thing", _count(word), names[name]) for word, name in things.findall(plain)}
+    found |= {("relation", names[s], predicate, names[o]) for s, predicate, o in relations.findall(plain)}
+    return found | {("place", names[name], where) for name, where in places.findall(plain)}
 
 
 def _count(word: str) -> int:
@@ -75,13 +95,13 @@ def score(question: Question, text: str) -> float:
     if question.kind == "choice":
         letter = re.search("[A-Za-z]", text)
         return float(letter is not None and letter[0].upper() == question.answer)
-    if question.kind == "count":
-        return float(_number(text) == int(question.answer))
-    if question.kind == "reading":
-        return float(normalise(text) == normalise(question.answer))
-    if question.answer in ("Yes", "No"):
+    if question.is_yes_no:
         word = re.search("[A-Za-z]+", text)
         return float(word is not None and word[0].lower() == question.answer.lower())
+    if question.detail == NEGATIVE or question.kind == "reading" or question.detail == "reading":
+        return float(normalise(text) == normalise(question.answer))
+    if question.answer.isdigit():
+        return float(_number(text) == int(question.answer))
     return float(_label(text) == _label(question.answer))
 
 

@@ -75,6 +75,25 @@ def kind_of_text(text: str) -> str:
     return "unseen word" if words and all(word in _all_words() for word in words) else "string"
 
 
+@cache
+def _by_pattern(split: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for word in word_list(split):
+        for at in range(len(word)):
+            pattern = word[:at], word[at + 1 :]
+            found[pattern] = (*found.get(pattern, ()), word)
+    return found
+
+
+@cache
+def look_alikes(word: str) -> tuple[str, ...]:
+    """The words of the same split that differ from this lower-case word in one letter; none for what is no word."""
+    if word not in _all_words():
+        return ()
+    patterns = _by_pattern("train" if word in _known() else "heldout")
+    return tuple(other for at in range(len(word)) for other in patterns[word[:at], word[at + 1 :]] if other != word)
+
+
 def _pick(rng: np.random.Generator, items):
     # rng.random() is several times cheaper than rng.choice or rng.integers for a single draw.
     return items[int(rng.random() * len(items))]

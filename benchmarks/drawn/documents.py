@@ -8,12 +8,15 @@ from PIL import Image
 
 from benchmarks.metrics.circular import LETTERS, rotations
 from moai.training.data import HELD_OUT_SEED
-from synth.asking import COLOURS, DIRECTIONS, MAX_COUNT, Asker, pick
+from synth.asking import Asker
+from synth.draws import pick
 from synth.facts import NUMBER_WORDS, asked_for
 from synth.layout import Layout
+from synth.question import COLOURS, MAX_COUNT, opposite
 from synth.questions import ask
 from synth.render import render
 from synth.sample import sample_layout
+from synth.sign_questions import colour_of, text_of
 from synth.wordings import DIRECTIONS as DIRECTION_WORDS
 from synth.words import sign_text
 
@@ -123,9 +126,9 @@ def mme_documents(layout: Layout) -> Iterator[Document]:
 
 def textvqa_documents(layout: Layout) -> Iterator[Document]:
     """What a sign says, for scenes with a sign that can be named without its text."""
-    read = _asker(layout, "textvqa").text_of()
+    read = text_of(_asker(layout, "textvqa"))
     if read is not None:
-        sign, noun = read
+        sign, noun, _ = read
         yield Document(f"textvqa/{layout.seed}", "textvqa", layout.seed, f"What does {noun} say?", sign.text)
 
 
@@ -171,12 +174,11 @@ def _position(asker: Asker) -> tuple[str, str] | None:
     if (pair := asker.pair()) is None:
         return None
     x, y, where = pair
-    opposite = DIRECTIONS[DIRECTIONS.index(where) ^ 1]
-    return tuple(f"Is the {x} {DIRECTION_WORDS[side].train[0]} the {y}?" for side in (where, opposite))
+    return tuple(f"Is the {x} {DIRECTION_WORDS[side].train[0]} the {y}?" for side in (where, opposite(where)))
 
 
 def _colour(asker: Asker) -> tuple[str, str] | None:
-    if (found := asker.colour_of()) is None:
+    if (found := colour_of(asker)) is None:
         return None
     sign, noun, _ = found
     wrong = pick(asker.rng, [colour for colour in COLOURS if colour != sign.colour])
@@ -184,9 +186,9 @@ def _colour(asker: Asker) -> tuple[str, str] | None:
 
 
 def _reading(asker: Asker) -> tuple[str, str] | None:
-    if (read := asker.text_of()) is None:
+    if (read := text_of(asker)) is None:
         return None
-    sign, noun = read
+    sign, noun, _ = read
     others = [other.text for other in asker.facts.signs if other.text.lower() != sign.text.lower()]
     wrong = pick(asker.rng, others) if others else sign_text(asker.rng)
     return tuple(f"Does {noun} say {text}?" for text in (sign.text, wrong))

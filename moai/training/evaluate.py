@@ -51,7 +51,7 @@ def answer_examples(
     examples: Sequence[Example],
     experts: Sequence[str] | None = ALL_EXPERTS,
     batch_size: int = 100,
-    max_new_tokens: int = 48,
+    max_new_tokens: int = 80,
 ) -> list[str]:
     """The model's greedy answers. `experts` are those whose words it gets; () empties the auxiliary text and the
     colour map; None leaves the mixers out altogether."""

@@ -37,6 +37,33 @@ def test_mentions_reads_counts_labels_stuff_and_signs():
     assert mentions("") == set()
 
 
+def test_mentions_reads_sentences_in_any_order_relations_and_places():
+    said = "A blue sign says B C. The cat is sitting on the bench. Two cars on a road. The dog is at the top left."
+    assert mentions(said) == {
+        ("sign", "b c", "blue"), ("thing", 1, "cat"), ("relation", "cat", "sitting on", "bench"), ("thing", 1, "bench"),
+        ("thing", 2, "car"), ("thing", 1, "road"), ("thing", 1, "dog"), ("place", "dog", "at the top left"),
+    }  # fmt: skip
+    assert mentions("A dog. There is no sign.") == {("thing", 1, "dog"), ("thing", 0, "sign")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "answer", "text", "right"),
+    [
+        ("count", "yes/no", "Yes", "yes", 1), ("count", "yes/no", "No", "2", 0),
+        ("reading", "yes/no", "No", "No.", 1), ("reading", "known word", "Yes", "YES", 1),
+        ("reading", "known word", "Yes", "Yes, it says so", 0),
+        ("reading", "negative", "There is no red sign.", "there is no red sign", 1),
+        ("reading", "negative", "There is no red sign.", "There is no sign.", 0),
+        ("colour", "negative", "There is no sign that says $4.99.", "There is no sign that says $4.99", 1),
+        ("two_step", "count", "2", "Two.", 1), ("two_step", "reading", "42", "42", 1),
+        ("two_step", "reading", "A TEN", "ten", 0), ("two_step", "thing", "bench", "The bench.", 1),
+        ("two_step", "class yes/no", "Yes", "Yes", 1), ("two_step", "region", "top left", "top-left", 1),
+    ],
+)  # fmt: skip
+def test_short_answers_by_detail(kind, detail, answer, text, right):
+    assert score(Question(kind, "?", answer, (), detail), text) == right
+
+
 def test_description_is_scored_by_f1():
     question = Question("description", "?", "Two cars and a dog, with a red sign that says OPEN.")
     assert score(question, question.answer.lower()) == 1
@@ -45,6 +72,10 @@ def test_description_is_scored_by_f1():
     assert score(question, "Three cars.") == 0
     assert score(question, "") == 0
     assert score(Question("description", "?", "Nothing."), "Nothing.") == 1
+    long = Question("description", "?", "A cat and a bench. The cat is sitting on the bench. A red sign says OPEN.")
+    assert score(long, "A red sign says open. A bench and a cat. The cat is sitting on a bench.") == 1
+    assert score(long, "A cat and a bench, with a red sign that says OPEN.") == pytest.approx(6 / 7)
+    assert score(long, "A cat and a bench. The cat is on the bench. A red sign says OPEN.") == pytest.approx(6 / 8)
 
 
 def test_own_answers_score_one_and_others_mostly_not():
@@ -57,12 +88,15 @@ def test_own_answers_score_one_and_others_mostly_not():
 def test_every_description_mentions_all_it_was_made_of():
     for seed in range(200):
         layout = random_layout(seed)
-        (question,) = ask(layout, np.random.default_rng(0), 1, ["description"])
         wanted = {("sign", normalise(sign.text), sign.colour) for sign in layout.signs}
         labels = [item.label for item in layout.objects]
         wanted |= {("thing", labels.count(label), label) for label in labels}
-        assert wanted <= mentions(question.answer)
-        assert len(mentions(question.answer) - wanted) <= 1
+        stuff = {("thing", 1, part.label) for part in layout.stuff}
+        for question in ask(layout, np.random.default_rng(0), 4, ["description"]):
+            said = mentions(question.answer)
+            assert wanted <= said
+            told = {one for one in said - wanted - stuff if one[0] == "thing"}
+            assert told <= {("thing", 0, "sign")}, question.answer
 
 
 def test_majority_rate():
