@@ -23,7 +23,7 @@ _NEAR: dict[str, frozenset[str]] = {
 }
 """Colours that a person could take for one another in a dim or noisy picture."""
 # Near or on many other colours, these can seldom be denied, so that they are whenever they can.
-_DENIED = {"orange": 2.2, "brown": 2.2, "white": 1.7, "red": 1.3, "green": 0.65}
+_DENIED = {"brown": 2.4, "orange": 2.0, "white": 3.0, "black": 2.0, "red": 1.2, "blue": 0.8, "green": 0.55}
 
 
 # -- naming --------------------------------------------------------------------------------------------------------

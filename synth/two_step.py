@@ -90,7 +90,10 @@ def _is_on_side(asker: Asker, one: Place, anchor: Place, where: str) -> bool | N
     near = FAR * min(facts.width, facts.height)
     found = direction_of(dx, dy)
     if found == where:
-        return True if along > near else None
+        # What sits on a chair is no higher up than the chair.
+        x1, y1, x2, y2 = anchor.box
+        out = {"left": one.x < x1, "right": one.x > x2, "above": one.y < y1, "below": one.y > y2}[where]
+        return True if along > near and out else None
     # What is up and to the left is left of it to some; what is straight above it is not.
     return False if along < -near or (found is not None and along < near) else None
 

@@ -53,6 +53,16 @@ def test_they_are_the_exception_also_where_little_else_can_be_asked():
         assert len(denied(kind)) < 0.25 * len(questions_of(kind, SCENES))
 
 
+def test_naming_a_sign_hardly_tells_that_there_is_none():
+    rng = np.random.default_rng(2)
+    scenes = [sample_layout(70_000 + seed) for seed in range(400)]
+    asked = [q for layout in scenes for q in ask(layout, rng, 10, ["reading", "colour"]) if not q.is_yes_no]
+    for named in (rf"the ({'|'.join(COLOURS)}) sign\b", "the sign (that says|saying|with the text) ", "the sign[?.]"):
+        group = [q for q in asked if re.search(named, q.question)]
+        assert len(group) > 100
+        assert 0.03 < sum(q.detail == NEGATIVE for q in group) / len(group) < 0.4, named
+
+
 def test_known_scenes():
     empty = Layout(0, 320, 240, [ground("grass")], [thing("dog", 0.5, 0.5)])
     assert "There is no sign." in answers("reading", empty) & answers("colour", empty)

@@ -23,8 +23,10 @@ from moai.training.data import (
 )
 from moai.training.evaluate import simulated_examples
 from perception.verbalize import verbalize
+from synth.questions import template_words
 from synth.render import render
 from synth.sample import sample_layout
+from weights import EMBEDDED_MODEL
 
 SIZES = RowSizes(text=300, turn=48, aux=200, questions=3, text_rows=2)
 
@@ -51,6 +53,13 @@ def test_known_words_and_coordinates_are_whole_and_others_letters(tokenizer):
     assert tokenizer.tokenize(" dog") == ["Ġdog"]
     assert tokenizer.tokenize(" [0.25, 0.50, 0.75, 1.00] dog") == ["Ġ[0.25,", "Ġ0.50,", "Ġ0.75,", "Ġ1.00]", "Ġdog"]
     assert tokenizer.tokenize("Zqxv") == list("Zqxv")
+
+
+def test_the_embedded_model_spells_words_of_questions_that_it_does_not_know():
+    embedded = AutoTokenizer.from_pretrained(EMBEDDED_MODEL)
+    for word in template_words():
+        ids = embedded.encode(f" {word}", add_special_tokens=False)
+        assert embedded.decode(ids) == f" {word}" and embedded.unk_token_id not in ids
 
 
 @pytest.mark.parametrize("seed", [0, 1, 17])
