@@ -17,6 +17,7 @@ from perception.verbalize import (
     OCR_THRESHOLD,
     RELATION_THRESHOLD,
 )
+from synth.levels import LEVELS, MEDIUM
 from synth.render import render
 from synth.sample import sample_layout
 from synth.truth import to_scene
@@ -63,13 +64,13 @@ def said_relations(scene: Scene) -> list[tuple]:
     ]
 
 
-def score(perception: Perception, scenes: int, first_seed: int = FIRST_SEED) -> dict:
+def score(perception: Perception, scenes: int, first_seed: int = FIRST_SEED, difficulty: float = MEDIUM) -> dict:
     """Precision and recall of what verbalisation says, exact words of signs, pixels of the colour map, seconds."""
     counts = {kind: np.zeros(3, int) for kind in ("detection", "relations")}
     signs = read = extra = 0
     pixels, seconds, warnings = [], [], set()
     for seed in range(first_seed, first_seed + scenes):
-        layout = sample_layout(seed)
+        layout = sample_layout(seed, difficulty)
         drawn = render(layout)
         truth = to_scene(layout, drawn)
         started = time.perf_counter()
@@ -104,8 +105,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Score the embedded experts on held-out drawn scenes.")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--experts", default="seg,det,sgg,ocr")
+    parser.add_argument("--level", choices=tuple(LEVELS), default="medium", help="difficulty of the scenes")
     options = parser.parse_args()
-    print(json.dumps(score(Perception(options.experts), options.scenes), indent=1))
+    table = score(Perception(options.experts), options.scenes, difficulty=LEVELS[options.level])
+    print(json.dumps(table, indent=1))
 
 
 if __name__ == "__main__":

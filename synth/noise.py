@@ -9,13 +9,17 @@ from perception.labels import PSG_PREDICATES
 from perception.scene import Box, Detection, Relation, Scene, Segment, TextLine
 from synth.catalog import STUFF_LABELS, THING_LABELS
 from synth.facts import companions
+from synth.levels import LEVELS, check
 
 # Shapes that OCR takes for one another; other characters turn into any letter or digit.
 _ALIKE = {
     "O": "0QD", "0": "OQ", "I": "1l", "1": "I7l", "l": "1I", "S": "5", "5": "S", "B": "8R", "8": "B3", "Z": "2",
-    "2": "Z", "G": "6C", "6": "G", "Q": "O", "D": "O0", "E": "F", "F": "EP", "P": "F", "C": "G", "U": "V", "V": "UY",
-    "M": "N", "N": "M", "n": "h", "h": "n", "e": "c", "c": "e", "a": "o", "o": "a", "i": "l", "u": "v", "v": "u",
+    "2": "Z", "G": "69C", "6": "G", "9": "g", "Q": "O", "D": "O0V", "E": "F", "F": "EP", "P": "F", "C": "G", "U": "V",
+    "V": "UYW", "M": "N", "N": "MH", "J": "]", "L": "[", "X": "×", "n": "h", "h": "n", "e": "ca", "c": "e", "a": "o",
+    "o": "a", "i": "l", "u": "v", "v": "u",
 }  # fmt: skip
+# What OCR sees in patterns and drawings that carry no text.
+_NO_TEXT = "口目拜心雪IO0"
 _CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 
 
@@ -40,17 +44,40 @@ class ExpertErrors:
     """A relation gets another predicate."""
     false_relation: float = 0.05
     """A scene gets one relation that does not hold."""
-    drop_line: float = 0.02
-    misread_line: float = 0.01
-    """One character of a line is changed, lost or doubled."""
+    drop_line: float = 0.009
+    misread_line: float = 0.003
+    """Some characters of a line are changed, lost or doubled."""
+    false_line: float = 0.02
+    """A scene gets one character where no text is."""
     shuffle: float = 0.2
     """Detections come in random order; otherwise in the order of the scene."""
     score_spread: float = 0.35
     """Mean distance of a score from 1 (exponential, cut off at the floor), as a share of what lies above the floor."""
+    line_score_spread: float = 0.02
+    """The same for lines of text."""
     segment_floor: float = 0.5
     detection_floor: float = 0.5
     relation_floor: float = 0.8
     line_floor: float = 0.85
+
+
+# What RapidOCR does at the levels of synth.levels: `python -m benchmarks.expert_noise` measures it.
+_MEASURED = {
+    "drop_line": (0.009, 0.009, 0.044),
+    "misread_line": (0.003, 0.003, 0.025),
+    "false_line": (0.02, 0.02, 0.036),
+    "line_score_spread": (0.017, 0.02, 0.033),
+}
+
+
+def errors_at(difficulty: float) -> ExpertErrors:
+    """The rates that go with scenes of a difficulty (0..1): those of text reading follow what was measured.
+
+    At medium difficulty they are the defaults. Raises ValueError for a difficulty out of range.
+    """
+    check(difficulty)
+    rates = {name: float(np.interp(difficulty, tuple(LEVELS.values()), told)) for name, told in _MEASURED.items()}
+    return ExpertErrors(**rates)
 
 
 @cache
@@ -69,8 +96,9 @@ class _Observer:
     def happens(self, probability: float) -> bool:
         return self.rng.random() < probability * self.level
 
-    def score(self, floor: float) -> float:
-        return max(floor, 1.0 - self.rng.exponential(self.errors.score_spread * (1 - floor)))
+    def score(self, floor: float, spread: float | None = None) -> float:
+        spread = self.errors.score_spread if spread is None else spread
+        return max(floor, 1.0 - self.rng.exponential(spread * (1 - floor)))
 
     def label(self, label: str) -> str:
         if not self.happens(self.errors.confuse_label):
@@ -128,22 +156,37 @@ class _Observer:
         return sorted(kept, key=lambda item: -item.score)
 
     def text(self, text: str) -> str:
+        """The text, or what is read instead: a lost space, or one to three wrong characters."""
         if not text or not self.happens(self.errors.misread_line):
             return text
+        if " " in text and self.rng.random() < 0.4:
+            return text.replace(" ", "", 1)
+        for _ in range(_pick(self.rng, (1, 1, 1, 2, 3))):
+            text = self.misspelt(text)
+        return text
+
+    def misspelt(self, text: str) -> str:
         at = int(self.rng.random() * len(text))
         draw = self.rng.random()
         if draw < 0.7:
             wrong = _pick(self.rng, _ALIKE.get(text[at], _CHARACTERS))
         else:
-            wrong = "" if draw < 0.85 and len(text) > 1 else text[at] * 2
+            wrong = "" if draw < 0.9 and len(text) > 1 else text[at] * 2
         return text[:at] + wrong + text[at + 1 :]
 
     def lines(self, lines: list[TextLine]) -> list[TextLine]:
         errors = self.errors
-        return [
-            TextLine(self.text(line.text), self.score(errors.line_floor), line.box and self.box(line.box))
+        kept = [
+            TextLine(self.text(line.text), self.line_score(), line.box and self.box(line.box))
             for line in lines if not self.happens(errors.drop_line)
         ]  # fmt: skip
+        if self.happens(errors.false_line):
+            false = TextLine(_pick(self.rng, _NO_TEXT), self.line_score(), self.false_box())
+            kept.insert(int(self.rng.random() * (len(kept) + 1)), false)
+        return kept
+
+    def line_score(self) -> float:
+        return self.score(self.errors.line_floor, self.errors.line_score_spread)
 
 
 def observe(scene: Scene, rng: np.random.Generator, level: float = 1.0, errors: ExpertErrors | None = None) -> Scene:
@@ -151,7 +194,8 @@ def observe(scene: Scene, rng: np.random.Generator, level: float = 1.0, errors: 
 
     `level` scales every error rate and the jitter of boxes: 0 leaves labels, boxes, texts and order as they are, and
     only scores are drawn. Every score is at or above the threshold of verbalisation, so that nothing is lost twice;
-    masks are shared with `scene` and stay as they were. `errors` holds the rates (default `ExpertErrors()`).
+    masks are shared with `scene` and stay as they were. `errors` holds the rates (default
+    `ExpertErrors()`, as measured at medium difficulty; see `errors_at`).
     Raises ValueError for a negative level.
     """
     if level < 0:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from perception.scene import Detection, Relation, Scene, Segment, TextLine
-from synth.noise import ExpertErrors, observe
+from synth.levels import LEVELS
+from synth.noise import ExpertErrors, errors_at, observe
 
 BOX = (0.2, 0.3, 0.5, 0.9)
 
@@ -62,9 +63,14 @@ def test_rates_are_those_that_are_named():
     truth = set(scene().objects)
     confused = sum(label not in truth for s in seen for label in s.objects) / (4 * count)
     assert errors.confuse_label * 0.6 < confused < errors.confuse_label * 1.4
-    assert np.mean([len(s.text_lines) for s in seen]) / 2 == pytest.approx(1 - errors.drop_line, abs=0.01)
-    misread = sum(line.text not in ("OPEN", "42") for s in seen for line in s.text_lines) / (2 * count)
-    assert 0.4 * errors.misread_line < misread < 1.8 * errors.misread_line
+    texts = [[line.text for line in s.text_lines] for s in observed(errors=errors_at(1.0))]
+    hard = errors_at(1.0)
+    expected = 2 * (1 - hard.drop_line) + hard.false_line
+    assert np.mean([len(lines) for lines in texts]) == pytest.approx(expected, abs=0.02)
+    false = [lines for lines in texts if len(lines) == 3]
+    assert 0.6 * hard.false_line < len(false) / count < 1.4 * hard.false_line
+    misread = sum(lines[0] not in ("OPEN", "42") for lines in texts if len(lines) == 2) / count
+    assert 0.5 * hard.misread_line < misread < 1.6 * hard.misread_line
     edges = np.array([s.segments[0].box for s in seen]) - BOX
     assert edges.std() == pytest.approx(errors.box_jitter, rel=0.1) and abs(edges.mean()) < 0.002
     kept = sum((r.subject, r.predicate, r.object) == (0, "looking at", 1) for s in seen for r in s.relations) / count
@@ -77,8 +83,29 @@ def test_rates_can_be_refitted():
     none = ExpertErrors(**{name: 0.0 for name in ExpertErrors.__dataclass_fields__ if not name.endswith("floor")})
     (seen,) = observed(1, errors=none)
     assert seen == scene()
-    lost = ExpertErrors(drop_line=1.0, drop_relation=1.0, false_relation=0.0)
+    lost = ExpertErrors(drop_line=1.0, false_line=0.0, drop_relation=1.0, false_relation=0.0)
     assert all(not s.text_lines and not s.relations for s in observed(20, errors=lost))
+
+
+def test_reading_gets_worse_with_difficulty_and_medium_is_the_default():
+    assert errors_at(LEVELS["medium"]) == ExpertErrors()
+    levels = [errors_at(difficulty) for difficulty in (0.0, *LEVELS.values(), 1.0)]
+    for name in ("drop_line", "misread_line", "false_line", "line_score_spread"):
+        rates = [getattr(level, name) for level in levels]
+        assert rates == sorted(rates) and rates[-1] > rates[0], name
+    with pytest.raises(ValueError, match="difficulty"):
+        errors_at(1.1)
+
+
+@pytest.mark.parametrize("text", ["A", "OPEN", "TWO WORDS", "$9.75", "x"])
+def test_misread_lines_stay_near_what_is_written(text):
+    truth = Scene(10, 10, text_lines=[TextLine(text, 1.0, BOX)])
+    errors = ExpertErrors(misread_line=1.0, drop_line=0.0, false_line=0.0)
+    rng = np.random.default_rng(1)
+    read = [observe(truth, rng, errors=errors).text_lines[0].text for _ in range(300)]
+    assert all(one and abs(len(one) - len(text)) <= 7 for one in read)
+    assert np.mean([one == text for one in read]) < 0.05
+    assert " " not in text or 0.3 < np.mean([one == text.replace(" ", "") for one in read]) < 0.5
 
 
 def test_the_truth_is_left_alone_and_seeds_repeat():
@@ -89,7 +116,7 @@ def test_the_truth_is_left_alone_and_seeds_repeat():
 
 
 def test_empty_scene_and_masks():
-    empty = observe(Scene(10, 10), np.random.default_rng(0), errors=ExpertErrors(false_detection=0.0))
+    empty = observe(Scene(10, 10), np.random.default_rng(0), errors=ExpertErrors(false_detection=0.0, false_line=0.0))
     assert empty == Scene(10, 10)
     mask = np.ones((10, 10), bool)
     seen = observe(Scene(10, 10, [Segment("dog", BOX, 1.0, mask)]), np.random.default_rng(0))
