@@ -112,6 +112,9 @@ class Asker:
         """One of these, the counts balanced as well as the scene lets."""
         if not countable:
             return None
+        # Most scenes have several signs, which would otherwise be a quarter of all that is counted.
+        if self.coin():
+            countable = [one for one in countable if one[0] != "sign"] or countable
         counts = list({count: None for _, count, _ in countable})
         wanted = weighted(self.rng, counts, [COUNT_WEIGHTS[count] for count in counts])
         return pick(self.rng, [one for one in countable if one[1] == wanted])
