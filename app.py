@@ -144,7 +144,7 @@ class Page:
             self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", size="sm", min_width=90)
             self.clear = gr.Button("Clear chat", elem_id="clear", size="sm", min_width=90)
         with gr.Accordion("Settings", open=False, elem_id="settings"):
-            self.length = gr.Slider(1, 256, 64, step=1, label="Longest answer (tokens)")
+            self.length = gr.Slider(1, 256, 96, step=1, label="Longest answer (tokens)")
             self.temperature = gr.Slider(
                 0, 1.5, 0, step=0.1, label="Temperature", info="0 is greedy: the same answer every time"
             )

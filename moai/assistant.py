@@ -69,7 +69,7 @@ class Decoding:
     """How answers are worded: at most `max_new_tokens` tokens; `temperature` 0 is greedy, above it samples from the
     `top_p` share of the probability."""
 
-    max_new_tokens: int = 64
+    max_new_tokens: int = 96
     temperature: float = 0.0
     top_p: float = 1.0
 

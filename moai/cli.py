@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--model", help="folder or hub id of a MoAI model (default: the embedded one)")
     ask.add_argument("--experts", default="seg,det,sgg,ocr", help="experts to listen to (default: %(default)s)")
     ask.add_argument("--no-moai", action="store_true", help="ask the plain backbone, without experts")
-    ask.add_argument("--max-new-tokens", type=int, default=64, help="longest answer (default: %(default)s)")
+    ask.add_argument("--max-new-tokens", type=int, default=96, help="longest answer (default: %(default)s)")
     ask.add_argument("--temperature", type=float, default=0.0, help="0 is greedy (default: %(default)s)")
     ask.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
     ask.add_argument("--quantize", metavar="TIER", help="bf16, int8 or int4: a language model that needs less memory")

@@ -30,7 +30,7 @@ EXPERTS = ("segmentation", "detection", "scene_graph", "ocr")
 class Settings:
     """How answers are worded; temperature 0 is greedy."""
 
-    max_new_tokens: int = 64
+    max_new_tokens: int = 96
     temperature: float = 0.0
 
 

@@ -39,7 +39,7 @@ class RowSizes:
     behind a picture, and of the verbalised scene; `questions` and `text_rows` are the rows per picture and per text."""
 
     text: int = 320
-    turn: int = 64
+    turn: int = 80
     aux: int = 288
     questions: int = 8
     text_rows: int = 2
