@@ -16,6 +16,7 @@ import numpy as np
 
 from synth.catalog import STUFF_LABELS, THING_LABELS
 from synth.layout import Layout
+from synth.levels import MEDIUM
 from synth.render import Drawn, render
 from synth.sample import sample_layout
 from synth.truth import stuff_masks
@@ -83,7 +84,7 @@ def label_lines(layout: Layout, drawn: Drawn) -> list[str]:
     return lines
 
 
-def write_one(seed: int, folder: Path, split: str = "train", scale: float = 1.0, difficulty: float = 0.5) -> None:
+def write_one(seed: int, folder: Path, split: str = "train", scale: float = 1.0, difficulty: float = MEDIUM) -> None:
     """Writes picture and label file of one seed: images/SPLIT/SEED.jpg and labels/SPLIT/SEED.txt."""
     layout = sample_layout(seed, difficulty)
     drawn = render(layout, scale)
@@ -104,7 +105,7 @@ def write_yolo_dataset(
     workers: int | None = None,
     split: str = "train",
     scale: float = 1.0,
-    difficulty: float = 0.5,
+    difficulty: float = MEDIUM,
 ) -> Path:
     """Writes `count` scenes with seeds `first_seed`, `first_seed` + 1, ... and returns the path of data.yaml.
 
@@ -141,8 +142,9 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=None, help="processes (default: all cores)")
     parser.add_argument("--scale", type=float, default=1.0, help="1 is a longer side of 384 px")
+    parser.add_argument("--difficulty", type=float, default=MEDIUM, help="of the scenes, 0 to 1: see synth.levels")
     options = parser.parse_args()
-    common = {"workers": options.workers, "scale": options.scale}
+    common = {"workers": options.workers, "scale": options.scale, "difficulty": options.difficulty}
     if options.val:
         write_yolo_dataset(options.folder, options.val, options.first_seed + options.count, split="val", **common)
     print(write_yolo_dataset(options.folder, options.count, options.first_seed, **common))
