@@ -17,6 +17,8 @@ Everything grows evenly with the number; which scene gets a share of it is drawn
 | night | 0 | 0.05 | 0.12 | 0.22 | 0.25 |
 """
 
+import numpy as np
+
 EASY, MEDIUM, HARD = 0.2, 0.5, 0.9
 LEVELS: dict[str, float] = {"easy": EASY, "medium": MEDIUM, "hard": HARD}
 """The levels that scores are told at; medium is the default everywhere."""
@@ -26,6 +28,11 @@ def check(difficulty: float) -> None:
     """Raises ValueError for a difficulty out of 0..1."""
     if not 0 <= difficulty <= 1:
         raise ValueError(f"difficulty must be within 0..1, got {difficulty}")
+
+
+def mixed(seed: int) -> float:
+    """The difficulty of a scene where all are wanted: drawn evenly from 0..1, the same for the same seed."""
+    return float(np.random.default_rng((seed, 0xD1FF)).random())
 
 
 def between(difficulty: float, plain: float, hardest: float) -> float:

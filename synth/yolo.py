@@ -16,7 +16,7 @@ import numpy as np
 
 from synth.catalog import STUFF_LABELS, THING_LABELS
 from synth.layout import Layout
-from synth.levels import MEDIUM
+from synth.levels import MEDIUM, mixed
 from synth.render import Drawn, render
 from synth.sample import sample_layout
 from synth.truth import stuff_masks
@@ -84,9 +84,11 @@ def label_lines(layout: Layout, drawn: Drawn) -> list[str]:
     return lines
 
 
-def write_one(seed: int, folder: Path, split: str = "train", scale: float = 1.0, difficulty: float = MEDIUM) -> None:
+def write_one(
+    seed: int, folder: Path, split: str = "train", scale: float = 1.0, difficulty: float | None = None
+) -> None:
     """Writes picture and label file of one seed: images/SPLIT/SEED.jpg and labels/SPLIT/SEED.txt."""
-    layout = sample_layout(seed, difficulty)
+    layout = sample_layout(seed, mixed(seed) if difficulty is None else difficulty)
     drawn = render(layout, scale)
     picture = cv2.cvtColor(drawn.image, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
@@ -105,13 +107,13 @@ def write_yolo_dataset(
     workers: int | None = None,
     split: str = "train",
     scale: float = 1.0,
-    difficulty: float = MEDIUM,
+    difficulty: float | None = None,
 ) -> Path:
     """Writes `count` scenes with seeds `first_seed`, `first_seed` + 1, ... and returns the path of data.yaml.
 
-    Pictures are JPEG with a longer side of 384 px times `scale`. `workers` processes (all cores by default; 1 for
-    none but this). Call it once a split; data.yaml names images/val for validation once that folder is there, and
-    images/train before.
+    Pictures are JPEG with a longer side of 384 px times `scale`, of one difficulty or, with None, of all. `workers`
+    processes (all cores by default; 1 for none but this). Call it once a split; data.yaml names images/val for
+    validation once that folder is there, and images/train before.
     """
     folder = Path(folder).resolve()
     for kind in ("images", "labels"):
@@ -142,12 +144,16 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=None, help="processes (default: all cores)")
     parser.add_argument("--scale", type=float, default=1.0, help="1 is a longer side of 384 px")
-    parser.add_argument("--difficulty", type=float, default=MEDIUM, help="of the scenes, 0 to 1: see synth.levels")
+    parser.add_argument("--difficulty", type=float, help="of the scenes, 0 to 1 (default: mixed, validation medium)")
     options = parser.parse_args()
-    common = {"workers": options.workers, "scale": options.scale, "difficulty": options.difficulty}
+    common = {"workers": options.workers, "scale": options.scale}
+    level = MEDIUM if options.difficulty is None else options.difficulty
     if options.val:
-        write_yolo_dataset(options.folder, options.val, options.first_seed + options.count, split="val", **common)
-    print(write_yolo_dataset(options.folder, options.count, options.first_seed, **common))
+        first = options.first_seed + options.count
+        write_yolo_dataset(options.folder, options.val, first, split="val", difficulty=level, **common)
+    print(
+        write_yolo_dataset(options.folder, options.count, options.first_seed, difficulty=options.difficulty, **common)
+    )
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--experts", type=_experts, default=ALL_EXPERTS, help="experts whose words are given")
     top.add_argument("--learning-rate", type=float)
     top.add_argument("--unfreeze", default="", help="further parts to train, for example decoder,plora")
-    top.add_argument("--difficulty", type=float, default=0.5, help="of the drawn scenes, 0 (easy) to 1")
+    top.add_argument("--difficulty", type=float, help="of the drawn scenes, 0 (plain) to 1 (default: mixed)")
     top.add_argument("--seed", type=int, default=0, help="of the weights; also the first scene's seed")
     top.add_argument("--workers", type=int, default=0, help="processes that draw scenes")
     top.add_argument("--save-every", type=int, default=1000, help="steps between checkpoints")
@@ -115,7 +115,12 @@ def chosen_stage(arguments: argparse.Namespace) -> Stage:
 
 
 def data_set(
-    stage: Stage, processor: MoAIProcessor, sizes: RowSizes, seed: int, difficulty: float, experts: tuple[str, ...]
+    stage: Stage,
+    processor: MoAIProcessor,
+    sizes: RowSizes,
+    seed: int,
+    difficulty: float | None,
+    experts: tuple[str, ...],
 ) -> DrawnScenes:
     """The stage's endless source."""
     if not stage.pictures and not stage.experts:

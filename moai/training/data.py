@@ -16,7 +16,8 @@ from perception.scene import Scene, TextLine
 from perception.verbalize import say_ocr, verbalize
 from synth.catalog import STUFF_LABELS, THING_LABELS
 from synth.layout import Layout
-from synth.noise import observe
+from synth.levels import mixed
+from synth.noise import ExpertErrors, errors_at, observe
 from synth.questions import KINDS, Question, ask
 from synth.render import Drawn, render
 from synth.sample import sample_layout
@@ -46,9 +47,12 @@ class RowSizes:
 
 
 class DrawnScenes(IterableDataset):
-    """Base of the endless sources: worker k of n uses the seeds first + k, first + k + n, ..."""
+    """Base of the endless sources: worker k of n uses the seeds first + k, first + k + n, ...
 
-    def __init__(self, processor: MoAIProcessor, first_seed: int, sizes: RowSizes, difficulty: float = 0.5):
+    `difficulty` is that of the scenes, 0..1; None mixes them.
+    """
+
+    def __init__(self, processor: MoAIProcessor, first_seed: int, sizes: RowSizes, difficulty: float | None = None):
         self.processor = processor
         self.first_seed = first_seed
         self.sizes = sizes
@@ -71,6 +75,11 @@ class DrawnScenes(IterableDataset):
             if sample is not None:
                 yield sample
             seed += workers
+
+    def scene(self, seed: int) -> tuple[Layout, ExpertErrors]:
+        """The layout of one seed, and how often experts err on scenes as hard as it."""
+        difficulty = mixed(seed) if self.difficulty is None else self.difficulty
+        return sample_layout(seed, difficulty), errors_at(difficulty)
 
     def sample(self, seed: int) -> dict[str, np.ndarray] | None:
         """The sample of one seed, every array with a fixed shape; None when the scene has nothing to ask."""
@@ -112,9 +121,9 @@ class VerbalizedScenes(DrawnScenes):
 
     def sample(self, seed: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng((seed, 1))
-        layout = sample_layout(seed, self.difficulty)
+        layout, errors = self.scene(seed)
         truth = to_scene(layout)
-        rows = [self.row(layout, observe(truth, rng), rng) for _ in range(self.sizes.text_rows)]
+        rows = [self.row(layout, observe(truth, rng, errors=errors), rng) for _ in range(self.sizes.text_rows)]
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
     def row(self, layout: Layout, scene: Scene, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -167,8 +176,8 @@ class ExpertWords(DrawnScenes):
 
     def sample(self, seed: int) -> dict[str, np.ndarray] | None:
         rng = np.random.default_rng((seed, 2))
-        layout = sample_layout(seed, self.difficulty)
-        scene = observe(to_scene(layout), rng)
+        layout, errors = self.scene(seed)
+        scene = observe(to_scene(layout), rng, errors=errors)
         words, turns = self.words(scene, self.speaking(rng), layout, rng)
         rows = self.rows(turns + self.turns(layout, rng))
         return words | rows if rows and words["aux_attention_mask"].any() else None
@@ -239,7 +248,7 @@ class PictureQuestions(ExpertWords):
 
     def sample(self, seed: int) -> dict[str, np.ndarray] | None:
         rng = np.random.default_rng((seed, 2))
-        layout = sample_layout(seed, self.difficulty)
+        layout, errors = self.scene(seed)
         processor, side = self.processor, self.processor.picture_size
         drawn = render(layout, scale=0.6)
         image = Image.fromarray(drawn.image).resize((side, side), Image.Resampling.BICUBIC)
@@ -250,7 +259,7 @@ class PictureQuestions(ExpertWords):
         turns = self.turns(layout, rng)
         if self.experts:
             speaking = self.speaking(rng)
-            scene = observe(to_scene(layout, drawn), rng)
+            scene = observe(to_scene(layout, drawn), rng, errors=errors)
             words, about = self.words(scene, speaking, layout, rng)
             shown = panoptic_ids(scene, side) if "segmentation" in speaking else np.zeros((side, side))
             sample |= words | {"panoptic": shown.astype(np.uint8)}

@@ -37,12 +37,13 @@ def train_expert_stage(arguments: argparse.Namespace) -> None:
 
 
 def _drawn_pictures(workers: int) -> Path:
+    from synth.levels import MEDIUM
     from synth.yolo import write_yolo_dataset
 
     data = DATA / "data.yaml"
     # The training pictures come last, so a data set that was interrupted is drawn again.
     if not data.is_file():
-        write_yolo_dataset(DATA, HELD_OUT, PICTURES, workers, split="val")
+        write_yolo_dataset(DATA, HELD_OUT, PICTURES, workers, split="val", difficulty=MEDIUM)
         data.unlink()
         write_yolo_dataset(DATA, PICTURES, 0, workers)
     return data

@@ -22,6 +22,7 @@ from perception.scene_graph import RelationHead, strongest
 from perception.segmentation import extent
 from perception.verbalize import RELATION_THRESHOLD
 from synth.catalog import STUFF_LABELS, THING_LABELS
+from synth.levels import mixed
 from synth.relations import PREDICATES
 from synth.render import render
 from synth.sample import sample_layout
@@ -57,8 +58,8 @@ def _noisy(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def make_example(seed: int, noise: bool = True, scale: float = 0.5) -> Example | None:
-    """The pairs of one drawn scene as the head will see them, or None for a scene with fewer than two nodes."""
-    layout = sample_layout(seed)
+    """The pairs of one scene, of any difficulty, as the head will see them; None with fewer than two nodes."""
+    layout = sample_layout(seed, mixed(seed))
     drawn = render(layout, scale)
     rng = np.random.default_rng((seed, 0x9E1A))
     labels, masks, number_of = [], [], {}

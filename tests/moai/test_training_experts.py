@@ -18,6 +18,7 @@ from moai.training.relations import (
 )
 from perception.scene_graph import RelationHead
 from perception.yolo import Yolo
+from synth.levels import mixed
 from synth.render import render
 from synth.sample import sample_layout
 from synth.yolo import write_yolo_dataset
@@ -76,7 +77,7 @@ def test_examples_hold_the_true_relations():
         example = make_example(seed, noise=False)
         if example is None:
             continue
-        layout = sample_layout(seed)
+        layout = sample_layout(seed, mixed(seed))
         assert np.count_nonzero(example.targets >= 0) == len(layout.relations)
         assert example.features.shape[0] == example.pairs.shape[0] == example.targets.shape[0]
         assert np.isfinite(example.features).all()

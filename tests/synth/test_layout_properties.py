@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from synth.conditions import sample_conditions
 from synth.geometry import coarse_mask, leaning, mapped, rectangle_corners, visible_shares
+from synth.levels import mixed
 from synth.render import render
 from synth.sample import LEAST_VISIBLE, sample_layout
 from synth.signs import line_box, sign_box, sign_mask
@@ -75,3 +76,10 @@ def test_leaning_plates_keep_their_middle_and_their_order(across, down, width, h
     assert corners[0][1] < corners[3][1] and corners[1][1] < corners[2][1]
     near, far = sorted((corners[3] - corners[0])[1:].tolist() + (corners[2] - corners[1])[1:].tolist())
     assert far / near < (1.3 / 0.7) ** 2
+
+
+def test_mixed_difficulties_are_even_and_repeat():
+    drawn = np.array([mixed(seed) for seed in range(2000)])
+    assert np.array_equal(drawn, [mixed(seed) for seed in range(2000)])
+    assert (drawn >= 0).all() and (drawn < 1).all()
+    assert np.abs(np.histogram(drawn, 4, (0, 1))[0] / 2000 - 0.25).max() < 0.04

@@ -123,7 +123,7 @@ def test_positions_are_right_and_balanced():
             row, column = int(y * 3), int(x * 3)
             assert q.answer == REGIONS[3 * row + column], q
             continue
-        a, b = sorted(named, key=lambda label: q.question.index(nouns[label]))
+        a, b = sorted(named, key=lambda label: re.search(rf"\b{nouns[label]}\b", q.question).start())
         dx, dy = (middles[a][0] - middles[b][0]) * layout.width, (middles[a][1] - middles[b][1]) * layout.height
         side = ("right" if dx > 0 else "left") if abs(dx) > abs(dy) else ("below" if dy > 0 else "above")
         if q.detail == "relative yes/no":
