@@ -188,7 +188,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         context = self.fusion
         context.image_mask = image_mask if num_image else None
         context.gates = []
-        context.mixing = aux is not None and bool(self.mixers)
+        context.mixing = aux is not None and len(self.mixers) > 0
         if not context.mixing:
             return
         # A stable sort brings image tokens to the front without asking the device how many there are.
