@@ -20,6 +20,9 @@ def prepare(names: Sequence[str], data: Path | None) -> None:
     """Everything that can fail before a model is loaded: raises ValueError, with one sentence, when lmms-eval or the
     data of a benchmark is missing."""
     import_lmms_eval("api.task")
+    from loguru import logger  # what lmms-eval logs with, and brings along
+
+    logger.disable("lmms_eval")  # its remarks would stand around our one sentence
     for name in names:
         _rows(BENCHMARKS[name], data, len(names) > 1)
     if names and data is None:

@@ -68,7 +68,8 @@ def answer_examples(
                 experts=experts or (),
             )
             inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
-            generated = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+            # The fast path would lay out anew the weights that an optimiser is at work on.
+            generated = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False, fast=False)
             fresh = generated[:, inputs["input_ids"].shape[1] :]
             answers += [text.strip() for text in processor.tokenizer.batch_decode(fresh, skip_special_tokens=True)]
     return answers
