@@ -20,7 +20,8 @@ WIDEST_FUSED = 256
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """Scaled dot-product attention: query (B, h, Q, d), key and value (B, h, K, d), mask (B, 1, 1, K) bool or None."""
+    """Scaled dot-product attention: query (B, h, Q, d), key and value (B, h, K, d), mask (B, 1, 1 or Q, K) bool or
+    None."""
     if query.shape[-1] <= WIDEST_FUSED:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     # Wider heads are plain products, which keep the matrix units busier than the fused kernels that would take them.
@@ -39,13 +40,26 @@ class CrossAttentionExpert(nn.Module):
         self.q_proj, self.k_proj, self.v_proj, self.o_proj = (_low_rank(dim, rank) for _ in range(4))
 
     def forward(self, query: Tensor, media: Tensor, mask: Tensor | None = None) -> Tensor:
-        """query: (B, Q, D), media: (B, K, D), mask: (B, K) bool, False = padding (None: all real) -> (B, Q, D)."""
+        """query: (B, Q, D), media: (B, K, D), mask: (B, 1 or Q, K) bool, False = unseen (None: all seen) ->
+        (B, Q, D)."""
         q, k, v = (
             F.gelu(projection(states)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for projection, states in ((self.q_proj, query), (self.k_proj, media), (self.v_proj, media))
         )
-        attended = attend(q, k, v, None if mask is None else mask[:, None, None, :])
+        attended = attend(q, k, v, None if mask is None else mask[:, None])
         return query + F.gelu(self.o_proj(attended.transpose(1, 2).flatten(2)))
+
+
+def _seen_language(mask: Tensor | None, turns: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """Which language tokens language tokens see, (B, 1 or T, T), and which image tokens see, (B, 1, T)."""
+    if mask is None:
+        return None, None
+    if turns is None:
+        return mask[:, None], mask[:, None]
+    # What is shared must not tell one turn of another.
+    shared = mask & (turns == 0)
+    own = mask[:, None] & (turns[:, None] == turns[:, :, None])
+    return shared[:, None] | own, shared[:, None]
 
 
 class MoAIMixer(nn.Module):
@@ -65,13 +79,17 @@ class MoAIMixer(nn.Module):
         aux: Tensor | None,
         language_mask: Tensor | None,
         routing: str = "gates",
+        turns: Tensor | None = None,
     ) -> tuple[Tensor | None, Tensor, Tensor | None, Tensor]:
         """Mixed image (B, I, D) and language (B, T, D) states, then the gate weights (B, I, 3) and (B, T, 3).
 
         image: (B, I, D) or None without a picture, language: (B, T, D), aux: (B, L, D) or None,
-        language_mask: (B, T) bool, False = not a prompt token (None: all are). Experts whose source is missing get
+        language_mask: (B, T) bool, False = not a prompt token (None: all are). turns: (B, T), the turn that a token
+        belongs to where several share a row, 0 = what all share: language tokens then see the shared ones and those of
+        their own turn, image tokens the shared ones alone. Experts whose source is missing get
         weight 0. Gate order: aux, the other modality, self; each row sums to 1.
         """
+        of_language, of_image = _seen_language(language_mask, turns)
         without_aux = () if aux is not None else (0,)
         without_image = () if image is not None else (1,)
         language_out, language_weights = self._blend(
@@ -79,7 +97,7 @@ class MoAIMixer(nn.Module):
             (
                 None if aux is None else (self.language_aux, aux, None),
                 None if image is None else (self.language_image, image, None),
-                (self.language_self, language, language_mask),
+                (self.language_self, language, of_language),
             ),
             self._weights(self.language_gate, language, without_aux + without_image, routing),
         )
@@ -89,7 +107,7 @@ class MoAIMixer(nn.Module):
             image,
             (
                 None if aux is None else (self.image_aux, aux, None),
-                (self.image_language, language, language_mask),
+                (self.image_language, language, of_image),
                 (self.image_self, image, None),
             ),
             self._weights(self.image_gate, image, without_aux, routing),
@@ -126,7 +144,8 @@ class FusionContext:
     """What one forward pass hands to the mixers and to partial LoRA inside the decoder; empty at decoding steps.
 
     `image_mask` (B, S) bool marks image tokens; `image_index` (B, I) and `language_index` (B, T) are their positions
-    in the sequence; `language_mask` (B, T) bool leaves out padding and answers; `aux` (B, L, D) are auxiliary tokens.
+    in the sequence; `language_mask` (B, T) bool leaves out padding and answers; `language_turns` (B, T) are turns that
+    share a row, if some do; `aux` (B, L, D) are auxiliary tokens.
     With `record`, each mixer appends to `gates`: image weights (B, I, 3) or None, language weights (B, T, 3), and which
     of the T positions are real (B, T).
     """
@@ -135,6 +154,7 @@ class FusionContext:
     image_index: Tensor | None = None
     language_index: Tensor | None = None
     language_mask: Tensor | None = None
+    language_turns: Tensor | None = None
     aux: Tensor | None = None
     mixing: bool = False
     routing: str = "gates"
@@ -148,6 +168,7 @@ class FusionContext:
     def clear(self) -> None:
         """Forget the tensors of the last pass; settings and recorded gates stay."""
         self.image_mask = self.image_index = self.language_index = self.language_mask = self.aux = None
+        self.language_turns = None
         self.mixing = False
 
 
@@ -170,7 +191,7 @@ def mix(normed: Tensor, mixer: MoAIMixer, context: FusionContext) -> Tensor:
     image = None if image_index is None else _gather(normed, image_index)
     language = _gather(normed, language_index)
     image_out, language_out, image_gate, language_gate = mixer(
-        image, language, context.aux, context.language_mask, context.routing
+        image, language, context.aux, context.language_mask, context.routing, context.language_turns
     )
     if context.record:
         context.gates.append((image_gate, language_gate, context.language_mask))

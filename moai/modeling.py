@@ -184,6 +184,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         prompt_mask: Tensor,
         num_image: int,
         aux: Tensor | None,
+        turn_ids: Tensor | None,
     ) -> None:
         context = self.fusion
         context.image_mask = image_mask if num_image else None
@@ -199,6 +200,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         context.image_index = order[:, :num_image] if num_image else None
         context.language_index = order[:, num_image:]
         context.language_mask = language.gather(1, context.language_index)
+        context.language_turns = None if turn_ids is None else turn_ids.gather(1, context.language_index)
         context.aux = aux
 
     def fuse(
@@ -212,6 +214,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         prompt_mask: Tensor | None = None,
         image_embeds: Tensor | None = None,
         aux_tokens: Tensor | None = None,
+        turn_ids: Tensor | None = None,
         check: bool = True,
     ) -> Tensor:
         """The decoder's input (B, S, D) with the picture in its place; what mixers need goes to `fusion`.
@@ -230,7 +233,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             self.fusion.clear()
         else:
             prompt_mask = torch.ones_like(image_mask) if prompt_mask is None else prompt_mask
-            self._set_fusion(input_ids, image_mask, attention_mask, prompt_mask, num_image, aux_tokens)
+            self._set_fusion(input_ids, image_mask, attention_mask, prompt_mask, num_image, aux_tokens, turn_ids)
         return self._embed(input_ids, image_mask, image_embeds)
 
     def forward(
@@ -245,6 +248,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         prompt_mask: Tensor | None = None,
         image_embeds: Tensor | None = None,
         aux_tokens: Tensor | None = None,
+        turn_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
         past_key_values: Cache | None = None,
         use_cache: bool | None = None,
@@ -261,6 +265,8 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         the plain backbone answers.
         labels: (B, S), -100 = not scored; prompt_mask: (B, S), 1 = prompt token that mixers may see, by default what
         `labels` leaves out, or everything without labels.
+        turn_ids: (B, S), for training on several turns behind one picture: the turn of each token, 0 = shared by all.
+        It is for the mixers; `moai.training.packing` has the decoder's mask and positions that go with it.
         Raises ValueError when the image tokens in `input_ids` do not match the picture.
         """
         if prompt_mask is None and labels is not None:
@@ -275,6 +281,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             prompt_mask,
             image_embeds,
             aux_tokens,
+            turn_ids,
             check=past_key_values_length(past_key_values) == 0,
         )
         outputs = self.language_model(

@@ -22,6 +22,7 @@ from moai.training.objective import MoAIObjective
 from moai.training.stages import STAGES, Stage, freeze_all_but, parameter_groups
 from moai.training.tokenizer import build_tokenizer, drawn_vocabulary
 from moai.training.trainer import (
+    OPTIMIZERS,
     RECORD,
     Budget,
     MoAITrainer,
@@ -55,8 +56,16 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--steps", type=int, help="stop after this many steps")
     top.add_argument("--rows", type=int, help="rows (questions) a step")
     top.add_argument("--questions", type=int, help="rows that share a scene")
+    top.add_argument(
+        "--packed",
+        action=argparse.BooleanOptionalAction,
+        help="all questions about a scene in one row: several times faster, not quite what answering does",
+    )
     top.add_argument("--experts", type=_experts, default=ALL_EXPERTS, help="experts whose words are given")
     top.add_argument("--learning-rate", type=float)
+    top.add_argument(
+        "--optimizer", choices=OPTIMIZERS, default=OPTIMIZERS[0], help="for matrices (default: %(default)s)"
+    )
     top.add_argument("--unfreeze", default="", help="further parts to train, for example decoder,plora")
     top.add_argument("--difficulty", type=float, help="of the drawn scenes, 0 (plain) to 1 (default: mixed)")
     top.add_argument("--seed", type=int, default=0, help="of the weights; also the first scene's seed")
@@ -105,7 +114,7 @@ def load_model(folder: Path) -> tuple[MoAIForConditionalGeneration, MoAIProcesso
 def chosen_stage(arguments: argparse.Namespace) -> Stage:
     """The stage's defaults with what the command line says."""
     stage = STAGES[arguments.stage]
-    changes = {"rows": arguments.rows, "steps": arguments.steps, "learning_rate": arguments.learning_rate}
+    changes = {name: getattr(arguments, name) for name in ("rows", "steps", "learning_rate", "packed")}
     changes = {name: value for name, value in changes.items() if value is not None}
     if arguments.unfreeze:
         changes["trains"] = (*stage.trains, *arguments.unfreeze.split(","))
@@ -134,6 +143,7 @@ def data_set(
             experts=experts if stage.experts else (),
             windows=stage.windows,
             readings=stage.readings,
+            packed=stage.packed,
         )
     source.sample(seed)  # fills the caches that the worker processes inherit
     return source
@@ -181,8 +191,8 @@ def train_stage(arguments: argparse.Namespace) -> None:
     freeze_all_but(model, stage.trains)
     model.routing = stage.routing
     sizes = RowSizes()
-    if arguments.questions is not None:
-        sizes = dataclasses.replace(sizes, questions=arguments.questions)
+    questions = arguments.questions or (sizes.packed_questions if stage.packed else sizes.questions)
+    sizes = dataclasses.replace(sizes, questions=questions)
     rows_per_sample = sizes.questions if stage.pictures or stage.experts else sizes.text_rows
     # A resumed run goes on with the seeds behind those of its checkpoint.
     first_seed = arguments.seed + steps_done(arguments) * max(stage.rows // rows_per_sample, 1)
@@ -214,6 +224,7 @@ def train_stage(arguments: argparse.Namespace) -> None:
         processor,
         stage,
         budget,
+        optimizer_name=arguments.optimizer,
         args=training_arguments(
             stage,
             arguments.output,

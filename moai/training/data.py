@@ -37,12 +37,15 @@ PATCH_CLASSES = (*THING_LABELS, *STUFF_LABELS, *(f"{colour} sign" for colour in 
 @dataclass(frozen=True)
 class RowSizes:
     """Fixed widths, in tokens, so that a compiled step sees one shape: of a text-only row, of the question and answer
-    behind a picture, and of the verbalised scene; `questions` and `text_rows` are the rows per picture and per text."""
+    behind a picture, of all questions and answers that are packed behind one, and of the verbalised scene; `questions`,
+    `packed_questions` where they are packed, and `text_rows` are the questions per picture and the rows per text."""
 
     text: int = 320
     turn: int = 80
+    packed: int = 236
     aux: int = 288
     questions: int = 8
+    packed_questions: int = 10
     text_rows: int = 2
 
 
@@ -112,7 +115,8 @@ class DrawnScenes(IterableDataset):
 class VerbalizedScenes(DrawnScenes):
     """Text alone: the verbalised scene in the picture's place, then turns until the row is full.
 
-    Samples: `input_ids`, `labels` and fp32 `weights`, each (text_rows, text): 1 on answers, `text_weight` on the text.
+    Samples: `input_ids`, `labels` and fp32 `weights`, each (text_rows, text): those of `answer_weights` on answers,
+    `text_weight` on the text.
     """
 
     def __init__(self, *args, text_weight: float = 0.2, **kwargs):
@@ -139,7 +143,7 @@ class VerbalizedScenes(DrawnScenes):
             if len(ids) + len(question) + len(answer) > self.sizes.text:
                 break
             ids += question + answer
-            weights += [0.0] * len(question) + [1.0] * len(answer)
+            weights += [0.0] * len(question) + answer_weights(answer)
         width = self.sizes.text
         return {
             "input_ids": _fixed(ids, width, self.processor.tokenizer.pad_token_id),
@@ -152,7 +156,9 @@ class ExpertWords(DrawnScenes):
     """What simulated experts say about a scene, and questions about it; no picture.
 
     Samples (Q questions, W tokens a row): `aux_input_ids` / `aux_attention_mask` (aux,), `input_ids` / `labels` /
-    `prompt_mask` (Q, W). Of the Q rows `windows` ask to continue the experts' words and `readings` what signs say.
+    `prompt_mask` and fp32 `weights` (Q, W). With `packed`, all questions stand in one row, which has `turn_ids` as well
+    (see `moai.training.packing`), each (W,); padding is a turn of its own, -1.
+    Of the Q questions `windows` ask to continue the experts' words and `readings` what signs say.
     `experts` are those that speak; each is left out now and then, `drop_expert` of the time. Scenes of which they have
     nothing to say are passed over.
     """
@@ -166,9 +172,11 @@ class ExpertWords(DrawnScenes):
         windows: int = 0,
         readings: int = 0,
         drop_expert: float = 0.08,
+        packed: bool = False,
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
+        self.packed = packed
         self.experts = tuple(experts)
         self.windows = windows
         self.readings = readings
@@ -215,21 +223,38 @@ class ExpertWords(DrawnScenes):
         return [self.turn(question) for question in questions if self.with_picture or not question.colours]
 
     def rows(self, turns: list[tuple[list[int], list[int]]]) -> dict[str, np.ndarray]:
-        """The first fitting turns, each behind the picture's placeholders or the place left for them, as fixed (Q, W)
-        arrays; empty when no turn fits."""
-        prefix = self.processor.prefix_ids(self.with_picture)
-        width = len(prefix) + self.sizes.turn
+        """The first fitting turns behind the picture's placeholders or the place left for them, as fixed arrays; empty
+        when no turn fits."""
         fitting = [turn for turn in turns if len(turn[0]) + len(turn[1]) <= self.sizes.turn]
         if not fitting:
             return {}
+        if self.packed:
+            return self.row(fitting, self.sizes.packed)
         fitting = (fitting * self.sizes.questions)[: self.sizes.questions]
-        ids, labels, prompt = [], [], []
-        for question, answer in fitting:
-            shown = len(prefix) + len(question)
-            ids.append(_fixed([*prefix, *question, *answer], width, self.processor.tokenizer.pad_token_id))
-            labels.append(_fixed([*[IGNORED] * shown, *answer], width, IGNORED))
-            prompt.append(_fixed([1] * shown, width, 0))
-        return {"input_ids": np.stack(ids), "labels": np.stack(labels), "prompt_mask": np.stack(prompt)}
+        rows = [self.row([turn], self.sizes.turn) for turn in fitting]
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0] if name != "turn_ids"}
+
+    def row(self, turns: list[tuple[list[int], list[int]]], room: int) -> dict[str, np.ndarray]:
+        """Those of the turns, each on its own, that fit into `room` tokens behind what all share; the first must."""
+        prefix = self.processor.prefix_ids(self.with_picture)
+        ids, labels, prompt = list(prefix), [IGNORED] * len(prefix), [1] * len(prefix)
+        weights, numbers = [0.0] * len(prefix), [0] * len(prefix)
+        width = len(prefix) + room
+        for number, (question, answer) in enumerate(turns, 1):
+            length = len(question) + len(answer)
+            if len(ids) + length <= width:
+                ids += question + answer
+                labels += [IGNORED] * len(question) + answer
+                weights += [0.0] * len(question) + answer_weights(answer)
+                prompt += [1] * len(question) + [0] * len(answer)
+                numbers += [number] * length
+        return {
+            "input_ids": _fixed(ids, width, self.processor.tokenizer.pad_token_id),
+            "labels": _fixed(labels, width, IGNORED),
+            "weights": _fixed(weights, width, 0.0, np.float32),
+            "prompt_mask": _fixed(prompt, width, 0),
+            "turn_ids": _fixed(numbers, width, -1),
+        }
 
 
 class PictureQuestions(ExpertWords):
@@ -285,6 +310,12 @@ def patch_labels(layout: Layout, drawn: Drawn, grid: int) -> np.ndarray:
     return labels
 
 
+def answer_weights(answer: list[int]) -> list[float]:
+    """Weight in the loss of each token of an answer: a long answer counts by the root of its length, so that
+    descriptions do not drown out a yes or no."""
+    return [len(answer) ** -0.5] * len(answer)
+
+
 def _fixed(values: list, width: int, fill: float, dtype: type = np.int64) -> np.ndarray:
     row = np.full(width, fill, dtype=dtype)
     row[: len(values)] = values[:width]
@@ -300,6 +331,6 @@ def trimmed(samples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
             if name == "row":
                 used = used | (batch["labels"] != IGNORED)
             width = max(int(used.flatten(0, -2).any(dim=0).nonzero().max()) + 1, 1) if used.any() else 1
-            names = ("aux_input_ids", mask) if name == "aux" else ("input_ids", "labels", mask)
-            batch |= {name: batch[name][..., :width] for name in names}
+            names = ("aux_input_ids", mask) if name == "aux" else ("input_ids", "labels", "weights", "turn_ids", mask)
+            batch |= {name: batch[name][..., :width] for name in names if name in batch}
     return batch

@@ -8,6 +8,7 @@ from moai.compressor import codes_of_both_ends
 from moai.modeling import IGNORED, MoAIForConditionalGeneration
 from moai.processing import MoAIProcessor, normalize_pixels
 from moai.training.data import PATCH_CLASSES
+from moai.training.packing import turn_mask, turn_positions
 from moai.training.stages import Stage
 from perception.panoptic import voc_palette
 
@@ -104,28 +105,34 @@ class MoAIObjective(nn.Module):
         return self.model.encode(pixels, batch.get("aux_input_ids"), batch.get("aux_attention_mask"), maps)
 
     def answer_loss(self, batch: dict[str, Tensor], encoded: dict[str, Tensor]) -> Tensor:
-        """Cross-entropy of the answers (P, Q, W); what is known of a scene is repeated for its Q questions."""
-        questions, width = batch["input_ids"].shape[1:]
-        ids = batch["input_ids"].flatten(0, 1)
-        mask, positions, prefix = None, None, self.prefix + self.picture_tokens
-        if "pixels" not in batch:
-            # The picture's places stay free, so that the distances are those with a picture.
-            prefix = self.prefix
+        """Cross-entropy of the answers, (P, Q, W) or packed (P, W); what is known of a scene is repeated for its rows."""
+        fields = ("input_ids", "labels", "weights", "prompt_mask", "turn_ids")
+        rows = {name: batch[name].flatten(0, -2) for name in fields if name in batch}
+        ids, turns = rows["input_ids"], rows.get("turn_ids")
+        repeats, width = len(ids) // len(batch["input_ids"]), ids.shape[1]
+        with_picture = "pixels" in batch
+        prefix = self.prefix + (self.picture_tokens if with_picture else 0)
+        # Without a picture its places stay free, so that the distances are those with one.
+        gap = 0 if with_picture else self.picture_tokens
+        mask = positions = None
+        if turns is not None:
+            mask, positions = turn_mask(turns), turn_positions(turns, gap)
+        elif gap:
             places = torch.arange(width, device=ids.device)
-            positions = torch.where(places < prefix, places, places + self.picture_tokens)[None]
+            positions = torch.where(places < prefix, places, places + gap)[None]
             mask = torch.ones_like(ids)  # without one, transformers takes a gap for the start of another row
-        # The head is the costliest part of so small a model; answers stand at the end of the row.
-        labels = batch["labels"].flatten(0, 1)[:, prefix:]
+        # The head is the costliest part of so small a model; answers stand behind what all share.
         logits = self.model(
             input_ids=ids,
             attention_mask=mask,
-            prompt_mask=batch["prompt_mask"].flatten(0, 1),
+            prompt_mask=rows["prompt_mask"],
             position_ids=positions,
+            turn_ids=turns,
             use_cache=False,
             logits_to_keep=width - prefix,
-            **{name: states.repeat_interleave(questions, dim=0) for name, states in encoded.items()},
+            **{name: states.repeat_interleave(repeats, dim=0) for name, states in encoded.items()},
         ).logits
-        return weighted_cross_entropy(logits, labels, (labels != IGNORED).float())
+        return weighted_cross_entropy(logits, rows["labels"][:, prefix:], rows["weights"][:, prefix:])
 
     def transcript_loss(self, batch: dict[str, Tensor], aux_tokens: Tensor) -> Tensor:
         """Cross-entropy of writing the experts' words back from the auxiliary tokens."""

@@ -18,7 +18,8 @@ class Stage:
     words and colour map are given; `pictures` whether pictures are; `answers` whether questions are asked at all;
     `patch_weight` scales the per-patch class loss and `transcribe_weight` that of
     writing the experts' words back from the auxiliary tokens; of a picture's questions, `windows` ask to continue the
-    experts' words and `readings` ask what signs say.
+    experts' words and `readings` ask what signs say; `packed` puts all of them into one row (see
+    `moai.training.packing`).
     """
 
     trains: tuple[str, ...]
@@ -34,6 +35,7 @@ class Stage:
     windows: int = 0
     readings: int = 0
     transcribe_weight: float = 0.0
+    packed: bool = False
     final_share: float = 0.05
     warmup: float = 0.03
 
@@ -43,7 +45,13 @@ STAGES = {
     "language": Stage(("decoder",), 1.5e-3, rows=256, steps=8000, pictures=False),
     # It learns to see: vision, projector and decoder on pictures alone.
     "backbone": Stage(
-        ("vision", "projector", "decoder", "plora"), 1e-3, rows=384, steps=4000, decoder_share=0.3, patch_weight=0.5
+        ("vision", "projector", "decoder", "plora"),
+        1e-3,
+        rows=640,
+        steps=4000,
+        decoder_share=0.3,
+        patch_weight=0.5,
+        packed=True,
     ),
     # The compressor learns to keep the experts' words: they are written back from its tokens, without the decoder.
     "compressor": Stage(
@@ -60,10 +68,11 @@ STAGES = {
     "bridge": Stage(
         ("compressor", "mixers", "gates", "decoder"),
         1e-3,
-        rows=768,
+        rows=1280,
         steps=6000,
         experts=True,
         pictures=False,
+        packed=True,
         decoder_share=0.3,
         windows=1,
         readings=3,
@@ -73,10 +82,11 @@ STAGES = {
     "experts": Stage(
         ("compressor", "mixers"),
         1.2e-3,
-        rows=256,
+        rows=640,
         steps=6000,
         routing="random",
         experts=True,
+        packed=True,
         decoder_share=0.4,
         windows=3,
         readings=2,

@@ -13,8 +13,10 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from moai.modeling import MoAIForConditionalGeneration
 from moai.processing import MoAIProcessor
 from moai.training.objective import MoAIObjective
+from moai.training.optimizer import Muon, is_matrix
 from moai.training.stages import Stage, parameter_groups
 
+OPTIMIZERS = ("muon", "adamw")
 RECORD = "training.json"
 """What was run: beside the log, `history` has the command, seed and time of this stage and of those before it."""
 TRANSCRIBER = "transcriber.safetensors"
@@ -85,11 +87,12 @@ class MoAITrainer(Trainer):
         processor: MoAIProcessor,
         stage: Stage,
         budget: Budget,
+        optimizer_name: str = OPTIMIZERS[0],
         bf16_on_cpu: bool = False,
         **kwargs,
     ):
         self.stage, self.budget, self.processor = stage, budget, processor
-        self.bf16_on_cpu = bf16_on_cpu
+        self.optimizer_name, self.bf16_on_cpu = optimizer_name, bf16_on_cpu
         self.parts: dict[str, torch.Tensor] = {}
         super().__init__(model=objective, **kwargs)
 
@@ -115,21 +118,32 @@ class MoAITrainer(Trainer):
         super().log(logs, *args, **kwargs)
 
     def create_optimizer(self, model=None):
-        """Fused AdamW where there is an accelerator; the decoder at its own share of the learning rate."""
+        """Muon or AdamW; the decoder at its own share of the learning rate."""
         if self.optimizer is None:
-            groups = []
-            for name, parameters in parameter_groups(self.objective.model).items():
-                training = [parameter for parameter in parameters if parameter.requires_grad]
-                share = self.stage.decoder_share if name in ("decoder", "plora") else 1.0
-                if training:
-                    groups.append({"params": training, "lr": self.args.learning_rate * share})
-            head = [
+            parts = parameter_groups(self.objective.model)
+            parts["transcriber"] = [
                 parameter for name, parameter in self.objective.named_parameters() if name.startswith("transcriber.")
             ]
-            if head:
-                groups.append({"params": head, "lr": self.args.learning_rate})
+            model = self.objective.model
+            tables = (
+                model.get_input_embeddings().weight,
+                model.get_output_embeddings().weight,
+                model.compressor.latents,
+            )
+            groups = []
+            for name, parameters in parts.items():
+                rate = self.args.learning_rate * (self.stage.decoder_share if name in ("decoder", "plora") else 1.0)
+                for orthogonal in (True, False):
+                    chosen = [
+                        one
+                        for one in parameters
+                        if one.requires_grad
+                        and orthogonal == (self.optimizer_name == "muon" and is_matrix(one, tables))
+                    ]
+                    if chosen:
+                        groups.append({"params": chosen, "lr": rate, "orthogonal": orthogonal})
             fused = self.args.device.type == "cuda"
-            self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0, fused=fused)
+            self.optimizer = Muon(groups, self.args.learning_rate, fused=fused)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):

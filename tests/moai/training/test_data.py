@@ -71,10 +71,17 @@ def test_text_rows(processor, seed):
     assert sample["weights"].dtype == np.float32 and sample["labels"].dtype == np.int64
     real = sample["labels"] != IGNORED
     assert np.array_equal(sample["labels"][real], sample["input_ids"][real])
-    assert np.isin(sample["weights"], np.array([0, 0.2, 1], dtype=np.float32)).all()
     assert not sample["weights"][~real].any()
-    ends = sample["input_ids"][real & (sample["weights"] == 1)] == processor.tokenizer.eos_token_id
+    answers = real & (sample["weights"] > 0) & (sample["weights"] != np.float32(0.2))
+    ends = sample["input_ids"][answers] == processor.tokenizer.eos_token_id
     assert ends.sum() >= 2
+    # An answer of n tokens weighs root n as a whole.
+    for row, weights, ids in zip(answers, sample["weights"], sample["input_ids"], strict=True):
+        places, first = np.flatnonzero(row & (ids == processor.tokenizer.eos_token_id)), 0
+        for place in places:
+            own = [at for at in np.flatnonzero(row[: place + 1]) if at >= first]
+            assert weights[own].sum() == pytest.approx(len(own) ** 0.5, rel=1e-4)
+            first = place + 1
 
 
 @pytest.mark.parametrize("experts", [ALL_EXPERTS, ()])
@@ -86,6 +93,7 @@ def test_picture_rows(processor, experts):
         "patch_labels": (64,),
         "input_ids": (3, prefix + 48),
         "labels": (3, prefix + 48),
+        "weights": (3, prefix + 48),
         "prompt_mask": (3, prefix + 48),
     }
     if experts:

@@ -90,7 +90,11 @@ def tiny(monkeypatch, tokenizer):
         return MoAIForConditionalGeneration(config), MoAIProcessor(tokenizer, 32, 64)
 
     monkeypatch.setattr(command, "fresh_model", fresh)
-    monkeypatch.setattr(command, "RowSizes", lambda: RowSizes(text=300, turn=48, aux=64, questions=2, text_rows=1))
+    monkeypatch.setattr(
+        command,
+        "RowSizes",
+        lambda: RowSizes(text=300, turn=48, packed=96, aux=64, questions=2, packed_questions=2, text_rows=1),
+    )
     return fresh
 
 
@@ -238,7 +242,8 @@ def test_the_objective_scores_what_the_model_scores(model_folder, processor):
     maps = normalize_pixels(torch.from_numpy(voc_palette())[batch["panoptic"].long()].permute(0, 3, 1, 2))
     encoded = model.encode(normalize_pixels(batch["pixels"]), batch["aux_input_ids"], batch["aux_attention_mask"], maps)
     repeated = {name: values.repeat_interleave(2, dim=0) for name, values in encoded.items()}
-    whole = model(**rows, **repeated, labels=labels).loss
+    logits = model(**rows, **repeated).logits
+    whole = weighted_cross_entropy(logits, labels, batch["weights"].flatten(0, 1))
     torch.testing.assert_close(losses["answers"], whole.detach(), atol=1e-4, rtol=1e-4)
 
 
@@ -252,7 +257,9 @@ def test_without_a_picture_its_places_stay_free(model_folder, processor):
     prefix, width = len(processor.prefix_ids(with_picture=False)), rows["input_ids"].shape[1]
     places = [*range(prefix), *range(prefix + processor.picture_tokens, width + processor.picture_tokens)]
     aux = model.compress(batch["aux_input_ids"], batch["aux_attention_mask"], None).repeat_interleave(2, dim=0)
-    whole = model(**rows, aux_tokens=aux, position_ids=torch.tensor([places])).loss
+    labels = rows.pop("labels")
+    logits = model(**rows, aux_tokens=aux, position_ids=torch.tensor([places])).logits
+    whole = weighted_cross_entropy(logits, labels, batch["weights"].flatten(0, 1))
     torch.testing.assert_close(losses["answers"], whole.detach(), atol=1e-4, rtol=1e-4)
 
 

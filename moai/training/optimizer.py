@@ -1,0 +1,87 @@
+"""AdamW for vectors, tables and convolutions; orthogonalised momentum (Muon) for the matrices in between."""
+
+from collections import defaultdict
+
+import torch
+from torch import Tensor
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic iteration (Jordan et al. 2024, kellerjordan.github.io/posts/muon)."""
+
+
+def is_matrix(parameter: Tensor, tables: tuple[Tensor, ...]) -> bool:
+    """Whether a parameter is one that Muon is for: it maps vectors to vectors, unlike the `tables` with a row a word."""
+    return parameter.ndim == 2 and all(parameter is not table for table in tables)
+
+
+def orthogonalized(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Nearly U V^T of each matrix U S V^T in (N, R, C), by Newton-Schulz; in bf16 on an accelerator."""
+    first, third, fifth = NEWTON_SCHULZ
+    wide = matrices.shape[1] <= matrices.shape[2]
+    states = matrices if wide else matrices.mT
+    states = states.bfloat16() if states.device.type != "cpu" else states
+    states = states / (states.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        square = states @ states.mT
+        states = first * states + torch.baddbmm(third * square, square, square, alpha=fifth) @ states
+    return (states if wide else states.mT).to(matrices.dtype)
+
+
+class Muon(torch.optim.Optimizer):
+    """Groups with `orthogonal` true take steps of orthogonalised momentum, the others those of AdamW.
+
+    A step is scaled by 0.2 sqrt(max(R, C)), which gives it AdamW's usual size, so one learning rate serves both
+    (Liu et al. 2025, arXiv 2502.16982, sec. 2.2). torch.optim.Muon takes one matrix after another, which costs a model of
+    hundreds of small ones more than the training step itself; here those of one shape go together.
+    """
+
+    def __init__(self, groups: list[dict], lr: float, momentum: float = 0.95, betas=(0.9, 0.98), fused: bool = False):
+        plain = [group for group in groups if not group["orthogonal"]]
+        self.adamw = torch.optim.AdamW(plain, lr, betas, weight_decay=0.0, fused=fused) if plain else None
+        others = [] if self.adamw is None else self.adamw.param_groups
+        super().__init__(
+            [*(group for group in groups if group["orthogonal"]), *others], {"lr": lr, "momentum": momentum}
+        )
+        self._share()
+
+    def _share(self) -> None:
+        # One set of groups and states, so that schedules and checkpoints see a single optimiser.
+        if self.adamw is not None:
+            self.adamw.param_groups = [group for group in self.param_groups if not group["orthogonal"]]
+            self.adamw.state = self.state
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """As any optimiser's."""
+        super().load_state_dict(state_dict)
+        self._share()
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """One step on the gradients that are there."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        if self.adamw is not None:
+            self.adamw.step()
+        for group in self.param_groups:
+            if group["orthogonal"]:
+                alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        alike[parameter.shape].append(parameter)
+                for parameters in alike.values():
+                    self._step(parameters, group["lr"], group["momentum"])
+        return loss
+
+    def _step(self, parameters: list[Tensor], rate: float, momentum: float) -> None:
+        gradients = [parameter.grad for parameter in parameters]
+        for parameter in parameters:
+            if "momentum" not in self.state[parameter]:
+                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+        moments = [self.state[parameter]["momentum"] for parameter in parameters]
+        torch._foreach_lerp_(moments, gradients, 1 - momentum)
+        ahead = torch._foreach_lerp(gradients, moments, momentum)  # Nesterov's
+        steps = orthogonalized(torch.stack(ahead))
+        scale = 0.2 * max(parameters[0].shape) ** 0.5
+        torch._foreach_add_(parameters, list(steps.unbind()), alpha=-rate * scale)
