@@ -105,7 +105,7 @@ class MoAIObjective(nn.Module):
         return self.model.encode(pixels, batch.get("aux_input_ids"), batch.get("aux_attention_mask"), maps)
 
     def answer_loss(self, batch: dict[str, Tensor], encoded: dict[str, Tensor]) -> Tensor:
-        """Cross-entropy of the answers, (P, Q, W) or packed (P, W); what is known of a scene is repeated for its rows."""
+        """Cross-entropy of the answers, (P, Q, W) or packed (P, W); a scene's rows share what is known of it."""
         fields = ("input_ids", "labels", "weights", "prompt_mask", "turn_ids")
         rows = {name: batch[name].flatten(0, -2) for name in fields if name in batch}
         ids, turns = rows["input_ids"], rows.get("turn_ids")

@@ -1,8 +1,9 @@
 """Several questions about a picture in one row: each sees what all share, and itself.
 
-What stands before the questions is most of a row, and is read once in place of once a question. The decoder computes just
-what it computes for each question alone. In the mixers, what all share (image tokens, system text) sees no question of a
-packed row, where in a row of its own it would see that one; a last stage with a row for each question gets it used to that.
+What stands before the questions is most of a row, and is read once in place of once a question. The decoder computes
+just what it computes for each question alone. In the mixers, what all share (image tokens, system text) sees no
+question of a packed row, where in a row of its own it would see that one; a last stage with a row for each question
+gets it used to that.
 """
 
 import torch

@@ -120,26 +120,20 @@ class MoAITrainer(Trainer):
     def create_optimizer(self, model=None):
         """Muon or AdamW; the decoder at its own share of the learning rate."""
         if self.optimizer is None:
-            parts = parameter_groups(self.objective.model)
+            model = self.objective.model
+            parts = parameter_groups(model)
             parts["transcriber"] = [
                 parameter for name, parameter in self.objective.named_parameters() if name.startswith("transcriber.")
             ]
-            model = self.objective.model
-            tables = (
-                model.get_input_embeddings().weight,
-                model.get_output_embeddings().weight,
-                model.compressor.latents,
-            )
+            embeddings = (model.get_input_embeddings(), model.get_output_embeddings())
+            tables = (*(one.weight for one in embeddings), model.compressor.latents)
             groups = []
             for name, parameters in parts.items():
                 rate = self.args.learning_rate * (self.stage.decoder_share if name in ("decoder", "plora") else 1.0)
-                for orthogonal in (True, False):
-                    chosen = [
-                        one
-                        for one in parameters
-                        if one.requires_grad
-                        and orthogonal == (self.optimizer_name == "muon" and is_matrix(one, tables))
-                    ]
+                training = [one for one in parameters if one.requires_grad]
+                matrices = [one for one in training if self.optimizer_name == "muon" and is_matrix(one, tables)]
+                others = [one for one in training if all(one is not matrix for matrix in matrices)]
+                for chosen, orthogonal in ((matrices, True), (others, False)):
                     if chosen:
                         groups.append({"params": chosen, "lr": rate, "orthogonal": orthogonal})
             fused = self.args.device.type == "cuda"
