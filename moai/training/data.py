@@ -42,7 +42,7 @@ class RowSizes:
 
     text: int = 320
     turn: int = 80
-    packed: int = 236
+    packed: int = 240
     aux: int = 288
     questions: int = 8
     packed_questions: int = 10

@@ -27,15 +27,15 @@ class Step:
 
 
 RECIPE = (
-    Step("language", "language", 4.3),
-    Step("backbone", "backbone", 2.0),
+    Step("language", "language", 3.2),
+    Step("backbone", "backbone", 2.8),
     # What is written on signs first: copying letters is the hardest, and these texts are short.
-    Step("letters", "compressor", 0.8, ("--experts", "ocr")),
-    Step("reading", "bridge", 1.5, ("--experts", "ocr", "--questions", "4")),
+    Step("letters", "compressor", 0.7, ("--experts", "ocr")),
+    Step("reading", "bridge", 1.6, ("--experts", "ocr")),
     Step("words", "compressor", 1.2),
-    Step("bridge", "bridge", 2.0),
-    Step("experts", "experts", 1.5, ("--unfreeze", "decoder,plora")),
-    Step("gates", "gates", 4.5, ("--unfreeze", "decoder,plora", "--evaluate", "500")),
+    Step("bridge", "bridge", 2.5),
+    Step("experts", "experts", 4.0, ("--unfreeze", "decoder,plora")),
+    Step("gates", "gates", 6.0, ("--unfreeze", "decoder,plora", "--evaluate", "500")),
 )
 
 
