@@ -35,8 +35,6 @@ from moai.training.trainer import (
 from perception.perception import expert_names
 
 EXPERT_STAGES = ("detector", "relations")
-OCR_TOKENS = 64
-"""Room for what the OCR expert says, when it speaks alone."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -132,19 +130,14 @@ def data_set(
     experts: tuple[str, ...],
 ) -> DrawnScenes:
     """The stage's endless source."""
-    if not stage.pictures and not stage.experts:
-        source = VerbalizedScenes(processor, seed, sizes, difficulty)
-    else:
-        source = (PictureQuestions if stage.pictures else ExpertWords)(
-            processor,
-            seed,
-            sizes,
-            difficulty,
-            experts=experts if stage.experts else (),
-            windows=stage.windows,
-            readings=stage.readings,
-            packed=stage.packed,
+    given = (processor, seed, sizes, difficulty)
+    speaking = experts if stage.experts else ()
+    if stage.pictures:
+        source = PictureQuestions(
+            *given, experts=speaking, windows=stage.windows, readings=stage.readings, packed=stage.packed
         )
+    else:
+        source = ExpertWords(*given, experts=speaking) if speaking else VerbalizedScenes(*given)
     source.sample(seed)  # fills the caches that the worker processes inherit
     return source
 
@@ -193,11 +186,9 @@ def train_stage(arguments: argparse.Namespace) -> None:
     sizes = RowSizes()
     questions = arguments.questions or (sizes.packed_questions if stage.packed else sizes.questions)
     sizes = dataclasses.replace(sizes, questions=questions)
-    rows_per_sample = sizes.questions if stage.pictures or stage.experts else sizes.text_rows
+    rows_per_sample = sizes.questions if stage.pictures else 1 if stage.experts else sizes.text_rows
     # A resumed run goes on with the seeds behind those of its checkpoint.
     first_seed = arguments.seed + steps_done(arguments) * max(stage.rows // rows_per_sample, 1)
-    if arguments.experts == ("ocr",):
-        sizes = dataclasses.replace(sizes, aux=OCR_TOKENS)
     source = data_set(stage, processor, sizes, first_seed, arguments.difficulty, arguments.experts)
     objective = MoAIObjective(model, processor, stage)
     if arguments.init is not None:

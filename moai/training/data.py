@@ -26,7 +26,6 @@ from synth.truth import to_scene
 
 HELD_OUT_SEED = 1_000_000_000
 """Seeds from here on are never trained on."""
-SEEABLE_KINDS = KINDS
 READABLE_KINDS = tuple(kind for kind in KINDS if kind != "colour")
 """Question kinds whose answer stands in the experts' words: they do not name colours."""
 WINDOW_QUESTION = 'Continue: "{}"'
@@ -153,47 +152,23 @@ class VerbalizedScenes(DrawnScenes):
 
 
 class ExpertWords(DrawnScenes):
-    """What simulated experts say about a scene, and questions about it; no picture.
+    """What simulated experts say about a scene, for a compressor that writes it back; no picture, no questions.
 
-    Samples (Q questions, W tokens a row): `aux_input_ids` / `aux_attention_mask` (aux,), `input_ids` / `labels` /
-    `prompt_mask` and fp32 `weights` (Q, W). With `packed`, all questions stand in one row, which has `turn_ids` as well
-    (see `moai.training.packing`), each (W,); padding is a turn of its own, -1.
-    Of the Q questions `windows` ask to continue the experts' words and `readings` what signs say.
-    `experts` are those that speak; each is left out now and then, `drop_expert` of the time. Scenes of which they have
-    nothing to say are passed over.
+    Samples: `aux_input_ids` / `aux_attention_mask` (aux,). `experts` are those that speak; each is left out now and
+    then, `drop_expert` of the time. Scenes of which they have nothing to say are passed over.
     """
 
-    with_picture = False
-
-    def __init__(
-        self,
-        *args,
-        experts: Sequence[str] = ALL_EXPERTS,
-        windows: int = 0,
-        readings: int = 0,
-        drop_expert: float = 0.08,
-        packed: bool = False,
-        **kwargs,
-    ):
+    def __init__(self, *args, experts: Sequence[str] = ALL_EXPERTS, drop_expert: float = 0.08, **kwargs):
         super().__init__(*args, **kwargs)
-        self.packed = packed
         self.experts = tuple(experts)
-        self.windows = windows
-        self.readings = readings
         self.drop_expert = drop_expert
 
     def sample(self, seed: int) -> dict[str, np.ndarray] | None:
         rng = np.random.default_rng((seed, 2))
         layout, errors = self.scene(seed)
         scene = observe(to_scene(layout), rng, errors=errors)
-        words, turns = self.words(scene, self.speaking(rng), layout, rng)
-        rows = self.rows(turns + self.turns(layout, rng))
-        return words | rows if rows and words["aux_attention_mask"].any() else None
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Kinds of questions that can be answered."""
-        return ("reading",) if self.experts == ("ocr",) else READABLE_KINDS
+        arrays = self.arrays(self.words(scene, self.speaking(rng)))
+        return arrays if arrays["aux_attention_mask"].any() else None
 
     def speaking(self, rng: np.random.Generator) -> tuple[str, ...]:
         """The experts that speak this time; one that speaks alone always does."""
@@ -201,30 +176,64 @@ class ExpertWords(DrawnScenes):
             return self.experts
         return tuple(name for name in self.experts if rng.random() >= self.drop_expert)
 
-    def words(
-        self, scene: Scene, speaking: Sequence[str], layout: Layout, rng: np.random.Generator
-    ) -> tuple[dict[str, np.ndarray], list[tuple[list[int], list[int]]]]:
-        """The auxiliary part of a sample, and the turns that are about these words."""
-        aux = self.processor.aux_ids(scene, speaking)[: self.sizes.aux]
-        arrays = {
+    def words(self, scene: Scene, speaking: Sequence[str]) -> list[int]:
+        """Token ids of what is said, as many as there is room for."""
+        return self.processor.aux_ids(scene, speaking)[: self.sizes.aux]
+
+    def arrays(self, aux: list[int]) -> dict[str, np.ndarray]:
+        """The auxiliary part of a sample."""
+        return {
             "aux_input_ids": _fixed(aux, self.sizes.aux, self.processor.tokenizer.pad_token_id),
             "aux_attention_mask": _fixed([1] * len(aux), self.sizes.aux, 0),
         }
+
+
+class PictureQuestions(ExpertWords):
+    """A drawn picture, what simulated experts say about it, and several questions.
+
+    Samples have, beside those of `ExpertWords`, for a picture of side s: `pixels` (3, s, s) uint8, `panoptic` (s, s)
+    uint8 class ids, `patch_labels` (I,) index into PATCH_CLASSES or -100, and for Q questions, W tokens a row:
+    `input_ids` / `labels` / `prompt_mask` and fp32 `weights` (Q, W). With `packed`, all questions stand in one row,
+    which has `turn_ids` as well (see `moai.training.packing`), each (W,); padding is a turn of its own, -1.
+    Of the Q questions `windows` ask to continue the experts' words and `readings` what signs say. Without `experts`
+    the auxiliary parts and `panoptic` are left out.
+    """
+
+    def __init__(self, *args, windows: int = 0, readings: int = 0, packed: bool = False, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.windows, self.readings, self.packed = windows, readings, packed
+
+    def sample(self, seed: int) -> dict[str, np.ndarray] | None:
+        rng = np.random.default_rng((seed, 2))
+        layout, errors = self.scene(seed)
+        processor, side = self.processor, self.processor.picture_size
+        drawn = render(layout, scale=0.6)
+        image = Image.fromarray(drawn.image).resize((side, side), Image.Resampling.BICUBIC)
+        sample = {
+            "pixels": np.asarray(image).transpose(2, 0, 1).copy(),
+            "patch_labels": patch_labels(layout, drawn, round(processor.picture_tokens**0.5)),
+        }
+        turns = [self.turn(question) for question in ask(layout, rng, self.sizes.questions)]
+        if self.experts:
+            speaking = self.speaking(rng)
+            scene = observe(to_scene(layout, drawn), rng, errors=errors)
+            aux = self.words(scene, speaking)
+            shown = panoptic_ids(scene, side) if "segmentation" in speaking else np.zeros((side, side))
+            sample |= self.arrays(aux) | {"panoptic": shown.astype(np.uint8)}
+            turns = self.about_words(aux, layout, rng) + turns
+        rows = self.rows(turns)
+        return sample | rows if rows else None
+
+    def about_words(
+        self, aux: list[int], layout: Layout, rng: np.random.Generator
+    ) -> list[tuple[list[int], list[int]]]:
+        """The turns that ask to continue the experts' words, and those that ask what signs say."""
         windows = [self.window(aux, rng, text_lines=number == 0) for number in range(self.windows)]
-        read = ask(layout, rng, self.readings, kinds=("reading",))
-        return arrays, [turn for turn in windows if turn is not None] + self.answerable(read)
-
-    def turns(self, layout: Layout, rng: np.random.Generator) -> list[tuple[list[int], list[int]]]:
-        """Questions of all kinds that can be answered."""
-        return self.answerable(ask(layout, rng, self.sizes.questions, kinds=self.kinds))
-
-    def answerable(self, questions: Sequence[Question]) -> list[tuple[list[int], list[int]]]:
-        """The turns of those questions that can be answered: the experts name no colours."""
-        return [self.turn(question) for question in questions if self.with_picture or not question.colours]
+        read = [self.turn(question) for question in ask(layout, rng, self.readings, kinds=("reading",))]
+        return [turn for turn in windows if turn is not None] + read
 
     def rows(self, turns: list[tuple[list[int], list[int]]]) -> dict[str, np.ndarray]:
-        """The first fitting turns behind the picture's placeholders or the place left for them, as fixed arrays; empty
-        when no turn fits."""
+        """The first fitting turns behind the picture's placeholders, as fixed arrays; empty when no turn fits."""
         fitting = [turn for turn in turns if len(turn[0]) + len(turn[1]) <= self.sizes.turn]
         if not fitting:
             return {}
@@ -236,7 +245,7 @@ class ExpertWords(DrawnScenes):
 
     def row(self, turns: list[tuple[list[int], list[int]]], room: int) -> dict[str, np.ndarray]:
         """Those of the turns, each on its own, that fit into `room` tokens behind what all share; the first must."""
-        prefix = self.processor.prefix_ids(self.with_picture)
+        prefix = self.processor.prefix_ids(with_picture=True)
         ids, labels, prompt = list(prefix), [IGNORED] * len(prefix), [1] * len(prefix)
         weights, numbers = [0.0] * len(prefix), [0] * len(prefix)
         width = len(prefix) + room
@@ -255,42 +264,6 @@ class ExpertWords(DrawnScenes):
             "prompt_mask": _fixed(prompt, width, 0),
             "turn_ids": _fixed(numbers, width, -1),
         }
-
-
-class PictureQuestions(ExpertWords):
-    """A drawn picture, what simulated experts say about it, and several questions.
-
-    Samples have, beside those of `ExpertWords`, for a picture of side s: `pixels` (3, s, s) uint8, `panoptic` (s, s)
-    uint8 class ids, `patch_labels` (I,) index into PATCH_CLASSES or -100. Without `experts` the auxiliary parts and
-    `panoptic` are left out.
-    """
-
-    with_picture = True
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        return SEEABLE_KINDS
-
-    def sample(self, seed: int) -> dict[str, np.ndarray] | None:
-        rng = np.random.default_rng((seed, 2))
-        layout, errors = self.scene(seed)
-        processor, side = self.processor, self.processor.picture_size
-        drawn = render(layout, scale=0.6)
-        image = Image.fromarray(drawn.image).resize((side, side), Image.Resampling.BICUBIC)
-        sample = {
-            "pixels": np.asarray(image).transpose(2, 0, 1).copy(),
-            "patch_labels": patch_labels(layout, drawn, round(processor.picture_tokens**0.5)),
-        }
-        turns = self.turns(layout, rng)
-        if self.experts:
-            speaking = self.speaking(rng)
-            scene = observe(to_scene(layout, drawn), rng, errors=errors)
-            words, about = self.words(scene, speaking, layout, rng)
-            shown = panoptic_ids(scene, side) if "segmentation" in speaking else np.zeros((side, side))
-            sample |= words | {"panoptic": shown.astype(np.uint8)}
-            turns = about + turns
-        rows = self.rows(turns)
-        return sample | rows if rows else None
 
 
 def patch_labels(layout: Layout, drawn: Drawn, grid: int) -> np.ndarray:

@@ -48,7 +48,8 @@ Scores on held-out drawn scenes (the val split, seeds after those of training):
 | mask mAP50-95 | {scores["mask_map50_95"]:.3f} |
 | precision, recall at the best cut | {scores["precision"]:.3f}, {scores["recall"]:.3f} |
 
-Worst classes by box AP50: {worst}. It knows drawings alone; on photographs, name other ultralytics weights.
+Worst classes by box AP50: {worst}. It knows drawings
+alone; on photographs, name other ultralytics weights.
 """
     path = folder / "README.md"
     path.write_text(text)

@@ -57,7 +57,6 @@ class MoAIObjective(nn.Module):
         self.model = model
         self.patch_weight = stage.patch_weight
         self.transcribe_weight = stage.transcribe_weight
-        self.answers = stage.answers
         if self.transcribe_weight:
             self.transcriber = Transcriber(model.config.text_config.hidden_size)
         self.legacy_color_map = processor.legacy_color_map
@@ -79,13 +78,13 @@ class MoAIObjective(nn.Module):
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
         """Batch of one of the data sets of `moai.training.data` -> `loss` and its parts, each a scalar."""
-        if "aux_input_ids" not in batch and "pixels" not in batch:
+        if "aux_input_ids" not in batch and "pixels" not in batch:  # text alone
             rows = {name: values.flatten(0, 1) for name, values in batch.items()}
             logits = self.model(input_ids=rows["input_ids"], use_cache=False).logits
             return {"loss": weighted_cross_entropy(logits, rows["labels"], rows["weights"])}
         encoded = self.encode(batch)
         parts = {}
-        if self.answers:
+        if "input_ids" in batch:
             parts["answers"] = (1.0, self.answer_loss(batch, encoded))
         if self.patch_weight:
             parts["patches"] = (self.patch_weight, self.patch_loss(encoded["image_embeds"], batch["patch_labels"]))
@@ -110,17 +109,8 @@ class MoAIObjective(nn.Module):
         rows = {name: batch[name].flatten(0, -2) for name in fields if name in batch}
         ids, turns = rows["input_ids"], rows.get("turn_ids")
         repeats, width = len(ids) // len(batch["input_ids"]), ids.shape[1]
-        with_picture = "pixels" in batch
-        prefix = self.prefix + (self.picture_tokens if with_picture else 0)
-        # Without a picture its places stay free, so that the distances are those with one.
-        gap = 0 if with_picture else self.picture_tokens
-        mask = positions = None
-        if turns is not None:
-            mask, positions = turn_mask(turns), turn_positions(turns, gap)
-        elif gap:
-            places = torch.arange(width, device=ids.device)
-            positions = torch.where(places < prefix, places, places + gap)[None]
-            mask = torch.ones_like(ids)  # without one, transformers takes a gap for the start of another row
+        prefix = self.prefix + self.picture_tokens
+        mask, positions = (None, None) if turns is None else (turn_mask(turns), turn_positions(turns))
         # The head is the costliest part of so small a model; answers stand behind what all share.
         logits = self.model(
             input_ids=ids,

@@ -18,8 +18,8 @@ def turn_mask(turn_ids: Tensor) -> Tensor:
     return (before & ((keys == 0) | (keys == queries)))[:, None]
 
 
-def turn_positions(turn_ids: Tensor, gap: int = 0) -> Tensor:
-    """Positions (B, S): each turn goes on where the shared tokens end, `gap` places later.
+def turn_positions(turn_ids: Tensor) -> Tensor:
+    """Positions (B, S): each turn goes on where the shared tokens end.
 
     turn_ids: (B, S) with the shared tokens (0) first and each turn in one piece.
     """
@@ -28,4 +28,4 @@ def turn_positions(turn_ids: Tensor, gap: int = 0) -> Tensor:
     begins = torch.ones_like(turn_ids, dtype=torch.bool)
     begins[:, 1:] = turn_ids[:, 1:] != turn_ids[:, :-1]
     start = places.masked_fill(~begins, 0).cummax(dim=1).values
-    return torch.where(turn_ids == 0, places, places - start + shared + gap)
+    return torch.where(turn_ids == 0, places, places - start + shared)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from moai.training import command
+from moai.training.ship import ship
 from moai.training.trainer import RECORD
 
 SEEDS_A_STEP = 50_000_000
@@ -29,13 +30,9 @@ class Step:
 RECIPE = (
     Step("language", "language", 3.2),
     Step("backbone", "backbone", 2.8),
-    # What is written on signs first: copying letters is the hardest, and these texts are short.
-    Step("letters", "compressor", 0.7, ("--experts", "ocr")),
-    Step("reading", "bridge", 1.6, ("--experts", "ocr")),
-    Step("words", "compressor", 1.2),
-    Step("bridge", "bridge", 2.5),
-    Step("experts", "experts", 4.0, ("--unfreeze", "decoder,plora")),
-    Step("gates", "gates", 6.0, ("--unfreeze", "decoder,plora", "--evaluate", "500")),
+    Step("words", "compressor", 2.3),
+    Step("bridge", "bridge", 5.2),
+    Step("gates", "gates", 3.0, ("--unfreeze", "decoder,plora", "--evaluate", "500")),
 )
 
 
@@ -59,6 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--first", choices=names, default=names[0], help="step to begin with (default: %(default)s)")
     parser.add_argument("--last", choices=names, default=names[-1], help="step to end with (default: %(default)s)")
     parser.add_argument("--init", type=Path, help="model to begin with, unless --first is language")
+    parser.add_argument("--ship", type=Path, help="folder that gets each step's result in the form that is shipped")
     parser.add_argument("--share", type=float, default=1.0, help="of each step's time (default: %(default)s)")
     argv, common = _divided(argv)
     options = parser.parse_args(argv)
@@ -77,6 +75,8 @@ def main(argv: list[str] | None = None) -> int:
             torch._dynamo.reset()
             command.main(arguments_of(step, number, options.folder, init, options.share, common))
         init = options.folder / step.name
+        if options.ship is not None:
+            ship(init, options.ship)
     return 0
 
 

@@ -13,13 +13,12 @@ class Stage:
     """One stage of training.
 
     `trains` names groups of `parameter_groups`; `learning_rate` peaks after warm-up, `final_share` of it is left at
-    the end; `decoder_share` scales it for the decoder when that trains too; `rows` is the number of rows a step (text
-    rows, or pictures times questions); `routing` is the mixers' during training; `experts` says whether the experts'
-    words and colour map are given; `pictures` whether pictures are; `answers` whether questions are asked at all;
-    `patch_weight` scales the per-patch class loss and `transcribe_weight` that of
-    writing the experts' words back from the auxiliary tokens; of a picture's questions, `windows` ask to continue the
-    experts' words and `readings` ask what signs say; `packed` puts all of them into one row (see
-    `moai.training.packing`).
+    the end; `decoder_share` scales it for the decoder when that trains too. `rows` is the number of rows a step: text
+    rows, questions about pictures, or scenes that nothing is asked about. `routing` is the mixers' during training;
+    `experts` says whether the experts' words and colour map are given, `pictures` whether pictures are, and questions
+    about them. `patch_weight` scales the per-patch class loss and `transcribe_weight` that of writing the experts'
+    words back from the auxiliary tokens. Of a picture's questions, `windows` ask to continue the experts' words and
+    `readings` ask what signs say; `packed` puts all of them into one row (see `moai.training.packing`).
     """
 
     trains: tuple[str, ...]
@@ -29,7 +28,6 @@ class Stage:
     routing: str = "gates"
     experts: bool = False
     pictures: bool = True
-    answers: bool = True
     decoder_share: float = 1.0
     patch_weight: float = 0.0
     windows: int = 0
@@ -57,25 +55,25 @@ STAGES = {
     "compressor": Stage(
         ("compressor",),
         1.5e-3,
-        rows=1024,
+        rows=128,
         steps=4000,
         experts=True,
         pictures=False,
-        answers=False,
         transcribe_weight=1.0,
     ),
-    # The decoder and the mixers learn to read those tokens, without pictures: rows are short, and nothing else tells.
+    # Everything together, so that mixers, decoder and vision grow into one another while what tells them apart is
+    # dense: what patches show, and the experts' words written back.
     "bridge": Stage(
-        ("compressor", "mixers", "gates", "decoder"),
-        1e-3,
-        rows=1280,
-        steps=6000,
+        ("vision", "projector", "decoder", "plora", "compressor", "mixers", "gates"),
+        1.2e-3,
+        rows=640,
+        steps=10000,
         experts=True,
-        pictures=False,
         packed=True,
-        decoder_share=0.3,
+        decoder_share=0.4,
+        patch_weight=0.3,
         windows=1,
-        readings=3,
+        readings=2,
         transcribe_weight=0.3,
     ),
     # Step 1 of the paper: compressor and experts, one expert of each modality drawn at random.

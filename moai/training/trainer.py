@@ -52,11 +52,18 @@ def learning_rate_factor(progress: float, stage: Stage) -> float:
 
 
 class Progress(TrainerCallback):
-    """Starts the clock at the first step, stops at its end, logs samples/s, and prints sample answers."""
+    """Starts the clock at the first step, stops at its end, logs samples/s and the share of time spent waiting for
+    data, and prints sample answers."""
 
     def __init__(self, budget: Budget, rows: int, show: Callable[[int], None] | None, every: int):
         self.budget, self.rows, self.show, self.every = budget, rows, show, every
         self.marked = (0, 0.0)
+        self.ended: float | None = None
+        self.waited = 0.0
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if self.ended is not None:
+            self.waited += time.monotonic() - self.ended
 
     def on_step_end(self, args, state, control, **kwargs):
         if self.budget.started is None:
@@ -68,6 +75,7 @@ class Progress(TrainerCallback):
             control.should_save = True
         if self.show is not None and state.is_world_process_zero and state.global_step % self.every == 0:
             self.show(state.global_step)
+        self.ended = time.monotonic()
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         now = time.monotonic()
@@ -75,6 +83,9 @@ class Progress(TrainerCallback):
             steps = state.global_step - self.marked[0]
             logs["samples_per_second"] = round(steps * self.rows / max(now - self.marked[1], 1e-6))
             logs["seconds"] = round(now - self.budget.started)
+            # What the processes that make data leave the device waiting for.
+            logs["waiting"] = round(self.waited / max(now - self.marked[1], 1e-6), 3)
+            self.waited = 0.0
             self.marked = (state.global_step, now)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from moai.training.command import compile_step, load_model
-from moai.training.data import ExpertWords, PictureQuestions, RowSizes
+from moai.training.data import PictureQuestions, RowSizes
 from moai.training.objective import MoAIObjective
 from moai.training.stages import STAGES, freeze_all_but
 from weights import EMBEDDED_MODEL
@@ -17,8 +17,7 @@ def test_the_whole_step_is_one_graph(monkeypatch, name):
     torch.manual_seed(0)
     model, processor = load_model(EMBEDDED_MODEL)
     freeze_all_but(model, (*stage.trains, "decoder"))
-    kind = PictureQuestions if stage.pictures else ExpertWords
-    source = kind(processor, 0, RowSizes(questions=2, packed=100), windows=1, packed=stage.packed)
+    source = PictureQuestions(processor, 0, RowSizes(questions=2, packed=100), windows=1, packed=stage.packed)
     samples = [source.sample(seed) for seed in range(2)]
     batch = {name: torch.from_numpy(np.stack([one[name] for one in samples])) for name in samples[0]}
     objective = MoAIObjective(model, processor, stage).train()

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moai.modeling import IGNORED, MoAIForConditionalGeneration
-from moai.training.data import ExpertWords, PictureQuestions, RowSizes
+from moai.training.data import PictureQuestions, RowSizes
 from moai.training.objective import MoAIObjective
 from moai.training.packing import turn_mask, turn_positions
 from moai.training.stages import STAGES
@@ -14,21 +14,21 @@ from tests.moai.conftest import IMAGE_TOKEN
 SIZES = RowSizes(turn=48, packed=160, aux=64, questions=4)
 
 
-@given(st.integers(1, 5), st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 3), st.integers(0, 7))
+@given(st.integers(1, 5), st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 3))
 @settings(max_examples=40, deadline=None)
-def test_masks_and_positions(shared, lengths, padding, gap):
+def test_masks_and_positions(shared, lengths, padding):
     turns = [0] * shared + [n for n, length in enumerate(lengths, 1) for _ in range(length)] + [-1] * padding
     mask = turn_mask(torch.tensor([turns]))[0, 0]
-    positions = turn_positions(torch.tensor([turns]), gap)[0].tolist()
+    positions = turn_positions(torch.tensor([turns]))[0].tolist()
     for query, turn in enumerate(turns):
         seen = [key for key in range(query + 1) if turns[key] in (0, turn)]
         assert mask[query].nonzero().flatten().tolist() == seen
-        assert positions[query] == (len(seen) - 1 if turn == 0 else len(seen) - 1 + gap)
+        assert positions[query] == len(seen) - 1
 
 
-def both(source_class, processor, seed, **kwargs):
+def both(processor, seed, **kwargs):
     """A packed sample as a batch of one, and the same turns in rows of their own, in which they are turn 1."""
-    sample = source_class(processor, 0, SIZES, packed=True, **kwargs).sample(seed)
+    sample = PictureQuestions(processor, 0, SIZES, packed=True, **kwargs).sample(seed)
     packed = {name: torch.from_numpy(values)[None] for name, values in sample.items()}
     turns, prefix = packed["turn_ids"][0], int((packed["turn_ids"] == 0).sum())
     rows = {"input_ids": [], "labels": [], "weights": [], "prompt_mask": [], "turn_ids": []}
@@ -45,7 +45,7 @@ def both(source_class, processor, seed, **kwargs):
 def test_the_backbone_answers_each_as_if_alone(model_folder, processor):
     model = MoAIForConditionalGeneration.from_pretrained(model_folder)
     objective = MoAIObjective(model, processor, STAGES["backbone"]).eval()
-    packed, single = both(PictureQuestions, processor, 3, experts=())
+    packed, single = both(processor, 3, experts=())
     assert single["input_ids"].shape[1] > 2
     del single["turn_ids"]  # as the rows of other stages are
     together, alone = objective(**packed), objective(**single)
@@ -55,7 +55,7 @@ def test_the_backbone_answers_each_as_if_alone(model_folder, processor):
 def test_other_questions_do_not_matter_to_the_mixers(model_folder, processor):
     model = MoAIForConditionalGeneration.from_pretrained(model_folder)
     objective = MoAIObjective(model, processor, STAGES["bridge"]).eval()
-    packed, single = both(ExpertWords, processor, 3, windows=1, readings=1)
+    packed, single = both(processor, 3, windows=1, readings=1)
     assert single["input_ids"].shape[1] > 2
     together, alone = objective(**packed), objective(**single)
     torch.testing.assert_close(together["answers"], alone["answers"], atol=1e-5, rtol=1e-5)
