@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> dict:
             continue
         try:
             PARTS[part](setup)
-        except RuntimeError as error:
+        except Exception as error:
             # The other parts are still worth having.
             failed[part] = f"{type(error).__name__}: {error}"
             print(f"{part} failed: {failed[part]}", flush=True)

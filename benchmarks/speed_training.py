@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.flops import SHARED_HEADS
 from benchmarks.speed_model import SIZES, Setup, random_inputs
 from moai.training.stages import STAGES, freeze_all_but
 
@@ -85,7 +86,7 @@ def _measure_step(setup: Setup, name: str, rows: int, stage: str, way: str, peak
     else:
         setup.model.gradient_checkpointing_disable()
     if stage not in counts:
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False, custom_mapping=SHARED_HEADS) as counter:
             work()
         counts[stage] = counter.get_total_flops()
     taken = setup.seconds(work)

@@ -5,8 +5,11 @@ import math
 import sys
 
 import pytest
+import torch
+from torch.utils.flop_counter import flop_registry
 
 from benchmarks import speed, speed_model
+from benchmarks.flops import SHARED_HEADS, attention_backward_flops, attention_flops
 from tests.moai.conftest import tiny_config
 
 
@@ -61,3 +64,16 @@ def test_parts_and_time(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         speed.main()
     assert "unknown part 'speed'; allowed are generation, questions" in capsys.readouterr().err
+
+
+def test_operations_of_attention_with_shared_heads():
+    query, shared = torch.randn(2, 8, 16, 32), torch.randn(2, 2, 16, 32)
+    whole = torch.randn(2, 8, 16, 32)
+    expected = 2 * 2 * 2 * 8 * 16 * 16 * 32  # two products, two operations for each multiply-add
+    assert attention_flops(query.shape, whole.shape, whole.shape) == expected
+    assert attention_flops(query.shape, shared.shape, shared.shape) == expected
+    backward = attention_backward_flops(query.shape, query.shape, shared.shape, shared.shape)
+    assert backward == 5 * expected // 2
+    # The counter takes them for every kernel that an accelerator may choose.
+    names = {str(op) for op in flop_registry if "_scaled_dot_product" in str(op)}
+    assert names == {str(op) for op in SHARED_HEADS}
