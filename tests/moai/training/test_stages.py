@@ -169,7 +169,7 @@ def test_resuming(tiny, tmp_path, monkeypatch):
 
 
 def test_the_recipe_runs_from_step_to_step(tiny, tmp_path, capsys):
-    options = ["--", "--steps", "1", "--rows", "2", "--questions", "2", "--show-every", "0"]
+    options = ["--", "--compile", "none", "--steps", "1", "--rows", "2", "--questions", "2", "--show-every", "0"]
     kept = tmp_path / "kept"
     assert recipe.main([str(tmp_path), "--last", "words", "--ship", str(kept), *options]) == 0
     records = [json.loads((tmp_path / step.name / "training.json").read_text()) for step in recipe.RECIPE[:3]]
