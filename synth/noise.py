@@ -61,8 +61,9 @@ class ExpertErrors:
     line_floor: float = 0.85
 
 
-# What RapidOCR does at the levels of synth.levels, as `python -m benchmarks.expert_noise` measures it, and what the
-# embedded detector and relation head do, from their precision and recall in `python -m benchmarks.experts`.
+# At the levels of synth.levels. Text: what RapidOCR does by `python -m benchmarks.expert_noise`. What is dropped
+# otherwise: what the embedded experts miss by `python -m benchmarks.experts`, which gives their precision too, but not
+# how that divides into confused, wrong and false; this is assumed.
 _MEASURED = {
     "drop_segment": (0.012, 0.018, 0.07),
     "drop_detection": (0.012, 0.018, 0.07),
@@ -79,7 +80,7 @@ _MEASURED = {
 
 
 def errors_at(difficulty: float) -> ExpertErrors:
-    """The rates that go with scenes of a difficulty (0..1), as they were measured.
+    """The rates that go with scenes of a difficulty (0..1): they follow what was measured of the embedded experts.
 
     At medium difficulty they are the defaults. Raises ValueError for a difficulty out of range.
     """

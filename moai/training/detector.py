@@ -151,7 +151,8 @@ def train_detector(
         "epochs": trainer.epoch + 1,
         "batch": trainer.batch_size,
         "learning_rate": learning_rate,
-        "command": f"python -m moai.training.detector DATA.yaml FOLDER {duration} --batch {batch} --imgsz {imgsz}",
+        "command": f"python -m moai.training.detector DATA.yaml FOLDER {duration} --batch {batch} --imgsz {imgsz}"
+        + (" --resident" if resident else ""),
         "device": torch.cuda.get_device_name() if on_gpu else "CPU",
         "started_from": None if start_from is None else str(start_from),
         "seconds": round(time.monotonic() - started),

@@ -31,8 +31,8 @@ class Muon(torch.optim.Optimizer):
     """Groups with `orthogonal` true take steps of orthogonalised momentum, the others those of AdamW.
 
     A step is scaled by 0.2 sqrt(max(R, C)), which gives it AdamW's usual size, so one learning rate serves both
-    (Liu et al. 2025, arXiv 2502.16982, sec. 2.2). torch.optim.Muon takes one matrix after another, which costs a model
-    of hundreds of small ones more than the training step itself; here those of one shape go together.
+    (Liu et al. 2025, arXiv 2502.16982, sec. 2.2). torch.optim.Muon takes one matrix after another, dozens of kernels
+    for each; here those of one shape go together, since a small model has hundreds.
     """
 
     def __init__(self, groups: list[dict], lr: float, momentum: float = 0.95, betas=(0.9, 0.98), fused: bool = False):

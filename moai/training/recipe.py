@@ -28,7 +28,7 @@ class Step:
 
 
 LAYERS, GRAPHS = ("--compile", "layers"), ("--compile", "graphs")
-"""For short steps, since it is compiled in half a minute, and for long ones, three times as fast after two minutes."""
+"""For short steps, compiled in half a minute, and for long ones, nearly three times as fast after two minutes."""
 RECIPE = (
     Step("language", "language", 2.2, LAYERS),
     Step("backbone", "backbone", 1.6, LAYERS),
