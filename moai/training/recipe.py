@@ -33,8 +33,8 @@ RECIPE = (
     Step("language", "language", 2.2, LAYERS),
     Step("backbone", "backbone", 1.6, LAYERS),
     Step("words", "compressor", 2.0, LAYERS),
-    Step("bridge", "bridge", 11.0, GRAPHS),
-    Step("gates", "gates", 5.0, (*GRAPHS, "--unfreeze", "decoder,plora", "--evaluate", "500")),
+    Step("bridge", "bridge", 12.5, GRAPHS),
+    Step("gates", "gates", 5.0, (*GRAPHS, "--unfreeze", "decoder,plora")),
 )
 
 
