@@ -15,7 +15,7 @@ $(READY): requirements.txt pyproject.toml
 	touch $(READY)
 
 demo: setup
-	$(BIN)/python -m moai ask examples/street.png "What color is the sign?"
+	$(BIN)/python -m moai ask examples/street.png "What does the sign say?"
 
 test: setup
 	$(BIN)/python -m pytest

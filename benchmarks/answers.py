@@ -14,6 +14,7 @@ from moai.assistant import MoAI
 from moai.processing import ALL_EXPERTS
 from moai.training.data import HELD_OUT_SEED
 from moai.training.evaluate import Example, answer_examples, print_table, tabulate
+from synth.levels import LEVELS
 from synth.questions import ask
 from synth.render import render
 from synth.sample import sample_layout
@@ -23,18 +24,26 @@ VARIANTS = {"all experts": ALL_EXPERTS, "aux emptied": (), "backbone alone": Non
 
 
 def perceived_examples(
-    assistant: MoAI, count: int, first_seed: int, per_picture: int = 5, wording: str = "train"
+    assistant: MoAI, count: int, first_seed: int, per_picture: int = 5, wording: str = "train", level: str = "medium"
 ) -> Iterator[Example]:
-    """`count` or a few more questions about held-out pictures that the assistant's own experts looked at."""
+    """`count` or a few more questions about held-out pictures that the assistant's own experts looked at; `level` is
+    one of `synth.levels.LEVELS`, `wording` as in `synth.questions.ask`."""
     given, seed = 0, first_seed
     while given < count:
-        layout = sample_layout(seed)
+        layout = sample_layout(seed, LEVELS[level])
         picture = render(layout).image
         scene = assistant.perceive(picture)
         for question in ask(layout, np.random.default_rng((seed, 3)), per_picture, wording=wording):
             given += 1
             yield Example(picture, scene, question)
         seed += 1
+
+
+def _variants(names: str) -> tuple[str, ...]:
+    chosen = tuple(name.strip() for name in names.split(","))
+    if unknown := set(chosen) - set(VARIANTS):
+        raise argparse.ArgumentTypeError(f"unknown variant {min(unknown)!r}; allowed are {', '.join(VARIANTS)}")
+    return chosen
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,15 +53,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
     parser.add_argument("--first-seed", type=int, default=HELD_OUT_SEED + 500_000, help="of the held-out scenes")
     parser.add_argument("--wording", choices=("train", "heldout"), default="train", help="of the questions")
+    parser.add_argument("--level", choices=LEVELS, default="medium", help="of the scenes (default: %(default)s)")
+    parser.add_argument("--variants", type=_variants, default=tuple(VARIANTS), help=f"some of {','.join(VARIANTS)}")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     arguments = parser.parse_args(argv)
     if arguments.first_seed < HELD_OUT_SEED:
         parser.error(f"--first-seed must be at least {HELD_OUT_SEED}: scenes below it are trained on")
     assistant = MoAI.from_pretrained(arguments.model)
-    examples = list(perceived_examples(assistant, arguments.questions, arguments.first_seed, wording=arguments.wording))
+    sources = {"wording": arguments.wording, "level": arguments.level}
+    examples = list(perceived_examples(assistant, arguments.questions, arguments.first_seed, **sources))
     tables = {
-        name: tabulate(examples, answer_examples(assistant.model, assistant.processor, examples, experts, 25))
-        for name, experts in VARIANTS.items()
+        name: tabulate(examples, answer_examples(assistant.model, assistant.processor, examples, VARIANTS[name], 25))
+        for name in arguments.variants
     }
     print(print_table(tables))
     if arguments.out is not None:
