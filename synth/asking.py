@@ -23,6 +23,7 @@ from synth.facts import (
 )
 from synth.layout import Layout
 from synth.question import MAX_COUNT, YES_NO, Question, opposite, yes
+from synth.slips import slip
 
 _ANIMALS = frozenset(
     label for name in ("pets and farm", "wild animals", "sea and birds", "insects and sky") for label in GROUPS[name]
@@ -40,6 +41,7 @@ _COUNTED_YES_NO = 0.3
 # How often a number is claimed wrongly: about as often as it is right, so that the number alone tells nothing.
 _CLAIMED = (0, 1.0, 0.75, 0.45, 0.35, 0.3, 0.05)
 _NONE_AT_ALL = 0.12
+_PLAIN, _ACCOMPANIED, _SLIPS = 0.5, 0.06, 0.15
 
 
 class Asker:
@@ -50,8 +52,20 @@ class Asker:
 
     def say(self, form: str, **slots: str) -> str:
         """A question of this form in one of its wordings."""
-        template = pick(self.rng, wordings.FORMS[form].of(self.wording))
+        wording = wordings.FORMS[form]
+        varied = self.wording == "varied"
+        template = self._varied(wording) if varied else pick(self.rng, wording.of(self.wording))
         return template.format(pic=pick(self.rng, wordings.PICTURE), colour=pick(self.rng, wordings.COLOUR), **slots)
+
+    def _varied(self, wording: wordings.Wording) -> str:
+        """A plain template or another one, perhaps with words before or behind it and with a slip of the pen."""
+        plain = not wording.varied or self.rng.random() < _PLAIN
+        template = pick(self.rng, wording.train if plain else wording.varied)
+        if self.rng.random() < _ACCOMPANIED:
+            template = pick(self.rng, wordings.BEFORE) + template
+        elif self.rng.random() < _ACCOMPANIED:
+            template += pick(self.rng, wordings.BEHIND)
+        return slip(template, self.rng) if self.rng.random() < _SLIPS else template
 
     def phrase(self, wording: wordings.Wording, **slots: str) -> str:
         """One of the wordings of a part of a question."""

@@ -21,6 +21,7 @@ from synth.layout import Layout
 from synth.question import COLOURS, DIRECTIONS, LETTERS, REGIONS, Question
 from synth.relating import PREDICATES, relation
 from synth.sign_questions import colour, reading
+from synth.slips import STRAY_WORDS
 from synth.two_step import CLASS_NAMES, two_step
 
 __all__ = ["KINDS", "Question", "ask", "template_words"]
@@ -63,14 +64,15 @@ def ask(
     """Up to `count` different questions about a scene, each with its one right answer.
 
     `kinds` restricts the kinds (default: all of KINDS, each about as often as the scene allows); fewer questions come
-    back when the scene has no more of them to ask, as of signs where there is none. `wording` is "train" or "heldout";
-    the two share no template. Raises ValueError for an unknown kind or wording.
+    back when the scene has no more of them to ask, as of signs where there is none. `wording` is "train",
+    "varied" (those of "train" and many more, now and then written carelessly: what a model should learn from) or
+    "heldout", which shares no template with the others. Raises ValueError for an unknown kind or wording.
     """
     kinds = tuple(kinds) if kinds is not None else KINDS
     if unknown := [kind for kind in kinds if kind not in _MAKERS]:
         raise ValueError(f"unknown kinds of question {unknown}; known are {', '.join(KINDS)}")
-    if wording not in ("train", "heldout"):
-        raise ValueError(f"wording must be 'train' or 'heldout', got {wording!r}")
+    if wording not in wordings.SPLITS:
+        raise ValueError(f"wording must be one of {', '.join(wordings.SPLITS)}, got {wording!r}")
     asker = Asker(layout, rng, wording)
     weights = [_KIND_WEIGHTS[kind] for kind in kinds]
     # Their number is drawn beforehand: a scene that allows few other questions must not be asked these instead.
@@ -98,10 +100,13 @@ def template_words() -> frozenset[str]:
 
     Words are runs of letters; digits are single characters; punctuation and the line break are left to the tokenizer.
     """
-    texts: list[str] = [*wordings.PICTURE, *wordings.COLOUR]
+    texts: list[str] = [*wordings.PICTURE, *wordings.COLOUR, *STRAY_WORDS]
+    templates = [*wordings.BEFORE, *wordings.BEHIND]
     for phrase in (*wordings.FORMS.values(), *wordings.PARTS):
-        for template in phrase.train + phrase.heldout:
-            texts += [literal for literal, *_ in Formatter().parse(template)]
+        templates += phrase.train + phrase.heldout + phrase.varied
+    literals = [literal for template in templates for literal, *_ in Formatter().parse(template)]
+    # A slip may leave the first letter small.
+    texts += [*literals, *(literal[:1].lower() + literal[1:] for literal in literals)]
     texts += [*COLOURS, *DIRECTIONS, *REGIONS, *PREDICATES, *NUMBER_WORDS, *(word.title() for word in NUMBER_WORDS)]
     texts += ["Yes No a an any the A An The Nothing nothing on On In in In front of with sign that says and behind"]
     texts += ["There is no next to only Is Are is are", *AT_REGION.values(), *CLASS_NAMES]

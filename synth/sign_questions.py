@@ -1,5 +1,7 @@
 """Questions about signs: which colour they have and what they say. A sign is named by what tells it apart."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from synth import wordings
@@ -12,6 +14,7 @@ from synth.words import kind_of_text, look_alikes, sign_text
 
 _ASKED_YES_NO = 0.3
 _EXISTS = 0.35
+_ALL_TEXT = 0.15
 _NEAR: dict[str, frozenset[str]] = {
     "red": frozenset({"orange", "brown"}),
     "orange": frozenset({"red", "yellow", "brown"}),
@@ -167,10 +170,12 @@ def _colour_exists(asker: Asker) -> Question | None:
 
 
 def reading(asker: Asker) -> Question | None:
-    """What a sign says, or whether it says this, or whether there is a sign that says this."""
+    """What a sign says, or whether it says this, or whether one says this, or what all of them say."""
     draw = asker.rng.random()
     if draw < _ASKED_YES_NO * _EXISTS:
         return _text_exists(asker)
+    if draw > 1 - _ALL_TEXT:
+        return _all_text(asker)
     if (found := text_of(asker)) is None:
         return None
     sign, noun, how = found
@@ -185,6 +190,16 @@ def reading(asker: Asker) -> Question | None:
         return None
     text = asker.say("reading yes/no", sign=noun, text=sign.text if (true := asker.coin()) else wrong)
     return Question("reading", text, yes(true), detail=YES_NO, colours=colours)
+
+
+def _all_text(asker: Asker) -> Question | None:
+    """All that is written, from top to bottom; None where signs stand beside one another or there is none."""
+    signs = sorted(asker.facts.signs, key=lambda sign: sign.box[1])
+    if not signs or asker.facts.has_stop_sign:
+        return None
+    if any(above.box[3] > below.box[1] for above, below in pairwise(signs)):
+        return None
+    return Question("reading", asker.say("all text"), ", ".join(sign.text for sign in signs), detail="all")
 
 
 def _text_exists(asker: Asker) -> Question | None:

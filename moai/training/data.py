@@ -134,7 +134,8 @@ class VerbalizedScenes(DrawnScenes):
         aux = self.processor.encode_text(f" {verbalize(scene).strip()}")
         ids = [*self.processor.prefix_ids(with_picture=False), *aux]
         weights = [self.text_weight] * len(ids)
-        turns = [self.turn(question) for question in ask(layout, rng, 10, kinds=READABLE_KINDS) if not question.colours]
+        asked = ask(layout, rng, 10, READABLE_KINDS, "varied")
+        turns = [self.turn(question) for question in asked if not question.colours]
         window = self.window(aux, rng)
         if window is not None:
             turns.insert(int(rng.integers(0, 4)), window)
@@ -213,7 +214,7 @@ class PictureQuestions(ExpertWords):
             "pixels": np.asarray(image).transpose(2, 0, 1).copy(),
             "patch_labels": patch_labels(layout, drawn, round(processor.picture_tokens**0.5)),
         }
-        turns = [self.turn(question) for question in ask(layout, rng, self.sizes.questions)]
+        turns = [self.turn(question) for question in ask(layout, rng, self.sizes.questions, wording="varied")]
         if self.experts:
             speaking = self.speaking(rng)
             scene = observe(to_scene(layout, drawn), rng, errors=errors)
@@ -229,7 +230,7 @@ class PictureQuestions(ExpertWords):
     ) -> list[tuple[list[int], list[int]]]:
         """The turns that ask to continue the experts' words, and those that ask what signs say."""
         windows = [self.window(aux, rng, text_lines=number == 0) for number in range(self.windows)]
-        read = [self.turn(question) for question in ask(layout, rng, self.readings, kinds=("reading",))]
+        read = [self.turn(question) for question in ask(layout, rng, self.readings, ("reading",), "varied")]
         return [turn for turn in windows if turn is not None] + read
 
     def rows(self, turns: list[tuple[list[int], list[int]]]) -> dict[str, np.ndarray]:

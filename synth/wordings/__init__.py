@@ -8,21 +8,26 @@ words stay plain tokens.
 """
 
 from synth.wordings import places, relations, signs, things, two_step, whole
+from synth.wordings.frames import BEFORE, BEHIND, framed
 from synth.wordings.places import DIRECTIONS
 from synth.wordings.signs import SIGN_AT, SIGN_COLOURED, SIGN_SAYING
 from synth.wordings.two_step import SIGN_BESIDE, SIGN_TOWARDS, THING_BESIDE, THING_OF
 from synth.wordings.whole import CHOICE_SUFFIX
-from synth.wordings.wording import Wording
+from synth.wordings.wording import SPLITS, Wording
 
 __all__ = [
-    "CHOICE_SUFFIX", "COLOUR", "DIRECTIONS", "FORMS", "KIND_FORMS", "PARTS", "PICTURE", "SIGN_AT", "SIGN_BESIDE",
-    "SIGN_COLOURED", "SIGN_SAYING", "SIGN_TOWARDS", "THING_BESIDE", "THING_OF", "Wording",
+    "BEFORE", "BEHIND", "CHOICE_SUFFIX", "COLOUR", "DIRECTIONS", "FORMS", "KIND_FORMS", "PARTS", "PICTURE", "SIGN_AT",
+    "SIGN_BESIDE", "SIGN_COLOURED", "SIGN_SAYING", "SIGN_TOWARDS", "SPLITS", "THING_BESIDE", "THING_OF", "Wording",
 ]  # fmt: skip
 
 PICTURE = ("picture", "image")
 COLOUR = ("colour", "color")
 
-FORMS: dict[str, Wording] = things.FORMS | places.FORMS | signs.FORMS | relations.FORMS | two_step.FORMS | whole.FORMS
+FORMS: dict[str, Wording] = {
+    form: wording._replace(varied=framed(form))
+    for one in (things, places, signs, relations, two_step, whole)
+    for form, wording in one.FORMS.items()
+}
 PARTS = (
     *DIRECTIONS.values(), *SIGN_AT.values(), SIGN_SAYING, SIGN_COLOURED, SIGN_BESIDE, SIGN_TOWARDS, THING_BESIDE,
     THING_OF, CHOICE_SUFFIX,
@@ -34,7 +39,7 @@ KIND_FORMS = {
     "count": ("count", "count yes/no"),
     "position": ("relative yes/no", "relative", "region"),
     "colour": ("colour", "colour yes/no"),
-    "reading": ("reading", "reading yes/no"),
+    "reading": ("reading", "all text", "reading yes/no"),
     "relation": ("relation object", "relation subject", "relation predicate", "relation yes/no"),
     "choice": ("choice",),
     "description": ("description", "long description"),

@@ -3,10 +3,22 @@
 from synth.wordings.wording import Wording
 
 DIRECTIONS = {
-    "left": Wording(("left of", "to the left of"), ("on the left side of",)),
-    "right": Wording(("right of", "to the right of"), ("on the right side of",)),
-    "above": Wording(("above", "higher up than"), ("higher than",)),
-    "below": Wording(("below", "lower down than"), ("lower than",)),
+    "left": Wording(
+        ("left of", "to the left of"),
+        ("on the left side of",),
+        ("at the left of", "on the left of", "further left than"),
+    ),
+    "right": Wording(
+        ("right of", "to the right of"),
+        ("on the right side of",),
+        ("at the right of", "on the right of", "further right than"),
+    ),
+    "above": Wording(
+        ("above", "higher up than"), ("higher than",), ("further up than", "nearer to the top than", "up from")
+    ),
+    "below": Wording(
+        ("below", "lower down than"), ("lower than",), ("further down than", "nearer to the bottom than", "down from")
+    ),
 }
 
 FORMS = {
@@ -78,6 +90,9 @@ FORMS = {
             "What is the position of the {x} in the {pic}?",
             "What is the place of the {x} in this {pic}?",
             "Tell me where the {x} is.",
+            "Point to the {x}. Where is it?",
+            "Where has the {x} been put?",
+            "Where can one see the {x} in this {pic}?",
         ),
         (
             "Whereabouts in the {pic} is the {x}?",

@@ -5,14 +5,35 @@ from synth.wordings.wording import Wording
 SIGN_SAYING = Wording(
     ("the sign that says {text}", "the sign saying {text}", "the sign with the text {text}"),
     ("the sign that reads {text}",),
+    ("the sign on which {text} is written", "the sign with {text} on it", "the sign showing {text}"),
 )
 SIGN_AT = {
-    "left": Wording(("the sign on the left", "the left sign"), ("the sign on the left side",)),
-    "right": Wording(("the sign on the right", "the right sign"), ("the sign on the right side",)),
-    "top": Wording(("the sign at the top", "the top sign"), ("the upper sign",)),
-    "bottom": Wording(("the sign at the bottom", "the bottom sign"), ("the lower sign",)),
+    "left": Wording(
+        ("the sign on the left", "the left sign"),
+        ("the sign on the left side",),
+        ("the leftmost sign", "the sign to the left"),
+    ),
+    "right": Wording(
+        ("the sign on the right", "the right sign"),
+        ("the sign on the right side",),
+        ("the rightmost sign", "the sign to the right"),
+    ),
+    "top": Wording(
+        ("the sign at the top", "the top sign"),
+        ("the upper sign",),
+        ("the topmost sign", "the upper one of the signs"),
+    ),
+    "bottom": Wording(
+        ("the sign at the bottom", "the bottom sign"),
+        ("the lower sign",),
+        ("the lowest sign", "the lower one of the signs"),
+    ),
 }
-SIGN_COLOURED = Wording(("the {hue} sign",), ("the sign in {hue}",))
+SIGN_COLOURED = Wording(
+    ("the {hue} sign",),
+    ("the sign in {hue}",),
+    ("the sign that is {hue}", "the sign painted {hue}", "the sign with the {hue} background"),
+)
 
 FORMS = {
     "colour": Wording(
@@ -61,12 +82,40 @@ FORMS = {
             "Please read {sign}.",
             "Look at {sign}. What does it say?",
             "Tell me what {sign} says.",
+            "Which words do you read on {sign}?",
+            "Which letters or digits are on {sign}?",
+            "What has {sign} got on it?",
         ),
         (
             "Can you tell me what is written on {sign}?",
             "What has been written on {sign}?",
             "What words or numbers are on {sign}?",
             "Give the text of {sign}.",
+        ),
+    ),
+    "all text": Wording(
+        (
+            "What text is in the {pic}?",
+            "What text is in this {pic}?",
+            "What text do you see?",
+            "What text can you see in the {pic}?",
+            "What is written here?",
+            "What is written in the {pic}?",
+            "What can you read?",
+            "What can you read in the {pic}?",
+            "Read the text.",
+            "Read the text in the {pic}.",
+            "Please read all text in the {pic}.",
+            "Tell me what text is in the {pic}.",
+            "Which words are in the {pic}?",
+            "What does the text in the {pic} say?",
+            "Look at the {pic}. What text is in it?",
+        ),
+        (
+            "What words or numbers can be read in the {pic}?",
+            "Give all text of this {pic}.",
+            "Which text appears here?",
+            "Can you read out what this {pic} says?",
         ),
     ),
     "colour yes/no": Wording(

@@ -5,6 +5,7 @@ from synth.wordings.wording import Wording
 CHOICE_SUFFIX = Wording(
     ("", "", "", "\nAnswer with the letter.", "\nChoose one.", "\nGive the letter only.", "\nAnswer with one letter."),
     ("", "\nReply with the letter of the right option."),
+    ("\nPick one.", "\nWhich letter is right?", "\nSay which letter is right."),
 )
 
 FORMS = {
@@ -26,6 +27,9 @@ FORMS = {
             "What is in the {pic}?",
             "What is shown in this {pic}?",
             "Look at the {pic}. Which of these is there?",
+            "Which object is in the {pic}?",
+            "Which of these objects can you see?",
+            "Pick the thing that is in the {pic}.",
         ),
         (
             "Which of the following appears in the {pic}?",
@@ -52,6 +56,13 @@ FORMS = {
             "Describe the {pic} with one sentence.",
             "Write a short description of the {pic}.",
             "Use one sentence to describe the {pic}.",
+            "Describe the {pic} in short.",
+            "Briefly, what is in the {pic}?",
+            "Say briefly what you see.",
+            "Could you give a short description of this {pic}?",
+            "Put the {pic} into one sentence.",
+            "I cannot see the {pic}. Tell me in one sentence what is in it.",
+            "One sentence about this {pic}, please.",
         ),
         (
             "Sum up the {pic} in one sentence.",
@@ -79,6 +90,11 @@ FORMS = {
             "Write two or three sentences about this {pic}.",
             "Tell me all about this {pic}.",
             "Describe the {pic} and how things are related in it.",
+            "Could you tell me about this {pic}?",
+            "I cannot see the {pic}. Describe it for me.",
+            "Explain what is in this {pic}.",
+            "A few sentences about the {pic}, please.",
+            "Write down what you see.",
         ),
         (
             "Can you describe what is in this {pic}?",

@@ -53,7 +53,7 @@ def test_one_sentence_where_one_is_asked_for(wording):
     rng = np.random.default_rng(0)
     asked = [q for seed in range(60) for q in ask(sample_layout(seed), rng, 4, ["description"], wording)]
     for q in asked:
-        if re.search("(?<!than )one sentence|single sentence|caption|short|briefly", q.question):
+        if re.search("(?<!than )one sentence|single sentence|caption|short|briefly", q.question.lower()):
             assert q.detail == "short", q
         else:
             assert q.detail == "long", q

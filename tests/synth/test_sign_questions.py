@@ -1,5 +1,6 @@
 import re
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 
@@ -45,10 +46,19 @@ def test_stop_sign_makes_signs_ambiguous():
     assert not any("signs" in question for question in answers_of("count", layout, 200) if "stop" not in question)
 
 
+def test_all_text_is_read_from_top_to_bottom():
+    asked = [(layout, q) for layout, q in questions_of("reading") if q.detail == "all"]
+    assert len({len(layout.signs) for layout, _ in asked}) > 2
+    for layout, q in asked:
+        signs = sorted(layout.signs, key=lambda sign: sign.box[1] + sign.box[3])
+        assert q.answer == ", ".join(sign.text for sign in signs) and not q.colours
+        assert all(above.box[3] <= below.box[1] for above, below in pairwise(signs))
+
+
 def test_signs_are_named_without_ambiguity():
     for kind in ("colour", "reading"):
         for layout, q in questions_of(kind):
-            if q.detail in (NEGATIVE, "yes/no"):
+            if q.detail in (NEGATIVE, "yes/no", "all"):
                 continue
             assert [s for s in layout.signs if (s.colour if kind == "colour" else s.text) == q.answer], q
             if q.detail == "alone":
