@@ -6,6 +6,7 @@ python -m benchmarks.answers --questions 500
 import argparse
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +19,29 @@ from synth.levels import LEVELS
 from synth.questions import ask
 from synth.render import render
 from synth.sample import sample_layout
+from synth.words import sign_text
 
 VARIANTS = {"all experts": ALL_EXPERTS, "aux emptied": (), "backbone alone": None}
 """Whose words the model gets: all; none, mixers running; none, mixers off."""
 
 
 def perceived_examples(
-    assistant: MoAI, count: int, first_seed: int, per_picture: int = 5, wording: str = "train", level: str = "medium"
+    assistant: MoAI,
+    count: int,
+    first_seed: int,
+    per_picture: int = 5,
+    wording: str = "train",
+    words: str = "train",
+    level: str = "medium",
 ) -> Iterator[Example]:
-    """`count` or a few more questions about held-out pictures that the assistant's own experts looked at; `level` is
-    one of `synth.levels.LEVELS`, `wording` as in `synth.questions.ask`."""
+    """`count` or a few more questions about held-out pictures that the assistant's own experts looked at.
+
+    `wording` is that of the questions (see `synth.questions.ask`), `words` are those on signs (see
+    `synth.words.sign_text`), `level` is one of `synth.levels.LEVELS`.
+    """
     given, seed = 0, first_seed
     while given < count:
-        layout = sample_layout(seed, LEVELS[level])
+        layout = sample_layout(seed, LEVELS[level], partial(sign_text, split=words))
         picture = render(layout).image
         scene = assistant.perceive(picture)
         for question in ask(layout, np.random.default_rng((seed, 3)), per_picture, wording=wording):
@@ -53,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
     parser.add_argument("--first-seed", type=int, default=HELD_OUT_SEED + 500_000, help="of the held-out scenes")
     parser.add_argument("--wording", choices=("train", "heldout"), default="train", help="of the questions")
+    parser.add_argument("--words", choices=("train", "heldout"), default="train", help="on signs")
     parser.add_argument("--level", choices=LEVELS, default="medium", help="of the scenes (default: %(default)s)")
     parser.add_argument("--variants", type=_variants, default=tuple(VARIANTS), help=f"some of {','.join(VARIANTS)}")
     parser.add_argument("--out", type=Path, help="JSON file to write")
@@ -60,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.first_seed < HELD_OUT_SEED:
         parser.error(f"--first-seed must be at least {HELD_OUT_SEED}: scenes below it are trained on")
     assistant = MoAI.from_pretrained(arguments.model)
-    sources = {"wording": arguments.wording, "level": arguments.level}
+    sources = {"wording": arguments.wording, "words": arguments.words, "level": arguments.level}
     examples = list(perceived_examples(assistant, arguments.questions, arguments.first_seed, **sources))
     tables = {
         name: tabulate(examples, answer_examples(assistant.model, assistant.processor, examples, VARIANTS[name], 25))
