@@ -25,6 +25,8 @@ def _missing(asker: Asker) -> str | None:
 def _reading(asker: Asker) -> Question | None:
     facts = asker.facts
     if not facts.signs and not facts.has_stop_sign and asker.coin():
+        if asker.coin():
+            return _denied(asker, "reading", "all text", "text")
         return _denied(asker, "reading", "reading", "sign", sign="the sign")
     if not (missing := missing_colours(asker)):
         return None

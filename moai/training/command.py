@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,6 +33,7 @@ from moai.training.trainer import (
     save_transcriber,
     training_arguments,
 )
+from moai.training.unfamiliar import UnfamiliarPictures
 from perception.perception import expert_names
 
 EXPERT_STAGES = ("detector", "relations")
@@ -135,9 +137,10 @@ def data_set(
     given = (processor, seed, sizes, difficulty)
     speaking = experts if stage.experts else ()
     if stage.pictures:
-        source = PictureQuestions(
-            *given, experts=speaking, windows=stage.windows, readings=stage.readings, packed=stage.packed
+        kind = (
+            partial(UnfamiliarPictures, share=stage.unfamiliar) if stage.unfamiliar and speaking else PictureQuestions
         )
+        source = kind(*given, experts=speaking, windows=stage.windows, readings=stage.readings, packed=stage.packed)
     else:
         source = ExpertWords(*given, experts=speaking) if speaking else VerbalizedScenes(*given)
     source.sample(seed)  # fills the caches that the worker processes inherit

@@ -18,7 +18,8 @@ class Stage:
     `experts` says whether the experts' words and colour map are given, `pictures` whether pictures are, and questions
     about them. `patch_weight` scales the per-patch class loss and `transcribe_weight` that of writing the experts'
     words back from the auxiliary tokens. Of a picture's questions, `windows` ask to continue the experts' words and
-    `readings` ask what signs say; `packed` puts all of them into one row (see `moai.training.packing`).
+    `readings` ask what signs say; `packed` puts all of them into one row (see `moai.training.packing`). `unfamiliar` is
+    the share of pictures that tell nothing (see `moai.training.unfamiliar`).
     """
 
     trains: tuple[str, ...]
@@ -32,6 +33,7 @@ class Stage:
     patch_weight: float = 0.0
     windows: int = 0
     readings: int = 0
+    unfamiliar: float = 0.0
     transcribe_weight: float = 0.0
     packed: bool = False
     final_share: float = 0.05
@@ -74,6 +76,7 @@ STAGES = {
         patch_weight=0.3,
         windows=1,
         readings=2,
+        unfamiliar=0.15,
         transcribe_weight=0.3,
     ),
     # Step 1 of the paper: compressor and experts, one expert of each modality drawn at random.

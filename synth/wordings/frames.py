@@ -105,7 +105,7 @@ CLAUSES = {
     "count": (
         "how many {plural} there are",
         "how many {plural} there are in the {pic}",
-        "how many {plural} you see",
+        "how many {plural} can be counted",
         "how many {plural} the {pic} shows",
         "how many {plural} are shown",
         "the number of {plural}",
@@ -158,13 +158,13 @@ CLAUSES = {
     "count on a side": (
         "how many {plural} are {dir} the {y}",
         "how many {plural} there are {dir} the {y}",
-        "how many {plural} you see {dir} the {y}",
+        "how many {plural} can be counted {dir} the {y}",
         "the number of {plural} {dir} the {y}",
     ),
     "thing on a side": ("what is {dir} the {y}", "what you see {dir} the {y}", "what thing is {dir} the {y}"),
     "choice": ("which of these is in the {pic}", "which of these you see", "which one of these is shown"),
-    "description": ("in one sentence what the {pic} shows", "in one sentence what you see"),
-    "long description": ("all that you see", "what you see in the {pic}", "what is going on in this {pic}"),
+    "description": ("in one sentence what the {pic} shows", "in one sentence what there is"),
+    "long description": ("what there is in the {pic}", "what is going on in this {pic}", "all that is in this {pic}"),
 }
 BEFORE = (
     "Hello. ", "Next question. ", "Here is a question. ", "Please answer this. ", "Look carefully. ",

@@ -40,6 +40,8 @@ def test_what_is_said_not_to_be_there_is_not(kind, wording):
         elif coloured := re.fullmatch(f"({'|'.join(COLOURS)}) sign", what):
             assert coloured[1] not in [s.colour for s in layout.signs]
             assert not (coloured[1] == "red" and counts_of(layout)["stop sign"])
+        elif what == "text":
+            assert not layout.signs and not counts_of(layout)["stop sign"]
         elif not what.startswith("sign next to"):
             (label,) = labels_in(what, NOUNS)
             assert not counts_of(layout)[label] and NOUNS[label] in q.question
