@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 from transformers import AutoProcessor, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from moai.configuration import MoAIConfig
+from moai.configuration import MoAIConfig, MoAIVisionConfig
 from moai.modeling import MoAIForConditionalGeneration
 from moai.processing import ALL_EXPERTS, MoAIProcessor
 from moai.training.data import DrawnScenes, ExpertWords, PictureQuestions, RowSizes, VerbalizedScenes, trimmed
@@ -68,6 +68,9 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--unfreeze", default="", help="further parts to train, for example decoder,plora")
     top.add_argument("--difficulty", type=float, help="of the drawn scenes, 0 (plain) to 1 (default: mixed)")
+    top.add_argument(
+        "--picture-size", type=int, help="side of the picture in pixels, of a model that starts from nothing"
+    )
     top.add_argument("--seed", type=int, default=0, help="of the weights; also the first scene's seed")
     top.add_argument("--workers", type=int, default=0, help="processes that draw scenes")
     top.add_argument("--save-every", type=int, default=1000, help="steps between checkpoints")
@@ -96,13 +99,19 @@ def _experts(names: str) -> tuple[str, ...]:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def fresh_model(seed: int) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
-    """An untrained embedded model with its tokenizer."""
+def fresh_model(seed: int, picture_size: int | None = None) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+    """An untrained embedded model with its tokenizer; `picture_size` is the side of what its own eyes see, in pixels.
+
+    Raises ValueError for a side that is not made of whole patches.
+    """
     set_seed(seed)
+    vision = MoAIVisionConfig() if picture_size is None else MoAIVisionConfig(image_size=picture_size)
+    if vision.image_size % vision.patch_size:
+        raise ValueError(f"the picture's side must be a multiple of {vision.patch_size} pixels, got {picture_size}")
     tokenizer = build_tokenizer(drawn_vocabulary())
     # A multiple of 64 keeps the head's matrix product on the fast path.
     vocabulary = -(-len(tokenizer) // 64) * 64
-    config = MoAIConfig.moai_nano(vocabulary, tokenizer.convert_tokens_to_ids("<image>"))
+    config = MoAIConfig.moai_nano(vocabulary, tokenizer.convert_tokens_to_ids("<image>"), vision_config=vision)
     processor = MoAIProcessor(tokenizer, config.vision_config.image_size, config.num_image_tokens)
     return MoAIForConditionalGeneration(config), processor
 
@@ -178,7 +187,10 @@ def train_stage(arguments: argparse.Namespace) -> None:
     if arguments.init is not None:
         model, processor = load_model(arguments.init)
     elif arguments.stage == "language":
-        model, processor = fresh_model(arguments.seed)
+        try:
+            model, processor = fresh_model(arguments.seed, arguments.picture_size)
+        except ValueError as error:
+            raise SystemExit(f"train.py: {error}") from error
     else:
         raise SystemExit(
             f"train.py: --stage {arguments.stage} starts from a trained model; name its folder with --init"

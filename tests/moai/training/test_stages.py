@@ -82,7 +82,7 @@ def test_a_frozen_encoder_keeps_its_statistics(model_folder, processor):
 def tiny(monkeypatch, tokenizer):
     """train.py with a tiny fresh model and short rows."""
 
-    def fresh(seed):
+    def fresh(seed, picture_size=None):
         torch.manual_seed(seed)
         text = tiny_config().text_config
         text.hidden_size, text.vocab_size, text.max_position_embeddings = 64, len(tokenizer), 512
@@ -220,6 +220,13 @@ def test_messages(tiny, tmp_path, capsys):
     with pytest.raises(SystemExit):
         command.main(["--stage", "gates", "--output", str(tmp_path), "--experts", "nose"])
     assert "unknown expert 'nose'" in capsys.readouterr().err
+
+
+def test_a_fresh_model_may_see_smaller_pictures(tmp_path):
+    model, processor = command.fresh_model(0, 96)
+    assert processor.picture_size == 96 and processor.picture_tokens == model.config.num_image_tokens == 36
+    with pytest.raises(SystemExit, match="must be a multiple of 16 pixels, got 100"):
+        train("language", tmp_path, "--picture-size", "100")
 
 
 def test_training_lets_go_of_the_pass(tiny, tmp_path, monkeypatch):
