@@ -16,16 +16,20 @@ from moai.training.trainer import RECORD, save_model
 SHARD = "15MB"
 
 
-def ship(trained: Path, folder: Path) -> Path:
-    """Writes weights, processor, record and card of the model in `trained` into `folder`; returns the card's path."""
+def ship(trained: Path, folder: Path, scores: Path | None = None) -> Path:
+    """Writes weights, processor, record and card of the model in `trained` into `folder`; returns the card's path.
+
+    `scores` is what `benchmarks.answers --out` wrote about the model. With the same folder twice, only record and card
+    are written.
+    """
     model, processor = load_model(trained)
-    for old in folder.glob("model*.safetensors*"):
-        old.unlink()
-    save_model(model.to(torch.bfloat16), processor, folder, max_shard_size=SHARD)
+    if not (folder.is_dir() and trained.samefile(folder)):
+        for old in folder.glob("model*.safetensors*"):
+            old.unlink()
+        save_model(model.to(torch.bfloat16), processor, folder, max_shard_size=SHARD)
     record = {"history": json.loads((trained / RECORD).read_text())["history"]}
-    evaluation = trained / "evaluation.json"
-    if evaluation.is_file():
-        record["scores"] = json.loads(evaluation.read_text())
+    if scores is not None:
+        record["scores"] = json.loads(scores.read_text())
     (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
     card = folder / "README.md"
     card.write_text(card_of(record, sum(parameter.numel() for parameter in model.parameters()), model.config))
@@ -33,7 +37,7 @@ def ship(trained: Path, folder: Path) -> Path:
 
 
 def card_of(record: dict, parameters: int, config) -> str:
-    """The model card, Markdown. record: `history` of the stages and `scores` by variant and kind, see train.py."""
+    """The model card, Markdown. record: `history` of the stages and `scores` by variant and kind."""
     text, vision = config.text_config, config.vision_config
     mixers = ", ".join(str(layer + 1) for layer in config.mixer_layers)
     rows = "\n".join(
@@ -70,8 +74,7 @@ def _scores(tables: dict | None) -> str:
     if not tables:
         return ""
     return f"""
-Right after training, on held-out scenes with experts simulated from the ground truth (the top README has the scores
-with the real ones):
+Scores on held-out scenes with the embedded experts in the loop, by kind of question (`python -m benchmarks.answers`):
 
 {print_table(tables)}
 """
@@ -82,10 +85,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m moai.training.ship", description=__doc__.splitlines()[0])
     parser.add_argument("trained", type=Path, help="folder of a stage's result")
     parser.add_argument("folder", type=Path, help="where the embedded model goes")
+    parser.add_argument("--scores", type=Path, help="JSON that benchmarks.answers wrote, for the card")
     arguments = parser.parse_args(argv)
     if not (arguments.trained / RECORD).is_file():
         parser.error(f"{arguments.trained} holds no result of train.py")
-    print(ship(arguments.trained, arguments.folder))
+    if arguments.scores is not None and not arguments.scores.is_file():
+        parser.error(f"there is no file {arguments.scores}")
+    print(ship(arguments.trained, arguments.folder, arguments.scores))
     return 0
 
 

@@ -195,15 +195,20 @@ def test_the_recipe_runs_from_step_to_step(tiny, tmp_path, capsys):
 def test_shipping(tiny, tmp_path):
     train("language", tmp_path / "language")
     train("backbone", tmp_path / "backbone", "--init", tmp_path / "language", "--show-every", "0")
-    more = ("--init", tmp_path / "backbone", "--show-every", "0", "--evaluate", "3")
-    train("gates", tmp_path / "gates", *more)
+    train("gates", tmp_path / "gates", "--init", tmp_path / "backbone", "--show-every", "0")
     assert ship.main([str(tmp_path / "gates"), str(tmp_path / "shipped")]) == 0
     card = (tmp_path / "shipped" / "README.md").read_text()
     assert "| language | `python train.py --stage language" in card and "--stage gates" in card
-    assert "| overall | 3 |" in card
+    # Scores come to the card once they are known.
+    scores, before = tmp_path / "scores.json", weights(tmp_path / "shipped")
+    scores.write_text(json.dumps({"all experts": {"overall": {"score": 0.5, "count": 3}}}))
+    assert ship.main([str(tmp_path / "shipped"), str(tmp_path / "shipped"), "--scores", str(scores)]) == 0
+    assert "| overall | 3 |  | 50.0% |" in (tmp_path / "shipped" / "README.md").read_text()
+    assert weights(tmp_path / "shipped").keys() == before.keys()
+    trained = weights(tmp_path / "gates")
     for name, tensor in weights(tmp_path / "shipped").items():
         assert tensor.dtype == torch.bfloat16 or not tensor.is_floating_point()
-        torch.testing.assert_close(tensor, weights(tmp_path / "gates")[name].to(tensor.dtype))
+        torch.testing.assert_close(tensor, trained[name].to(tensor.dtype))
     # Training can go on from what was shipped, and remembers.
     train("gates", tmp_path / "more", "--init", tmp_path / "shipped", "--show-every", "0")
     record = json.loads((tmp_path / "more" / "training.json").read_text())
