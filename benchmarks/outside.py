@@ -31,12 +31,11 @@ ABSENT = 6
 
 def pictures() -> Iterator[tuple[str, str, np.ndarray]]:
     """(group, name, RGB picture) of all that is installed here."""
-    from skimage import color, data
+    from skimage import data
 
     for group, names in (("photographs", PHOTOGRAPHS), ("pages", PAGES)):
         for name in names:
-            picture = getattr(data, name)()
-            yield group, name, picture if picture.ndim == 3 else (255 * color.gray2rgb(picture / 255)).astype(np.uint8)
+            yield group, name, np.asarray(load_image(getattr(data, name)()))
     if importlib.util.find_spec("sklearn"):
         from sklearn.datasets import load_sample_image
 
@@ -44,8 +43,7 @@ def pictures() -> Iterator[tuple[str, str, np.ndarray]]:
             yield "photographs", name, load_sample_image(name)
     if (found := importlib.util.find_spec("ultralytics")) is not None:
         for name in ("bus.jpg", "zidane.jpg"):
-            picture = load_image(Path(found.origin).parent / "assets" / name)
-            yield "photographs", name, np.asarray(picture)
+            yield "photographs", name, np.asarray(load_image(Path(found.origin).parent / "assets" / name))
     yield "nothing", "blank", np.full((300, 400, 3), 255, np.uint8)
     yield "nothing", "noise", np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype(np.uint8)
 

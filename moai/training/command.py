@@ -146,9 +146,9 @@ def data_set(
     given = (processor, seed, sizes, difficulty)
     speaking = experts if stage.experts else ()
     if stage.pictures:
-        kind = (
-            partial(UnfamiliarPictures, share=stage.unfamiliar) if stage.unfamiliar and speaking else PictureQuestions
-        )
+        # What is asked about a picture that tells nothing rests on the words of all experts.
+        told = stage.unfamiliar and set(speaking) == set(ALL_EXPERTS)
+        kind = partial(UnfamiliarPictures, share=stage.unfamiliar) if told else PictureQuestions
         source = kind(*given, experts=speaking, windows=stage.windows, readings=stage.readings, packed=stage.packed)
     else:
         source = ExpertWords(*given, experts=speaking) if speaking else VerbalizedScenes(*given)

@@ -41,13 +41,9 @@ def test_a_model_that_says_what_its_experts_saw_gets_full_marks():
 
 def test_a_model_that_makes_things_up_does_not():
     def inventive(question):
-        return (
-            "Yes"
-            if question.startswith("Is there")
-            else "Two cats, a dog and a sheep."
-            if "Describe" in question
-            else "STOP Exit"
-        )
+        if question.startswith("Is there"):
+            return "Yes"
+        return "STOP Exit" if "text" in question else "Two cats, a dog and a sheep."
 
     found = figures(inventive)
     assert found == {"seen": 1, "unseen": 0, "described": pytest.approx(1 / 3), "text": 0.5}

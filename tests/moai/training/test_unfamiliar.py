@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from moai.processing import ALL_EXPERTS
 from moai.training.command import data_set, fresh_model
 from moai.training.data import IGNORED, PictureQuestions, RowSizes
 from moai.training.stages import STAGES
@@ -63,6 +64,10 @@ def test_nothing_is_answered_as_such():
     assert of_nothing(Question("description", "Describe the picture.", "A dog.")).answer == NOTHING
 
 
-def test_the_bridge_learns_from_them(processor):
-    assert isinstance(data_set(STAGES["bridge"], processor, SIZES, 0, None, ("ocr",)), UnfamiliarPictures)
-    assert not isinstance(data_set(STAGES["backbone"], processor, SIZES, 0, None, ("ocr",)), UnfamiliarPictures)
+@pytest.mark.parametrize(
+    ("stage", "experts", "unfamiliar"),
+    [("bridge", ALL_EXPERTS, True), ("bridge", ("ocr",), False), ("backbone", ALL_EXPERTS, False)],
+)
+def test_the_bridge_learns_from_them_where_all_experts_speak(processor, stage, experts, unfamiliar):
+    source = data_set(STAGES[stage], processor, SIZES, 0, None, experts)
+    assert isinstance(source, UnfamiliarPictures) == unfamiliar
