@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 from transformers import AutoProcessor, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from moai.configuration import MoAIConfig, MoAIVisionConfig
+from moai.configuration import MoAIConfig
 from moai.modeling import MoAIForConditionalGeneration
 from moai.processing import ALL_EXPERTS, MoAIProcessor
 from moai.training.data import DrawnScenes, ExpertWords, PictureQuestions, RowSizes, VerbalizedScenes, trimmed
@@ -105,14 +105,16 @@ def fresh_model(seed: int, picture_size: int | None = None) -> tuple[MoAIForCond
     Raises ValueError for a side that is not made of whole patches.
     """
     set_seed(seed)
-    vision = MoAIVisionConfig() if picture_size is None else MoAIVisionConfig(image_size=picture_size)
-    if vision.image_size % vision.patch_size:
-        raise ValueError(f"the picture's side must be a multiple of {vision.patch_size} pixels, got {picture_size}")
     tokenizer = build_tokenizer(drawn_vocabulary())
     # A multiple of 64 keeps the head's matrix product on the fast path.
     vocabulary = -(-len(tokenizer) // 64) * 64
-    config = MoAIConfig.moai_nano(vocabulary, tokenizer.convert_tokens_to_ids("<image>"), vision_config=vision)
-    processor = MoAIProcessor(tokenizer, config.vision_config.image_size, config.num_image_tokens)
+    config = MoAIConfig.moai_nano(vocabulary, tokenizer.convert_tokens_to_ids("<image>"))
+    vision = config.vision_config
+    if picture_size is not None:
+        vision.image_size = picture_size
+    if vision.image_size % vision.patch_size:
+        raise ValueError(f"the picture's side must be a multiple of {vision.patch_size} pixels, got {picture_size}")
+    processor = MoAIProcessor(tokenizer, vision.image_size, config.num_image_tokens)
     return MoAIForConditionalGeneration(config), processor
 
 

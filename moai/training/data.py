@@ -41,10 +41,10 @@ class RowSizes:
 
     text: int = 320
     turn: int = 80
-    packed: int = 240
+    packed: int = 384
     aux: int = 288
     questions: int = 8
-    packed_questions: int = 10
+    packed_questions: int = 16
     text_rows: int = 2
 
 

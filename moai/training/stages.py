@@ -47,7 +47,7 @@ STAGES = {
     "backbone": Stage(
         ("vision", "projector", "decoder", "plora"),
         1e-3,
-        rows=640,
+        rows=1024,
         steps=4000,
         decoder_share=0.3,
         patch_weight=0.5,
@@ -68,7 +68,7 @@ STAGES = {
     "bridge": Stage(
         ("vision", "projector", "decoder", "plora", "compressor", "mixers", "gates"),
         1.2e-3,
-        rows=640,
+        rows=1024,
         steps=10000,
         experts=True,
         packed=True,
@@ -83,7 +83,7 @@ STAGES = {
     "experts": Stage(
         ("compressor", "mixers"),
         1.2e-3,
-        rows=640,
+        rows=1024,
         steps=6000,
         routing="random",
         experts=True,

@@ -30,6 +30,22 @@ STATEMENT_FRAMES = (
     "It looks as if {c}. Is that right?",
     "True or not: {c}.",
     "Is this true: {c}?",
+    "It appears that {c}. Yes or no?",
+    "Does it appear that {c}?",
+    "Does it look to you as if {c}?",
+    "A yes or a no, please: is it so that {c}?",
+    "Reply with yes or no: do you find that {c}?",
+    "With one look at the {pic}, can you say that {c}?",
+    "Judging by the {pic}, is it fair to say that {c}?",
+    "Was it right to say that {c}?",
+    "Was it said with good reason that {c}?",
+    "Would anyone say that {c}?",
+    "Has somebody seen that {c}?",
+    "Can it be seen that {c}?",
+    "Can you tell me for sure if {c}?",
+    "Yes, no? I was told that {c}.",
+    "Check the following: {c}.",
+    "Does the {pic} prove that {c}?",
 )
 CLAUSE_FRAMES = (
     "Please tell me {c}.",
@@ -52,7 +68,30 @@ CLAUSE_FRAMES = (
     "Try to say {c}.",
     "Look at the {pic} and say {c}.",
     "My question is {c}.",
+    "Are you able to tell me {c}?",
+    "Can anyone tell {c}?",
+    "Could somebody tell {c}?",
+    "Tell, in short, {c}.",
+    "Reply with no more than this: {c}.",
+    "Answer the following: {c}?",
+    "Let us find {c}.",
+    "Would you be able to find {c}?",
+    "Having seen the {pic}, say {c}.",
+    "I was asked {c}.",
+    "I need to know {c}.",
+    "Help me with this: {c}?",
 )
+NOUN_FRAMES = (
+    "Could you give {c}?",
+    "Kindly give me {c}.",
+    "I need {c}.",
+    "What would you give as {c}?",
+    "Work out {c}.",
+    "State {c}.",
+    "Give an answer: {c}?",
+    "May I have {c}?",
+)
+"""For clauses that begin with "the"."""
 STATEMENTS = {
     "existence": (
         "there is {a}",
@@ -61,6 +100,9 @@ STATEMENTS = {
         "the {pic} shows {a}",
         "you can see {a}",
         "this {pic} has {a} in it",
+        "{a} can be seen",
+        "{a} appears in it",
+        "one can find {a} in the {pic}",
     ),
     "count yes/no": (
         "there {are} {only}",
@@ -69,18 +111,26 @@ STATEMENTS = {
         "the {pic} shows exactly {some}",
         "the number of {plural} is {number}",
         "you see exactly {some}",
+        "exactly {some} can be seen",
+        "{only} can be counted in the {pic}",
+        "the {plural} come to {number}",
     ),
     "relative yes/no": (
         "the {x} is {dir} the {y}",
         "the {x} is {dir} the {y} in the {pic}",
         "the {pic} shows the {x} {dir} the {y}",
         "you see the {x} {dir} the {y}",
+        "the {x} can be found {dir} the {y}",
+        "the {x} appears to be {dir} the {y}",
+        "the {x} stands {dir} the {y}",
     ),
     "colour yes/no": (
         "{sign} is {hue}",
         "the {colour} of {sign} is {hue}",
         "{sign} has a {hue} background",
         "{sign} is painted {hue}",
+        "{hue} is what {sign} looks like",
+        "someone used {hue} to paint {sign}",
     ),
     "reading yes/no": (
         "{sign} says {text}",
@@ -88,17 +138,23 @@ STATEMENTS = {
         "the text on {sign} is {text}",
         "{sign} shows the text {text}",
         "you can read {text} on {sign}",
+        "{text} stands on {sign}",
+        "somebody wrote {text} on {sign}",
     ),
     "relation yes/no": (
         "the {s} is {p} the {o}",
         "the {s} is {p} the {o} in the {pic}",
         "the {pic} shows the {s} {p} the {o}",
         "you see the {s} {p} the {o}",
+        "one can see the {s} {p} the {o}",
+        "the {s} appears to be {p} the {o}",
     ),
     "class yes/no": (
         "the {x} is {a}",
         "the {x} is {a} in the {pic}",
         "the {pic} shows that the {x} is {a}",
+        "the {x} looks like {a}",
+        "one would call the {x} {a}",
     ),
 }
 CLAUSES = {
@@ -110,6 +166,9 @@ CLAUSES = {
         "how many {plural} are shown",
         "the number of {plural}",
         "what the number of {plural} is",
+        "how many {plural} appear in the {pic}",
+        "how many {plural} one can see here",
+        "the full number of {plural} in this {pic}",
     ),
     "relative": (
         "where the {x} is compared with the {y}",
@@ -117,6 +176,9 @@ CLAUSES = {
         "on which side of the {y} the {x} is",
         "in which direction from the {y} the {x} is",
         "what the position of the {x} relative to the {y} is",
+        "the position of the {x} with respect to the {y}",
+        "to which side of the {y} one has to look for the {x}",
+        "where the {x} stands if you start at the {y}",
     ),
     "region": (
         "where the {x} is",
@@ -125,6 +187,9 @@ CLAUSES = {
         "which part of the {pic} has the {x}",
         "the position of the {x}",
         "where you see the {x}",
+        "what area of the {pic} the {x} is in",
+        "where about the {x} appears",
+        "the area in which the {x} is found",
     ),
     "colour": (
         "what {colour} {sign} is",
@@ -132,6 +197,8 @@ CLAUSES = {
         "which {colour} {sign} has",
         "the {colour} of {sign}",
         "what {colour} {sign} is painted in",
+        "which {colour} was used to paint {sign}",
+        "the {colour} that {sign} has",
     ),
     "reading": (
         "what {sign} says",
@@ -140,29 +207,63 @@ CLAUSES = {
         "which text is on {sign}",
         "the text on {sign}",
         "which words are on {sign}",
+        "what has been put on {sign} in words or numbers",
+        "the full text that stands on {sign}",
+        "what somebody wrote on {sign}",
     ),
     "all text": (
         "what text is in the {pic}",
         "what is written in the {pic}",
         "what you read in the {pic}",
         "the text in the {pic}",
+        "which words and numbers appear in the {pic}",
+        "what you can read out from this {pic}",
+        "all the text that there is",
     ),
-    "relation object": ("what the {s} is {p}", "what thing the {s} is {p}", "what the {s} is {p} in the {pic}"),
-    "relation subject": ("what is {p} the {o}", "what thing is {p} the {o}", "what you see {p} the {o}"),
+    "relation object": (
+        "what the {s} is {p}",
+        "what thing the {s} is {p}",
+        "what the {s} is {p} in the {pic}",
+        "the name of what the {s} is {p}",
+        "what it may be that the {s} is {p}",
+    ),
+    "relation subject": (
+        "what is {p} the {o}",
+        "what thing is {p} the {o}",
+        "what you see {p} the {o}",
+        "the name of what is {p} the {o}",
+        "what it may be that is {p} the {o}",
+    ),
     "relation predicate": (
         "how the {s} is related to the {o}",
         "what the relation between the {s} and the {o} is",
         "how the {s} and the {o} are related",
         "the relation of the {s} to the {o}",
+        "in which way the {s} relates to the {o}",
+        "the word for what the {s} has to do with the {o}",
     ),
     "count on a side": (
         "how many {plural} are {dir} the {y}",
         "how many {plural} there are {dir} the {y}",
         "how many {plural} can be counted {dir} the {y}",
         "the number of {plural} {dir} the {y}",
+        "how many {plural} one can see {dir} the {y}",
+        "the full number of {plural} that are {dir} the {y}",
     ),
-    "thing on a side": ("what is {dir} the {y}", "what you see {dir} the {y}", "what thing is {dir} the {y}"),
-    "choice": ("which of these is in the {pic}", "which of these you see", "which one of these is shown"),
+    "thing on a side": (
+        "what is {dir} the {y}",
+        "what you see {dir} the {y}",
+        "what thing is {dir} the {y}",
+        "the name of what is {dir} the {y}",
+        "what one can find {dir} the {y}",
+    ),
+    "choice": (
+        "which of these is in the {pic}",
+        "which of these you see",
+        "which one of these is shown",
+        "which of the following the {pic} shows",
+        "the one option that is right for this {pic}",
+    ),
     "description": ("in one sentence what the {pic} shows", "in one sentence what there is"),
     "long description": ("what there is in the {pic}", "what is going on in this {pic}", "all that is in this {pic}"),
 }
@@ -173,7 +274,145 @@ BEFORE = (
 BEHIND = (" Please answer.", " Thank you.", " Be quick.", " What do you think?", " Look carefully.")
 
 
+DIRECT = {
+    "existence": (
+        "With {a} in mind, look at the {pic}. Is it there?",
+        "Has anyone put {a} in this {pic}?",
+        "Was there {a}?",
+        "Is {a} among the things in the {pic}?",
+        "Any sign of {a}? Say yes or no.",
+    ),
+    "count": (
+        "How many {plural} would you count?",
+        "How many {plural} can one see?",
+        "How many {plural} were put in the {pic}?",
+        "To what number do the {plural} come?",
+        "Sum: how many {plural}?",
+        "In full, how many {plural} are in the {pic}?",
+    ),
+    "count yes/no": (
+        "Does the {pic} contain exactly {some}?",
+        "Would you count {only}?",
+        "In the {pic}, {are} there just {only}?",
+        "Was the number of {plural} {number}?",
+    ),
+    "relative yes/no": (
+        "Was the {x} put {dir} the {y}?",
+        "Does one find the {x} {dir} the {y}?",
+        "Has the {x} got its place {dir} the {y}?",
+    ),
+    "relative": (
+        "Starting at the {y}, in which direction is the {x}?",
+        "With the {y} as the start, where do you look for the {x}?",
+        "Which side of the {y} has the {x}?",
+        "Which way is the {x} from the {y}?",
+        "To get from the {y} to the {x}, which way do you go?",
+    ),
+    "region": (
+        "What area of the {pic} is the {x} in?",
+        "Name the area where the {x} stands.",
+        "Where was the {x} put in this {pic}?",
+        "Where about is the {x} in the {pic}?",
+    ),
+    "colour": (
+        "What {colour} was {sign} painted in?",
+        "Which {colour} did somebody give {sign}?",
+        "By what name do you call the {colour} of {sign}?",
+    ),
+    "colour yes/no": (
+        "Was {sign} painted {hue}?",
+        "Has {sign} been painted {hue}?",
+        "Does one call {sign} {hue}?",
+        "Is {hue} what you see on {sign}?",
+    ),
+    "reading": (
+        "Which words or numbers does {sign} show?",
+        "What did somebody write on {sign}?",
+        "What has someone put on {sign}?",
+        "Read out {sign}.",
+        "What text was put on {sign}?",
+    ),
+    "reading yes/no": (
+        "Has somebody written {text} on {sign}?",
+        "Was {text} put on {sign}?",
+        "Can one read {text} on {sign}?",
+        "Do the words on {sign} read {text}?",
+    ),
+    "all text": (
+        "Read out the text.",
+        "Read out what is written in the {pic}.",
+        "Which words or numbers do you see?",
+        "What has been written here?",
+        "Reply with all the text in the {pic}.",
+    ),
+    "relation object": (
+        "Which is the thing that the {s} is {p}?",
+        "What would you call the thing the {s} is {p}?",
+        "The {s} is {p} a thing. Give its name.",
+    ),
+    "relation subject": (
+        "Which is the thing that is {p} the {o}?",
+        "What would you call the thing {p} the {o}?",
+        "Some thing is {p} the {o}. Give its name.",
+    ),
+    "relation predicate": (
+        "In which way does the {s} relate to the {o}?",
+        "Which word names what the {s} has to do with the {o}?",
+        "With respect to the {o}, what is the {s} doing?",
+    ),
+    "relation yes/no": (
+        "Was the {s} {p} the {o}?",
+        "Does one see the {s} {p} the {o}?",
+        "Does the {s} appear to be {p} the {o}?",
+    ),
+    "count on a side": (
+        "How many {plural} would you count {dir} the {y}?",
+        "How many {plural} can one find {dir} the {y}?",
+        "With the {y} as the start, how many {plural} are {dir} it?",
+    ),
+    "thing on a side": (
+        "What would one see {dir} the {y}?",
+        "What was put {dir} the {y}?",
+        "Which is the thing {dir} the {y}?",
+        "What would you call the thing {dir} the {y}?",
+    ),
+    "class yes/no": (
+        "Would one call the {x} {a}?",
+        "Does the {x} look as {a} does?",
+        "Was the {x} {a}?",
+    ),
+    "choice": (
+        "Which of the following is shown in the {pic}?",
+        "Which option is right for this {pic}?",
+        "One of the following can be seen. Say which.",
+        "Which of the following names a thing in the {pic}?",
+        "Only one of these appears here. Which?",
+    ),
+    "description": (
+        "A caption of one sentence, please.",
+        "Give the {pic} a caption.",
+        "Describe the {pic} in a single sentence.",
+        "What single sentence describes the {pic}?",
+        "Sum this {pic} up with one sentence.",
+        "Can you briefly tell what the {pic} shows?",
+    ),
+    "long description": (
+        "Describe in full what you see here.",
+        "A full description of this {pic}, please.",
+        "Give all that can be seen, in a few sentences.",
+        "Describe the details of the {pic}.",
+        "Can you describe the {pic} to me?",
+        "In two or three sentences, what can one see in the {pic}?",
+    ),
+}
+"""Whole questions that no frame makes."""
+
+
 def framed(form: str) -> tuple[str, ...]:
-    """All templates that frames make for a form; none for a form that has nothing to go into one."""
-    statements = [frame.replace("{c}", one) for one in STATEMENTS.get(form, ()) for frame in STATEMENT_FRAMES]
-    return (*statements, *(frame.replace("{c}", one) for one in CLAUSES.get(form, ()) for frame in CLAUSE_FRAMES))
+    """All templates for a form that are for training alone: those that frames make of its statements and clauses, and
+    whole questions."""
+    found = [frame.replace("{c}", one) for one in STATEMENTS.get(form, ()) for frame in STATEMENT_FRAMES]
+    for one in CLAUSES.get(form, ()):
+        frames = CLAUSE_FRAMES + (NOUN_FRAMES if one.startswith("the ") else ())
+        found += [frame.replace("{c}", one) for frame in frames]
+    return (*found, *DIRECT[form])

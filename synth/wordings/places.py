@@ -6,18 +6,22 @@ DIRECTIONS = {
     "left": Wording(
         ("left of", "to the left of"),
         ("on the left side of",),
-        ("at the left of", "on the left of", "further left than"),
+        ("at the left of", "on the left of", "further left than", "more to the left than", "left from"),
     ),
     "right": Wording(
         ("right of", "to the right of"),
         ("on the right side of",),
-        ("at the right of", "on the right of", "further right than"),
+        ("at the right of", "on the right of", "further right than", "more to the right than", "right from"),
     ),
     "above": Wording(
-        ("above", "higher up than"), ("higher than",), ("further up than", "nearer to the top than", "up from")
+        ("above", "higher up than"),
+        ("higher than",),
+        ("further up than", "nearer to the top than", "up from", "up above", "over and above"),
     ),
     "below": Wording(
-        ("below", "lower down than"), ("lower than",), ("further down than", "nearer to the bottom than", "down from")
+        ("below", "lower down than"),
+        ("lower than",),
+        ("further down than", "nearer to the bottom than", "down from", "down below", "under and below"),
     ),
 }
 

@@ -5,34 +5,46 @@ from synth.wordings.wording import Wording
 SIGN_SAYING = Wording(
     ("the sign that says {text}", "the sign saying {text}", "the sign with the text {text}"),
     ("the sign that reads {text}",),
-    ("the sign on which {text} is written", "the sign with {text} on it", "the sign showing {text}"),
+    (
+        "the sign on which {text} is written",
+        "the sign with {text} on it",
+        "the sign showing {text}",
+        "the sign that shows {text}",
+        "the sign where one reads {text}",
+    ),
 )
 SIGN_AT = {
     "left": Wording(
         ("the sign on the left", "the left sign"),
         ("the sign on the left side",),
-        ("the leftmost sign", "the sign to the left"),
+        ("the leftmost sign", "the sign to the left", "the sign furthest left", "the sign at the left side"),
     ),
     "right": Wording(
         ("the sign on the right", "the right sign"),
         ("the sign on the right side",),
-        ("the rightmost sign", "the sign to the right"),
+        ("the rightmost sign", "the sign to the right", "the sign furthest right", "the sign at the right side"),
     ),
     "top": Wording(
         ("the sign at the top", "the top sign"),
         ("the upper sign",),
-        ("the topmost sign", "the upper one of the signs"),
+        ("the topmost sign", "the upper one of the signs", "the highest sign"),
     ),
     "bottom": Wording(
         ("the sign at the bottom", "the bottom sign"),
         ("the lower sign",),
-        ("the lowest sign", "the lower one of the signs"),
+        ("the lowest sign", "the lower one of the signs", "the sign furthest down"),
     ),
 }
 SIGN_COLOURED = Wording(
     ("the {hue} sign",),
     ("the sign in {hue}",),
-    ("the sign that is {hue}", "the sign painted {hue}", "the sign with the {hue} background"),
+    (
+        "the sign that is {hue}",
+        "the sign painted {hue}",
+        "the sign with the {hue} background",
+        "the sign which is in {hue}",
+        "the {hue} one of the signs",
+    ),
 )
 
 FORMS = {

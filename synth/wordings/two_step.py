@@ -5,22 +5,22 @@ from synth.wordings.wording import Wording
 SIGN_BESIDE = Wording(
     ("the sign next to the {y}", "the sign beside the {y}", "the sign near the {y}", "the sign by the {y}"),
     ("the sign close to the {y}", "the sign right beside the {y}"),
-    ("the sign that is next to the {y}", "the sign nearest the {y}"),
+    ("the sign that is next to the {y}", "the sign nearest the {y}", "the sign close by the {y}"),
 )
 SIGN_TOWARDS = Wording(
     ("the sign {dir} the {y}", "the sign that is {dir} the {y}"),
     ("the sign found {dir} the {y}",),
-    ("the sign which is {dir} the {y}",),
+    ("the sign which is {dir} the {y}", "the sign seen {dir} the {y}"),
 )
 THING_BESIDE = Wording(
     ("thing next to the {y}", "thing beside the {y}", "thing near the {y}", "thing closest to the {y}"),
     ("thing close to the {y}", "thing nearest to the {y}"),
-    ("thing right next to the {y}", "thing that is beside the {y}"),
+    ("thing right next to the {y}", "thing that is beside the {y}", "thing close by the {y}"),
 )
 THING_OF = Wording(
     ("thing the {s} is {p}", "thing that the {s} is {p}", "thing which the {s} is {p}"),
     ("object the {s} is {p}", "object that the {s} is {p}"),
-    ("item the {s} is {p}", "item which the {s} is {p}"),
+    ("item the {s} is {p}", "item which the {s} is {p}", "one object that you see the {s} {p}"),
 )
 
 FORMS = {

@@ -5,7 +5,13 @@ from synth.wordings.wording import Wording
 CHOICE_SUFFIX = Wording(
     ("", "", "", "\nAnswer with the letter.", "\nChoose one.", "\nGive the letter only.", "\nAnswer with one letter."),
     ("", "\nReply with the letter of the right option."),
-    ("\nPick one.", "\nWhich letter is right?", "\nSay which letter is right."),
+    (
+        "\nPick one.",
+        "\nWhich letter is right?",
+        "\nSay which letter is right.",
+        "\nReply with one letter.",
+        "\nName the right option.",
+    ),
 )
 
 FORMS = {

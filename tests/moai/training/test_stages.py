@@ -229,8 +229,8 @@ def test_messages(tiny, tmp_path, capsys):
 
 def test_a_fresh_model_may_see_smaller_pictures(tmp_path):
     model, processor = command.fresh_model(0, 96)
-    assert processor.picture_size == 96 and processor.picture_tokens == model.config.num_image_tokens == 36
-    with pytest.raises(SystemExit, match="must be a multiple of 16 pixels, got 100"):
+    assert processor.picture_size == 96 and processor.picture_tokens == model.config.num_image_tokens == 144
+    with pytest.raises(SystemExit, match="must be a multiple of 8 pixels, got 100"):
         train("language", tmp_path, "--picture-size", "100")
 
 
