@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.answering import RememberedPerception, Variant
+from benchmarks.answering import RememberedPerception, Variant, without
 from benchmarks.chart import bar_chart
 from benchmarks.drawn.documents import MME_CATEGORIES
 from benchmarks.drawn.run import run_drawn
@@ -16,15 +16,12 @@ from perception import Perception
 
 VARIANTS = (
     Variant(),
-    *(
-        Variant(f"without {left_out.replace('_', ' ')}", tuple(one for one in ALL_EXPERTS if one != left_out))
-        for left_out in ALL_EXPERTS
-    ),
+    *(Variant(f"without {left_out.replace('_', ' ')}", without(left_out)) for left_out in ALL_EXPERTS),
     Variant("aux emptied", ()),
     Variant("backbone alone", moai=False),
     Variant("uniform gates", routing="uniform"),
 )
-"""Leaving out an expert silences its words (and, for segmentation, the colour map); the others still look as before.
+"""Leaving out an expert silences its words (and, for segmentation, the colour map; for detection, the scene graph).
 "aux emptied" keeps the mixers and gives them nothing to read; "backbone alone" rests them."""
 STEP1 = Variant("step 1 only")
 COLUMNS = {

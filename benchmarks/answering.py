@@ -40,6 +40,12 @@ class Variant:
     routing: str = "gates"
 
 
+def without(expert: str) -> tuple[str, ...]:
+    """The experts that speak when this one is left out: the scene graph stands on detected boxes and goes with them."""
+    silent = {"detection": ("detection", "scene_graph")}.get(expert, (expert,))
+    return tuple(name for name in ALL_EXPERTS if name not in silent)
+
+
 class Answerer:
     """Answers requests as one variant of an assistant, `batch_size` at a time.
 

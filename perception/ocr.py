@@ -1,6 +1,7 @@
 """Text reading: RapidOCR (its weights are in its wheel) or PaddleOCR (its weights come from a hub)."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 
@@ -9,6 +10,8 @@ import numpy as np
 from perception.expert import Expert, ExpertUnavailable
 from perception.scene import Box, Scene, TextLine
 
+CORES_AN_ENGINE, MOST_ENGINES = 4, 8
+"""An engine hardly gains from more cores; more of them read that many pictures at once, at 0.2 GB each."""
 LEAST_SCORE = 0.5
 """Lines below are not reported; verbalisation keeps those from 0.85."""
 
@@ -106,27 +109,39 @@ def _lines(polygons, texts, scores, width: int, height: int) -> list[TextLine]:
 
 
 class RapidOCRReader:
-    """RapidOCR on onnxruntime, with the weights of its wheel: works offline. Loaded at the first picture."""
+    """RapidOCR on onnxruntime, with the weights of its wheel: works offline.
+
+    `engines` pictures are read at once, called from several threads; by default one for every four cores. Each engine
+    is loaded when it is first needed.
+    """
 
     name = "ocr"
 
-    def __init__(self):
-        self._engine = None
-        self._lock = threading.Lock()
+    def __init__(self, engines: int | None = None):
+        cores = os.cpu_count() or 1
+        engines = engines or max(1, min(cores // CORES_AN_ENGINE, MOST_ENGINES))
+        # One engine alone takes the cores that it finds.
+        self._threads = max(1, cores // engines) if engines > 1 else -1
+        self._free = threading.Semaphore(engines)
+        self._idle: list = []
 
     def __call__(self, picture: np.ndarray, scene: Scene) -> None:
         """Fills `scene.text_lines` from (H, W, 3) uint8 RGB."""
         height, width = picture.shape[:2]
-        with self._lock:
-            if self._engine is None:
-                self._engine = self._load()
-            result = self._engine(np.ascontiguousarray(picture[..., ::-1]))
+        with self._free:
+            try:
+                engine = self._idle.pop()
+            except IndexError:
+                engine = self._load()
+            try:
+                result = engine(np.ascontiguousarray(picture[..., ::-1]))
+            finally:
+                self._idle.append(engine)
         if result is None or result.txts is None:
             return
         scene.text_lines = _lines(result.boxes, result.txts, result.scores, width, height)
 
-    @staticmethod
-    def _load():
+    def _load(self):
         try:
             from rapidocr import RapidOCR
         except ImportError as error:
@@ -135,7 +150,8 @@ class RapidOCRReader:
             ) from error
         # A shorter side of 480 pixels for finding lines (736 by default) halves the time, and drawn signs of 15-pixel
         # letters are read as well; larger pictures are not reduced by it.
-        return RapidOCR(params={"Global.log_level": "critical", "Det.limit_side_len": 480})
+        settings = {"Global.log_level": "critical", "Det.limit_side_len": 480}
+        return RapidOCR(params=settings | {"EngineConfig.onnxruntime.intra_op_num_threads": self._threads})
 
 
 class PaddleOCRReader:

@@ -23,6 +23,8 @@ SPOKEN = {"segmentation": "segmentation", "detection": "detection", "scene_graph
 MOST_CACHED_BYTES = 256 * 2**20
 MOST_AT_ONCE = 16
 """Pictures that networks look at in one pass."""
+SIDE_BY_SIDE = 8
+"""Pictures of a batch that are on their way at once, where several experts can look at several."""
 
 
 def expert_names(names: Sequence[str] | str | None = None) -> tuple[str, ...]:
@@ -78,7 +80,9 @@ class Perception:
         self._cache_size = cache_size
         self._cache: OrderedDict[tuple, Scene] = OrderedDict()
         self._cache_lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(8, thread_name_prefix="expert")
+        self._pool = ThreadPoolExecutor(2 * SIDE_BY_SIDE, thread_name_prefix="expert")
+        # A pool of their own: pictures wait for their experts.
+        self._pictures = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="picture")
 
     def __call__(self, picture, experts: Sequence[str] | str | None = None) -> Scene:
         """The Scene of one picture: a PIL image, an array or whatever `load_image` takes.
@@ -100,8 +104,9 @@ class Perception:
             part = list(new.items())[start : start + MOST_AT_ONCE]
             if len(part) > 1:
                 self._prepare([array for _, array in part], names)
-            for key, array in part:
-                scenes[key], passing = self._perceive(array, names)
+            looked = self._pictures.map(lambda array: self._perceive(array, names), [array for _, array in part])
+            for (key, _), (scene, passing) in zip(part, looked, strict=True):
+                scenes[key] = scene
                 if not passing:
                     self._remember(key, scenes[key])
         # Copies, since a caller may change its scene; masks are shared, being large and never written to.

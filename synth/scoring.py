@@ -63,6 +63,11 @@ def _patterns() -> tuple[re.Pattern, re.Pattern, re.Pattern]:
     )
 
 
+def labels_in(text: str) -> set[str]:
+    """The labels of things and stuff that a text names, in singular or plural."""
+    return {_names()[name] for _, name in _patterns()[0].findall(text.lower())}
+
+
 def mentions(description: str) -> set[tuple]:
     """What a description says: ("thing", count, label), stuff included with count 1, ("sign", text, colour),
     ("relation", label, predicate, label) and ("place", label, where)."""

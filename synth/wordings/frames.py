@@ -398,6 +398,9 @@ DIRECT = {
     ),
     "long description": (
         "Describe in full what you see here.",
+        "What is in this {pic}?",
+        "What is there in the {pic}?",
+        "What is this {pic} about?",
         "A full description of this {pic}, please.",
         "Give all that can be seen, in a few sentences.",
         "Describe the details of the {pic}.",

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from perception import Scene, TextLine
 from perception.expert import ExpertUnavailable
-from perception.ocr import build_ocr, merge_lines
+from perception.ocr import RapidOCRReader, build_ocr, merge_lines
 
 
 def line(text: str, x: float, y: float, wide: float = 200, high: float = 20) -> TextLine:
@@ -108,3 +109,15 @@ def test_paddleocr_without_models_is_one_sentence(monkeypatch):
     paddle_like(monkeypatch, unreachable)
     with pytest.raises(ExpertUnavailable, match="out of reach; use ocr='rapidocr'"):
         read(build_ocr("paddleocr"), np.zeros((9, 9, 3), np.uint8))
+
+
+def test_several_engines_read_as_one_does(reader):
+    page = skimage.data.page()
+    pictures = [np.repeat(page[top : top + 90, :, None], 3, axis=2) for top in (0, 60, 100)]
+    several = RapidOCRReader(engines=2)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda picture: read(several, picture).text_lines, pictures))
+    assert len(several._idle) == 2
+    alone = [read(reader, picture).text_lines for picture in pictures]
+    assert [[line.text for line in lines] for lines in found] == [[line.text for line in lines] for lines in alone]
+    assert any(alone)
