@@ -5,7 +5,9 @@ python -m benchmarks.answers --questions 500
 
 import argparse
 import json
-from collections.abc import Iterator
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from moai.processing import ALL_EXPERTS
 from moai.training.data import HELD_OUT_SEED
 from moai.training.evaluate import Example, answer_examples, print_table, tabulate
 from synth.levels import LEVELS
-from synth.questions import ask
+from synth.questions import KINDS, ask
 from synth.render import render
 from synth.sample import sample_layout
 from synth.words import sign_text
@@ -33,32 +35,33 @@ def perceived_examples(
     wording: str = "train",
     words: str = "train",
     level: str = "medium",
+    kinds: Sequence[str] = KINDS,
 ) -> Iterator[Example]:
     """`count` or a few more questions about held-out pictures that the assistant's own experts looked at.
 
-    `wording` is that of the questions (see `synth.questions.ask`), `words` are those on signs (see
-    `synth.words.sign_text`), `level` is one of `synth.levels.LEVELS`.
+    `wording` is that of the questions and `kinds` are theirs (see `synth.questions.ask`), `words` are those on signs
+    (see `synth.words.sign_text`), `level` is one of `synth.levels.LEVELS`.
     """
     given, seed = 0, first_seed
     while given < count:
         layout = sample_layout(seed, LEVELS[level], partial(sign_text, split=words))
         picture = render(layout).image
         scene = assistant.perceive(picture)
-        for question in ask(layout, np.random.default_rng((seed, 3)), per_picture, wording=wording):
+        for question in ask(layout, np.random.default_rng((seed, 3)), per_picture, kinds, wording):
             given += 1
             yield Example(picture, scene, question)
         seed += 1
 
 
-def _variants(names: str) -> tuple[str, ...]:
+def _some_of(allowed: Iterable[str], what: str, names: str) -> tuple[str, ...]:
     chosen = tuple(name.strip() for name in names.split(","))
-    if unknown := set(chosen) - set(VARIANTS):
-        raise argparse.ArgumentTypeError(f"unknown variant {min(unknown)!r}; allowed are {', '.join(VARIANTS)}")
+    if unknown := set(chosen) - set(allowed):
+        raise argparse.ArgumentTypeError(f"unknown {what} {min(unknown)!r}; allowed are {', '.join(allowed)}")
     return chosen
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Command line; prints a Markdown table and, with --out, writes it as JSON."""
+    """Command line; prints a Markdown table and, with --out, writes it and the command as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--questions", type=int, default=500, help="how many (default: %(default)s)")
     parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
@@ -66,13 +69,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--wording", choices=("train", "heldout"), default="train", help="of the questions")
     parser.add_argument("--words", choices=("train", "heldout"), default="train", help="on signs")
     parser.add_argument("--level", choices=LEVELS, default="medium", help="of the scenes (default: %(default)s)")
-    parser.add_argument("--variants", type=_variants, default=tuple(VARIANTS), help=f"some of {','.join(VARIANTS)}")
+    kinds, variants = partial(_some_of, KINDS, "kind"), partial(_some_of, VARIANTS, "variant")
+    parser.add_argument("--kinds", type=kinds, default=KINDS, help=f"of questions, some of {','.join(KINDS)}")
+    parser.add_argument("--variants", type=variants, default=tuple(VARIANTS), help=f"some of {','.join(VARIANTS)}")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     arguments = parser.parse_args(argv)
     if arguments.first_seed < HELD_OUT_SEED:
         parser.error(f"--first-seed must be at least {HELD_OUT_SEED}: scenes below it are trained on")
     assistant = MoAI.from_pretrained(arguments.model)
-    sources = {"wording": arguments.wording, "words": arguments.words, "level": arguments.level}
+    sources = {name: getattr(arguments, name) for name in ("wording", "words", "level", "kinds")}
     examples = list(perceived_examples(assistant, arguments.questions, arguments.first_seed, **sources))
     tables = {
         name: tabulate(examples, answer_examples(assistant.model, assistant.processor, examples, VARIANTS[name], 25))
@@ -80,7 +85,8 @@ def main(argv: list[str] | None = None) -> int:
     }
     print(print_table(tables))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(tables, indent=1))
+        command = shlex.join(["python", "-m", "benchmarks.answers", *(sys.argv[1:] if argv is None else argv)])
+        arguments.out.write_text(json.dumps({"command": command, "scores": tables}, indent=1))
     return 0
 
 

@@ -90,7 +90,7 @@ class MoAIConfig(PreTrainedConfig):
 
     @classmethod
     def moai_nano(cls, vocab_size: int = 2048, image_token_id: int = 3, **overrides) -> "MoAIConfig":
-        """The embedded model: about 26 M parameters; `vocab_size` and `image_token_id` come from its tokenizer."""
+        """The embedded model: about 24 M parameters; `vocab_size` and `image_token_id` come from its tokenizer."""
         text_config = LlamaConfig(
             vocab_size=vocab_size,
             hidden_size=384,

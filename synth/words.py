@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+_MADE_UP = 0.5
 MAX_LENGTH = 14
 """Longest sign text in characters, spaces included."""
 
@@ -100,7 +101,31 @@ def _pick(rng: np.random.Generator, items):
 
 
 def _word(rng: np.random.Generator, split: str) -> str:
+    if split == "varied":
+        return _made_up(rng) if rng.random() < _MADE_UP else _word(rng, "train")
     return _pick(rng, _sign_words(split) if rng.random() < 0.25 else word_list(split))
+
+
+def _made_up(rng: np.random.Generator) -> str:
+    """A word of the list with letters changed, left out, put in or swapped, or two halves; never a word of the list."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    while True:
+        word = _word(rng, "train")
+        if rng.random() < 0.4:
+            other = _word(rng, "train")
+            word = word[: 1 + int(rng.random() * (len(word) - 1))] + other[1 + int(rng.random() * (len(other) - 1)) :]
+        for _ in range(1 + int(rng.random() * 2)):
+            at, draw = int(rng.random() * len(word)), rng.random()
+            if draw < 0.4:
+                word = word[:at] + _pick(rng, letters) + word[at + 1 :]
+            elif draw < 0.6:
+                word = word[:at] + _pick(rng, letters) + word[at:]
+            elif draw < 0.8:
+                word = word[:at] + word[at + 1 :]
+            else:
+                word = word[:at] + word[at : at + 2][::-1] + word[at + 2 :]
+        if 3 <= len(word) <= 11 and word not in _all_words():
+            return word
 
 
 def _two_words(rng: np.random.Generator, split: str) -> str:
@@ -142,8 +167,11 @@ def sign_text(rng: np.random.Generator, split: str = "train") -> str:
 
     About 60 % one word, 12 % two words, 13 % numbers (2 to 5 digits, times, prices) and 15 % random strings of 3 to 7
     letters or digits. Words are mostly in capitals. `split="train"` never shows a held-out word, `split="heldout"`
-    shows no other; numbers and strings are alike in both. Raises ValueError for another split.
+    shows no other; numbers and strings are alike in both. In "varied" half of the words of "train" are made up, so that
+    a reader who knows the others by heart must still spell. Raises ValueError for another split.
     """
+    if split not in ("train", "varied", "heldout"):
+        raise ValueError(f"split must be 'train', 'varied' or 'heldout', got {split!r}")
     draw = rng.random()
     if draw < 0.60:
         return _in_case(rng, _word(rng, split))

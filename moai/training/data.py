@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ from synth.render import Drawn, render
 from synth.sample import sample_layout
 from synth.signs import COLOURS
 from synth.truth import to_scene
+from synth.words import sign_text
 
 HELD_OUT_SEED = 1_000_000_000
 """Seeds from here on are never trained on."""
@@ -81,7 +83,7 @@ class DrawnScenes(IterableDataset):
     def scene(self, seed: int) -> tuple[Layout, ExpertErrors]:
         """The layout of one seed, and how often experts err on scenes as hard as it."""
         difficulty = mixed(seed) if self.difficulty is None else self.difficulty
-        return sample_layout(seed, difficulty), errors_at(difficulty)
+        return sample_layout(seed, difficulty, partial(sign_text, split="varied")), errors_at(difficulty)
 
     def sample(self, seed: int) -> dict[str, np.ndarray] | None:
         """The sample of one seed, every array with a fixed shape; None when the scene has nothing to ask."""

@@ -29,7 +29,8 @@ def ship(trained: Path, folder: Path, scores: Path | None = None) -> Path:
         save_model(model.to(torch.bfloat16), processor, folder, max_shard_size=SHARD)
     record = {"history": json.loads((trained / RECORD).read_text())["history"]}
     if scores is not None:
-        record["scores"] = json.loads(scores.read_text())
+        told = json.loads(scores.read_text())
+        record |= {"scores": told["scores"], "scored_by": told["command"]}
     (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
     card = folder / "README.md"
     card.write_text(card_of(record, sum(parameter.numel() for parameter in model.parameters()), model.config))
@@ -37,7 +38,8 @@ def ship(trained: Path, folder: Path, scores: Path | None = None) -> Path:
 
 
 def card_of(record: dict, parameters: int, config) -> str:
-    """The model card, Markdown. record: `history` of the stages and `scores` by variant and kind."""
+    """The model card, Markdown. record: `history` of the stages and, for a model that was scored, `scores` by variant
+    and kind, with the command that gave them, `scored_by`."""
     text, vision = config.text_config, config.vision_config
     mixers = ", ".join(str(layer + 1) for layer in config.mixer_layers)
     rows = "\n".join(
@@ -67,16 +69,16 @@ MoAI at {size}: {decoder},
 | stage | command | seed | time | steps |
 | --- | --- | --- | --- | --- |
 {rows}
-{_scores(record.get("scores"))}"""
+{_scores(record)}"""
 
 
-def _scores(tables: dict | None) -> str:
-    if not tables:
+def _scores(record: dict) -> str:
+    if "scores" not in record:
         return ""
     return f"""
-Scores on held-out scenes with the embedded experts in the loop, by kind of question (`python -m benchmarks.answers`):
+Scores on held-out scenes with the embedded experts in the loop, by kind of question (`{record["scored_by"]}`):
 
-{print_table(tables)}
+{print_table(record["scores"])}
 """
 
 

@@ -66,7 +66,7 @@ class UnfamiliarPictures(PictureQuestions):
             asked = [of_nothing(one) for one in ask(layout, rng, count - _ABOUT_TEXT, tuple(_OF_NOTHING), "varied")]
             return Scene(384, 384), asked + ask_of_page([], rng, _ABOUT_TEXT)
         if draw < SILENT + PAGES:
-            lines = page_lines(rng)
+            lines = page_lines(rng, "varied")
             scene = Scene(384, 384, text_lines=[TextLine(line, 1.0) for line in lines])
             return scene, ask_of_page(lines, rng, count)
         asked = ask(layout, rng, count, READABLE_KINDS, "varied")

@@ -1,4 +1,5 @@
 import json
+import shlex
 
 import pytest
 
@@ -12,7 +13,9 @@ def test_answers_are_scored_by_variant_and_kind(tmp_path, capsys):
     out = tmp_path / "scores.json"
     given = ["--questions", "10", "--level", "easy", "--variants", "all experts,backbone alone", "--out", str(out)]
     assert answers.main(given) == 0
-    tables = json.loads(out.read_text())
+    told = json.loads(out.read_text())
+    tables = told["scores"]
+    assert told["command"] == f"python -m benchmarks.answers {shlex.join(given)}"
     assert list(tables) == ["all experts", "backbone alone"]
     assert tables["all experts"]["overall"]["count"] >= 10
     assert tables["all experts"]["overall"]["score"] > 0.7
@@ -21,8 +24,9 @@ def test_answers_are_scored_by_variant_and_kind(tmp_path, capsys):
 
 def test_signs_show_held_out_words_and_questions_are_held_out():
     assistant = MoAI.from_pretrained(device="cpu")
-    options = {"wording": "heldout", "words": "heldout"}
+    options = {"wording": "heldout", "words": "heldout", "kinds": ("reading",)}
     examples = list(answers.perceived_examples(assistant, 25, HELD_OUT_SEED + 600_000, **options))
+    assert {example.question.kind for example in examples} == {"reading"}
     read = [example.question for example in examples if example.question.detail == "unseen word"]
     assert read and all(word in word_list("heldout") for one in read for word in one.answer.lower().split())
 
@@ -31,6 +35,7 @@ def test_signs_show_held_out_words_and_questions_are_held_out():
     ("wrong", "sentence"),
     [
         (["--variants", "half"], "unknown variant 'half'; allowed are all experts, aux emptied, backbone alone"),
+        (["--kinds", "reading,writing"], "unknown kind 'writing'; allowed are existence, count"),
         (["--first-seed", "5"], "scenes below it are trained on"),
     ],
 )

@@ -217,7 +217,8 @@ def test_some_experts(assistant, pictures):
 
 def test_threads_do_not_mix(assistant, pictures):
     expected = [assistant.ask(picture, QUESTION, **LONG) for picture in pictures]
-    assert len({answer.text for answer in expected}) == 3
+    # Of a random model some answers may be the same; what it listened to is not.
+    assert len({str(answer.gates) for answer in expected}) == 3
     start = threading.Barrier(6)
 
     def one(index: int):

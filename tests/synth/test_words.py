@@ -24,6 +24,16 @@ def test_held_out_words_never_reach_training_signs():
     assert not any(part in held_out for text in texts(0) for part in text.lower().split())
 
 
+def test_half_of_the_words_to_learn_from_are_made_up():
+    held_out, train = set(word_list("heldout")), set(word_list("train"))
+    words = [part for text in texts(4, split="varied") for part in text.lower().split() if part.isalpha()]
+    assert not held_out & set(words)
+    made_up = [word for word in words if word not in train]
+    # Random strings are among them.
+    assert 0.45 < len(made_up) / len(words) < 0.65 and len(set(made_up)) > 0.9 * len(made_up)
+    assert all(len(text) <= MAX_LENGTH for text in texts(4, split="varied"))
+
+
 def test_held_out_signs_show_no_training_word():
     train = set(word_list("train"))
     assert not any(part in train for text in texts(1, split="heldout") for part in text.lower().split())

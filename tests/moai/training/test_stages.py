@@ -201,7 +201,11 @@ def test_shipping(tiny, tmp_path):
     assert "| language | `python train.py --stage language" in card and "--stage gates" in card
     # Scores come to the card once they are known.
     scores, before = tmp_path / "scores.json", weights(tmp_path / "shipped")
-    scores.write_text(json.dumps({"all experts": {"overall": {"score": 0.5, "count": 3}}}))
+    told = {
+        "command": "python -m benchmarks.answers --questions 3",
+        "scores": {"all experts": {"overall": {"score": 0.5, "count": 3}}},
+    }
+    scores.write_text(json.dumps(told))
     assert ship.main([str(tmp_path / "shipped"), str(tmp_path / "shipped"), "--scores", str(scores)]) == 0
     assert "| overall | 3 |  | 50.0% |" in (tmp_path / "shipped" / "README.md").read_text()
     assert weights(tmp_path / "shipped").keys() == before.keys()
