@@ -28,10 +28,12 @@ from moai.training.trainer import (
     Budget,
     MoAITrainer,
     Progress,
+    average,
     load_transcriber,
     save_model,
     save_transcriber,
     training_arguments,
+    weights_of,
 )
 from moai.training.unfamiliar import UnfamiliarPictures
 from perception.perception import expert_names
@@ -44,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="train.py",
         description="Train MoAI on drawn scenes. The stages build on each other: language, backbone, compressor, "
-        "bridge, experts (step 1 of the paper), gates (step 2). `detector` and `relations` train perception's embedded "
-        "experts.",
+        "bridge, polish, or experts (step 1 of the paper) and gates (step 2). `detector` and `relations` train "
+        "perception's embedded experts.",
     )
     top.add_argument("--stage", required=True, choices=[*STAGES, *EXPERT_STAGES])
     top.add_argument("--output", type=Path, required=True, help="folder for checkpoints and the result")
@@ -63,6 +65,13 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--experts", type=_experts, default=ALL_EXPERTS, help="experts whose words are given")
     top.add_argument("--learning-rate", type=float)
+    top.add_argument(
+        "--average",
+        type=_share,
+        default=1.0,
+        help="share, 0 to 1, of what training changed that is kept: the result lies between --init and where training "
+        "ended (default: %(default)s)",
+    )
     top.add_argument(
         "--optimizer", choices=OPTIMIZERS, default=OPTIMIZERS[0], help="for matrices (default: %(default)s)"
     )
@@ -97,6 +106,13 @@ def _experts(names: str) -> tuple[str, ...]:
         return expert_names(names)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"the share must be within 0 to 1, got {text}")
+    return share
 
 
 def fresh_model(seed: int, picture_size: int | None = None) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
@@ -250,11 +266,14 @@ def train_stage(arguments: argparse.Namespace) -> None:
         data_collator=default_collate if on_gpu or compiled else trimmed,
         callbacks=[Progress(budget, stage.rows, show if every else None, every)],
     )
+    before = {name: tensor.clone() for name, tensor in weights_of(model).items()} if arguments.average < 1 else None
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=arguments.resume)
     if not trainer.is_world_process_zero():
         return
     model.routing = "gates"
+    if before is not None:
+        average(model, before, arguments.average)
     save_model(model, processor, arguments.output)
     save_transcriber(objective, arguments.output)
     run = {
@@ -266,8 +285,8 @@ def train_stage(arguments: argparse.Namespace) -> None:
         "seed": arguments.seed,
         "device": torch.cuda.get_device_name() if on_gpu else "CPU",
     }
-    before = [] if arguments.init is None else _history(arguments.init)
-    record = run | {"trains": stage.trains, "history": [*before, run], "log": trainer.state.log_history}
+    earlier = [] if arguments.init is None else _history(arguments.init)
+    record = run | {"trains": stage.trains, "history": [*earlier, run], "log": trainer.state.log_history}
     (arguments.output / RECORD).write_text(json.dumps(record, indent=1))
     print(f"saved {arguments.output} after {trainer.state.global_step} steps", flush=True)
     if arguments.evaluate and stage.pictures:

@@ -79,6 +79,19 @@ STAGES = {
         unfamiliar=0.15,
         transcribe_weight=0.3,
     ),
+    # A short while more, on few rows with many readings: what signs say is spelled, also where it is no known word.
+    "polish": Stage(
+        ("vision", "projector", "decoder", "plora", "compressor", "mixers", "gates"),
+        4e-4,
+        rows=128,
+        steps=172,
+        experts=True,
+        packed=True,
+        decoder_share=0.4,
+        patch_weight=0.3,
+        readings=6,
+        unfamiliar=0.15,
+    ),
     # Step 1 of the paper: compressor and experts, one expert of each modality drawn at random.
     "experts": Stage(
         ("compressor", "mixers"),

@@ -1,5 +1,6 @@
 """transformers' Trainer with MoAI's losses, a learning rate that follows the clock, and sample answers on the way."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -187,6 +188,22 @@ def load_transcriber(objective: MoAIObjective, folder: Path) -> None:
     """Go on with the transcriber of an earlier stage, if there is one."""
     if objective.transcribe_weight and (folder / TRANSCRIBER).is_file():
         objective.transcriber.load_state_dict(load_file(folder / TRANSCRIBER))
+
+
+def weights_of(model: MoAIForConditionalGeneration) -> dict[str, torch.Tensor]:
+    """Parameters and normalisation statistics, each once, by name."""
+    named = itertools.chain(model.named_parameters(), model.named_buffers())
+    return {name: tensor.detach() for name, tensor in named if tensor.is_floating_point()}
+
+
+def average(model: MoAIForConditionalGeneration, before: dict[str, torch.Tensor], share: float) -> None:
+    """Moves the weights back towards those of `before`, by name: `share` of what training changed stays.
+
+    A short training on few rows then keeps what it brought and loses little else (Wortsman et al. 2022, "Robust
+    fine-tuning of zero-shot models").
+    """
+    for name, tensor in weights_of(model).items():
+        tensor.lerp_(before[name], 1 - share)
 
 
 def save_model(model: MoAIForConditionalGeneration, processor: MoAIProcessor, folder: Path, **kwargs) -> None:

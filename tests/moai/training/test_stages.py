@@ -171,18 +171,18 @@ def test_resuming(tiny, tmp_path, monkeypatch):
 def test_the_recipe_runs_from_step_to_step(tiny, tmp_path, capsys):
     options = ["--", "--compile", "none", "--steps", "1", "--rows", "2", "--questions", "2", "--show-every", "0"]
     kept = tmp_path / "kept"
-    first, second = (step.name for step in recipe.RECIPE)
+    first, second, last = (step.name for step in recipe.RECIPE)
     assert recipe.main([str(tmp_path), "--last", first, "--ship", str(kept), *options]) == 0
     # What is there is not made again, and the next step starts from it.
     assert recipe.main([str(tmp_path), "--ship", str(kept), *options]) == 0
     said = capsys.readouterr().out
-    assert said.count(f"== {first}") == 1 and said.count(f"== {second}") == 1
+    assert [said.count(f"== {step.name}") for step in recipe.RECIPE] == [1, 1, 1]
     records = [json.loads((tmp_path / step.name / "training.json").read_text()) for step in recipe.RECIPE]
-    assert [one["stage"] for one in records] == ["language", "bridge"]
-    assert len({one["seed"] for one in records}) == 2
+    assert [one["stage"] for one in records] == ["language", "bridge", "polish"]
+    assert len({one["seed"] for one in records}) == 3
     # The newest result is kept in the shipped form.
-    assert [one["stage"] for one in json.loads((kept / "training.json").read_text())["history"]][-1] == "bridge"
-    assert (kept / "README.md").is_file() and weights(kept).keys() == weights(tmp_path / second).keys()
+    assert [one["stage"] for one in json.loads((kept / "training.json").read_text())["history"]][-1] == "polish"
+    assert (kept / "README.md").is_file() and weights(kept).keys() == weights(tmp_path / last).keys()
     for wrong, sentence in (
         (["--first", second, "--last", first], f"{second} comes after {first}"),
         (["--first", second], "there is no model in"),
@@ -190,6 +190,24 @@ def test_the_recipe_runs_from_step_to_step(tiny, tmp_path, capsys):
         with pytest.raises(SystemExit):
             recipe.main([str(tmp_path / "empty"), *wrong])
         assert sentence in capsys.readouterr().err
+
+
+def test_a_share_of_what_training_changed_can_be_kept(tiny, tmp_path, capsys):
+    first = tmp_path / "language"
+    train("language", first)
+    for share in ("0", "0.5", "1"):
+        train("backbone", tmp_path / share, "--init", first, "--show-every", "0", "--average", share)
+    before, none, half, whole = (
+        weights(folder) for folder in (first, tmp_path / "0", tmp_path / "0.5", tmp_path / "1")
+    )
+    names = [name for name in whole if whole[name].is_floating_point()]
+    for name in names:
+        torch.testing.assert_close(none[name], before[name])
+        torch.testing.assert_close(half[name], (before[name] + whole[name]) / 2)
+    assert changed(before, whole)
+    with pytest.raises(SystemExit):
+        train("backbone", tmp_path / "wrong", "--init", first, "--average", "1.5")
+    assert "the share must be within 0 to 1, got 1.5" in capsys.readouterr().err
 
 
 def test_shipping(tiny, tmp_path):
