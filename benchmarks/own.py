@@ -98,7 +98,7 @@ def markdown(table: dict[str, dict[str, float]]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; prints a Markdown table and, with --out, writes it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.own", description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
     parser.add_argument("--scenes", type=int, default=100, help="held-out pictures (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=HELD_OUT_SEED + 800_000, help="of the held-out scenes")

@@ -11,7 +11,7 @@ from perception.expert import Expert, ExpertUnavailable
 from perception.scene import Box, Scene, TextLine
 
 CORES_AN_ENGINE, MOST_ENGINES = 4, 8
-"""An engine hardly gains from more cores; more of them read that many pictures at once, at 0.2 GB each."""
+"""Cores for each OCR engine, and how many engines there are at most; each reads one picture at a time."""
 LEAST_SCORE = 0.5
 """Lines below are not reported; verbalisation keeps those from 0.85."""
 

@@ -203,6 +203,10 @@ def train_stage(arguments: argparse.Namespace) -> None:
     budget = Budget(stage.steps, arguments.minutes)
     set_seed(arguments.seed)
     if arguments.init is not None:
+        if arguments.picture_size is not None:
+            raise SystemExit(
+                "train.py: --picture-size is for a model that starts from nothing; leave it out with --init"
+            )
         model, processor = load_model(arguments.init)
     elif arguments.stage == "language":
         try:

@@ -1,6 +1,6 @@
 """The training stages: what each trains, on what, and how fast."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -40,6 +40,23 @@ class Stage:
     warmup: float = 0.03
 
 
+# Everything together, so that mixers, decoder and vision grow into one another while what tells them apart is
+# dense: what patches show, and the experts' words written back.
+_BRIDGE = Stage(
+    ("vision", "projector", "decoder", "plora", "compressor", "mixers", "gates"),
+    1.2e-3,
+    rows=1024,
+    steps=10000,
+    experts=True,
+    packed=True,
+    decoder_share=0.4,
+    patch_weight=0.3,
+    windows=1,
+    readings=2,
+    unfamiliar=0.15,
+    transcribe_weight=0.3,
+)
+
 STAGES = {
     # The decoder learns language, and to look things up, from the experts' words in full: no picture, no compressor.
     "language": Stage(("decoder",), 1.5e-3, rows=256, steps=8000, pictures=False),
@@ -63,35 +80,9 @@ STAGES = {
         pictures=False,
         transcribe_weight=1.0,
     ),
-    # Everything together, so that mixers, decoder and vision grow into one another while what tells them apart is
-    # dense: what patches show, and the experts' words written back.
-    "bridge": Stage(
-        ("vision", "projector", "decoder", "plora", "compressor", "mixers", "gates"),
-        1.2e-3,
-        rows=1024,
-        steps=10000,
-        experts=True,
-        packed=True,
-        decoder_share=0.4,
-        patch_weight=0.3,
-        windows=1,
-        readings=2,
-        unfamiliar=0.15,
-        transcribe_weight=0.3,
-    ),
+    "bridge": _BRIDGE,
     # A short while more, on few rows with many readings: what signs say is spelled, also where it is no known word.
-    "polish": Stage(
-        ("vision", "projector", "decoder", "plora", "compressor", "mixers", "gates"),
-        4e-4,
-        rows=128,
-        steps=172,
-        experts=True,
-        packed=True,
-        decoder_share=0.4,
-        patch_weight=0.3,
-        readings=6,
-        unfamiliar=0.15,
-    ),
+    "polish": replace(_BRIDGE, learning_rate=4e-4, rows=128, steps=172, windows=0, readings=6, transcribe_weight=0.0),
     # Step 1 of the paper: compressor and experts, one expert of each modality drawn at random.
     "experts": Stage(
         ("compressor", "mixers"),

@@ -4,6 +4,8 @@ They are for training alone. `STATEMENTS` and `CLAUSES` hold what goes into a fr
 slots.
 """
 
+from synth.wordings.direct import DIRECT
+
 STATEMENT_FRAMES = (
     "Do you think that {c}?",
     "Do you agree that {c}?",
@@ -272,143 +274,6 @@ BEFORE = (
     "One more thing. ", "Have a look at this {pic}. ", "Take a look. ", "This is the {pic}. ",
 )  # fmt: skip
 BEHIND = (" Please answer.", " Thank you.", " Be quick.", " What do you think?", " Look carefully.")
-
-
-DIRECT = {
-    "existence": (
-        "With {a} in mind, look at the {pic}. Is it there?",
-        "Has anyone put {a} in this {pic}?",
-        "Was there {a}?",
-        "Is {a} among the things in the {pic}?",
-        "Any sign of {a}? Say yes or no.",
-    ),
-    "count": (
-        "How many {plural} would you count?",
-        "How many {plural} can one see?",
-        "How many {plural} were put in the {pic}?",
-        "To what number do the {plural} come?",
-        "Sum: how many {plural}?",
-        "In full, how many {plural} are in the {pic}?",
-    ),
-    "count yes/no": (
-        "Does the {pic} contain exactly {some}?",
-        "Would you count {only}?",
-        "In the {pic}, {are} there just {only}?",
-        "Was the number of {plural} {number}?",
-    ),
-    "relative yes/no": (
-        "Was the {x} put {dir} the {y}?",
-        "Does one find the {x} {dir} the {y}?",
-        "Has the {x} got its place {dir} the {y}?",
-    ),
-    "relative": (
-        "Starting at the {y}, in which direction is the {x}?",
-        "With the {y} as the start, where do you look for the {x}?",
-        "Which side of the {y} has the {x}?",
-        "Which way is the {x} from the {y}?",
-        "To get from the {y} to the {x}, which way do you go?",
-    ),
-    "region": (
-        "What area of the {pic} is the {x} in?",
-        "Name the area where the {x} stands.",
-        "Where was the {x} put in this {pic}?",
-        "Where about is the {x} in the {pic}?",
-    ),
-    "colour": (
-        "What {colour} was {sign} painted in?",
-        "Which {colour} did somebody give {sign}?",
-        "By what name do you call the {colour} of {sign}?",
-    ),
-    "colour yes/no": (
-        "Was {sign} painted {hue}?",
-        "Has {sign} been painted {hue}?",
-        "Does one call {sign} {hue}?",
-        "Is {hue} what you see on {sign}?",
-    ),
-    "reading": (
-        "Which words or numbers does {sign} show?",
-        "What did somebody write on {sign}?",
-        "What has someone put on {sign}?",
-        "Read out {sign}.",
-        "What text was put on {sign}?",
-    ),
-    "reading yes/no": (
-        "Has somebody written {text} on {sign}?",
-        "Was {text} put on {sign}?",
-        "Can one read {text} on {sign}?",
-        "Do the words on {sign} read {text}?",
-    ),
-    "all text": (
-        "Read out the text.",
-        "Read out what is written in the {pic}.",
-        "Which words or numbers do you see?",
-        "What has been written here?",
-        "Reply with all the text in the {pic}.",
-    ),
-    "relation object": (
-        "Which is the thing that the {s} is {p}?",
-        "What would you call the thing the {s} is {p}?",
-        "The {s} is {p} a thing. Give its name.",
-    ),
-    "relation subject": (
-        "Which is the thing that is {p} the {o}?",
-        "What would you call the thing {p} the {o}?",
-        "Some thing is {p} the {o}. Give its name.",
-    ),
-    "relation predicate": (
-        "In which way does the {s} relate to the {o}?",
-        "Which word names what the {s} has to do with the {o}?",
-        "With respect to the {o}, what is the {s} doing?",
-    ),
-    "relation yes/no": (
-        "Was the {s} {p} the {o}?",
-        "Does one see the {s} {p} the {o}?",
-        "Does the {s} appear to be {p} the {o}?",
-    ),
-    "count on a side": (
-        "How many {plural} would you count {dir} the {y}?",
-        "How many {plural} can one find {dir} the {y}?",
-        "With the {y} as the start, how many {plural} are {dir} it?",
-    ),
-    "thing on a side": (
-        "What would one see {dir} the {y}?",
-        "What was put {dir} the {y}?",
-        "Which is the thing {dir} the {y}?",
-        "What would you call the thing {dir} the {y}?",
-    ),
-    "class yes/no": (
-        "Would one call the {x} {a}?",
-        "Does the {x} look as {a} does?",
-        "Was the {x} {a}?",
-    ),
-    "choice": (
-        "Which of the following is shown in the {pic}?",
-        "Which option is right for this {pic}?",
-        "One of the following can be seen. Say which.",
-        "Which of the following names a thing in the {pic}?",
-        "Only one of these appears here. Which?",
-    ),
-    "description": (
-        "A caption of one sentence, please.",
-        "Give the {pic} a caption.",
-        "Describe the {pic} in a single sentence.",
-        "What single sentence describes the {pic}?",
-        "Sum this {pic} up with one sentence.",
-        "Can you briefly tell what the {pic} shows?",
-    ),
-    "long description": (
-        "Describe in full what you see here.",
-        "What is in this {pic}?",
-        "What is there in the {pic}?",
-        "What is this {pic} about?",
-        "A full description of this {pic}, please.",
-        "Give all that can be seen, in a few sentences.",
-        "Describe the details of the {pic}.",
-        "Can you describe the {pic} to me?",
-        "In two or three sentences, what can one see in the {pic}?",
-    ),
-}
-"""Whole questions that no frame makes."""
 
 
 def framed(form: str) -> tuple[str, ...]:

@@ -254,6 +254,8 @@ def test_a_fresh_model_may_see_smaller_pictures(tmp_path):
     assert processor.picture_size == 96 and processor.picture_tokens == model.config.num_image_tokens == 144
     with pytest.raises(SystemExit, match="must be a multiple of 8 pixels, got 100"):
         train("language", tmp_path, "--picture-size", "100")
+    with pytest.raises(SystemExit, match="leave it out with --init"):
+        train("backbone", tmp_path, "--init", tmp_path, "--picture-size", "96")
 
 
 def test_training_lets_go_of_the_pass(tiny, tmp_path, monkeypatch):
