@@ -24,26 +24,27 @@ from synth.sample import sample_layout
 from synth.scoring import labels_in, score
 
 KINDS = {
-    "segmentation": ("existence", "count"),
+    "segmentation": ("existence", "surface"),
     "detection": ("existence", "count"),
     "scene_graph": ("relation",),
     "ocr": ("reading",),
 }
 """The kinds among which each expert's questions are looked for."""
-_SEGMENTED = frozenset(COCO_THINGS) | frozenset(STUFF_LABELS)
+_STUFF = frozenset(STUFF_LABELS)
+_SEGMENTED = _STUFF | frozenset(COCO_THINGS)
 _PER_PICTURE = 4
 _ASKED = 16
 
 
 def is_own(expert: str, question: Question) -> bool:
-    """True when the expert's words answer the question.
+    """True when the expert's words answer the question and those of no other do.
 
-    Segmentation names stuff and the things that COCO knows; for detection only those count that COCO does not know,
-    since it says the others as well. The scene graph says relations, OCR what is written.
+    Segmentation alone says what the background is made of, and detection alone names the things that COCO does not
+    know; of the others both speak. The scene graph says relations, OCR what is written.
     """
     named = labels_in(question.question)
     if expert == "segmentation":
-        return bool(named) and named <= _SEGMENTED
+        return question.kind == "surface" or (bool(named) and named <= _STUFF)
     if expert == "detection":
         return bool(named) and not named & _SEGMENTED
     return question.detail != NEGATIVE

@@ -1,4 +1,5 @@
-"""What the relation head sees: for each object a thumbnail, for each ordered pair geometry and contact of masks."""
+"""What the relation head sees: for each object a thumbnail, for each ordered pair geometry, contact of masks and what
+runs from one to the other."""
 
 from dataclasses import dataclass
 
@@ -10,6 +11,12 @@ GRID = 48
 THUMB = 12
 """Pixels along each side of an object's thumbnail."""
 THUMB_VALUES = THUMB * THUMB * 4
+STRIP = 17, 24
+"""Pixels across and along the strip of picture between the middles of two objects."""
+STRIP_SIDE = 384
+"""Pixels of the longer side of the picture that strips are cut from; across, they are cut pixel by pixel."""
+STRIP_REACH = 0.65
+"""Share of the longer side that middles are apart at most for a strip between them to be looked at."""
 _MOST_CELLS = GRID // 3
 
 
@@ -50,6 +57,39 @@ def thumbnail(picture: np.ndarray, mask: np.ndarray | None, box) -> np.ndarray:
         shape = cv2.resize(cut, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
         small = cv2.multiply(small, cv2.merge([shape] * 3), scale=1 / 255)
     return np.concatenate([shape.ravel(), small.ravel()])
+
+
+def strip_picture(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 RGB -> grey uint8 with a longer side of STRIP_SIDE, to cut strips from."""
+    scale = STRIP_SIDE / max(picture.shape[:2])
+    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return grey if size == grey.shape[::-1] else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+
+
+def strips(grey: np.ndarray, boxes: np.ndarray, things: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a `strip_picture` shows between the middles of every two of the first `things` objects that are near enough.
+
+    boxes (N, 4) in shares. Returns the strips (S, *STRIP) uint8 and, for each ordered pair, the number of its strip
+    (N, N) int64, -1 for none; both orders share one.
+    """
+    height, width = grey.shape
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2 * (width, height)
+    across, along = STRIP
+    cut, number = [], np.full((len(boxes), len(boxes)), -1, np.int64)
+    for i in range(things):
+        for j in range(i + 1, things):
+            way = middles[j] - middles[i]
+            length = float(np.hypot(*way))
+            if not 1 < length <= STRIP_REACH * max(width, height):
+                continue
+            ahead, aside = way / (along - 1), np.array([-way[1], way[0]]) / length
+            start = middles[i] - aside * (across - 1) / 2
+            matrix = np.column_stack([ahead, aside, start - 0.5])
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            cut.append(cv2.warpAffine(grey, matrix, (along, across), flags=flags, borderMode=cv2.BORDER_REPLICATE))
+            number[i, j] = number[j, i] = len(cut) - 1
+    return (np.stack(cut) if cut else np.zeros((0, *STRIP), np.uint8)), number
 
 
 def pair_features(boxes: np.ndarray, grids: np.ndarray, width: int, height: int) -> np.ndarray:

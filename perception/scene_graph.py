@@ -11,7 +11,18 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from perception.expert import ExpertUnavailable
-from perception.relation_features import FEATURES, THUMB_VALUES, Nodes, box_grid, mask_grid, pair_features, thumbnail
+from perception.relation_features import (
+    FEATURES,
+    STRIP,
+    THUMB_VALUES,
+    Nodes,
+    box_grid,
+    mask_grid,
+    pair_features,
+    strip_picture,
+    strips,
+    thumbnail,
+)
 from perception.scene import Relation, Scene
 from perception.yolo import Yolo
 
@@ -48,8 +59,14 @@ class RelationHead(nn.Module):
         self.index = {label: number + 1 for number, label in enumerate(labels)}
         self.classes = nn.Embedding(len(labels) + 1, 32)
         self.look = nn.Sequential(nn.Linear(THUMB_VALUES, 128), nn.GELU(), nn.Linear(128, 48))
+        # Ridges are found anywhere across the strip, and how far along it they reach is kept.
+        self.ridges = nn.Sequential(
+            nn.Conv2d(1, 12, (5, 3), padding=(2, 1)), nn.GELU(), nn.Conv2d(12, 12, (5, 3), padding=(2, 1)), nn.GELU()
+        )
+        self.between = nn.Sequential(nn.Linear(12 * STRIP[1], 32), nn.GELU())
+        self.nothing_between = nn.Parameter(torch.zeros(32))
         self.pair = nn.Sequential(
-            nn.Linear(FEATURES + 2 * (32 + 48), width), nn.GELU(), nn.LayerNorm(width),
+            nn.Linear(FEATURES + 32 + 2 * (32 + 48), width), nn.GELU(), nn.LayerNorm(width),
             nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width), nn.Linear(width, len(predicates)),
         )  # fmt: skip
 
@@ -58,15 +75,28 @@ class RelationHead(nn.Module):
         return torch.tensor([self.index.get(label, 0) for label in labels], dtype=torch.int64)
 
     def forward(
-        self, class_ids: torch.Tensor, thumbs: torch.Tensor, features: torch.Tensor, pairs: torch.Tensor
+        self,
+        class_ids: torch.Tensor,
+        thumbs: torch.Tensor,
+        features: torch.Tensor,
+        pairs: torch.Tensor,
+        strips: torch.Tensor,
+        strip_of: torch.Tensor,
     ) -> torch.Tensor:
         """Logits (P, predicates).
 
         class_ids (N,) int64; thumbs (N, THUMB_VALUES) uint8; features (P, F) float; pairs (P, 2) int64 into the N
-        nodes, subject then object.
+        nodes, subject then object; strips (S, *STRIP) uint8; strip_of (P,) int64 into them, -1 for none.
         """
         nodes = torch.cat([self.classes(class_ids), self.look(thumbs.float() / 127.5 - 1)], dim=-1)
-        return self.pair(torch.cat([features, nodes[pairs[:, 0]], nodes[pairs[:, 1]]], dim=-1))
+        between = torch.cat([self.seen_between(strips), self.nothing_between[None]])[strip_of]
+        return self.pair(torch.cat([features, between, nodes[pairs[:, 0]], nodes[pairs[:, 1]]], dim=-1))
+
+    def seen_between(self, strips: torch.Tensor) -> torch.Tensor:
+        """(S, *STRIP) uint8 -> (S, 32): what runs along the strips, however light the picture."""
+        grey = strips.float()
+        grey = (grey - grey.mean(dim=1, keepdim=True)) / 40
+        return self.between(self.ridges(grey[:, None]).amax(dim=2).flatten(1))
 
     def scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Probabilities in 0..1: logits divided by the temperature that was fitted on held-out scenes, then sigmoid.
@@ -132,7 +162,7 @@ class LearnedSceneGraph:
         scene.object_boxes = [tuple(box) for box in nodes.boxes[:things].tolist()]
         if not things or len(nodes.labels) < 2:
             return
-        found = self._relations(nodes, things, picture.shape[1], picture.shape[0])
+        found = self._relations(nodes, things, picture)
         places: dict[int, int] = {}
         for relation in found:
             if relation.object >= things:
@@ -144,14 +174,16 @@ class LearnedSceneGraph:
                 relation.object = places[node]
         scene.relations = found
 
-    def _relations(self, nodes: Nodes, things: int, width: int, height: int) -> list[Relation]:
+    def _relations(self, nodes: Nodes, things: int, picture: np.ndarray) -> list[Relation]:
         head = self.head
         pairs = np.array([(i, j) for i in range(things) for j in range(len(nodes.labels)) if i != j], np.int64)
+        height, width = picture.shape[:2]
         features = pair_features(nodes.boxes, nodes.grids, width, height)[pairs[:, 0], pairs[:, 1]]
+        cut, number = strips(strip_picture(picture), nodes.boxes, things)
         with torch.inference_mode():
             logits = head(
                 head.class_ids(nodes.labels), torch.from_numpy(nodes.thumbs), torch.from_numpy(features),
-                torch.from_numpy(pairs),
+                torch.from_numpy(pairs), torch.from_numpy(cut), torch.from_numpy(number[pairs[:, 0], pairs[:, 1]]),
             )  # fmt: skip
             best = head.scores(logits).max(dim=1)
         return strongest(pairs, best.indices.tolist(), best.values.tolist(), head.settings["predicates"])

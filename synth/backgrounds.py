@@ -5,6 +5,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from synth.geometry import stuff_at
 from synth.layout import Layout, Stuff
 
 TILE = 512
@@ -15,6 +16,8 @@ TEXTURES = (
 """`Stuff.texture` is an index into these; the first eight serve plain backdrops."""
 
 PLAIN = 8
+_MARKED = 0.5
+"""How many roads have a lane marked."""
 _STUFF_TEXTURE = {
     "sky": ("clouds", "ramp down"), "grass": ("grass",), "road": ("road",), "sand": ("sand",), "sea": ("waves",),
     "river": ("waves",), "mountain": ("rock",), "wall": ("bricks", "stripes", "flat"), "floor": ("planks", "checks"),
@@ -28,6 +31,18 @@ _STUFF_COLOUR = {
     "wall": ((215, 205, 185), (185, 205, 200), (205, 180, 175), (170, 95, 75)),
     "snow": ((235, 242, 250),), "pavement": ((175, 172, 168), (190, 182, 170)),
 }  # fmt: skip
+_UNUSUAL = 0.6
+"""How often stuff has a colour that others may have as well, so that only its texture tells what it is."""
+_GROUND_COLOURS = (
+    (150, 140, 120), (182, 170, 140), (122, 132, 104), (168, 172, 176), (118, 122, 130), (205, 200, 190),
+    (140, 150, 165), (170, 132, 108), (100, 108, 96), (190, 178, 120), (134, 118, 96), (150, 165, 150),
+)  # fmt: skip
+_UPPER_COLOURS = (
+    (170, 190, 205), (205, 200, 190), (150, 158, 172), (196, 178, 170), (176, 176, 160), (140, 140, 150),
+    (215, 205, 185), (186, 198, 188),
+)  # fmt: skip
+_UPPER = frozenset({"sky", "wall", "mountain"})
+"""Stuff that stands at the top; all other lies below."""
 
 
 def _clouded(rng: np.random.Generator, cells: int) -> np.ndarray:
@@ -61,14 +76,14 @@ def _tiles() -> dict[str, np.ndarray]:
         "checks": ((x // 32 + y // 32) % 2) * 70 + 90,
         "dots": ((x % 40 - 20) ** 2 + (y % 40 - 20) ** 2 < 90) * 90 + 90,
         "grass": cv2.addWeighted(streaks.T, 0.6, _clouded(rng, 16), 0.4, 0),
-        "road": fine // 2 + 60,
-        "sand": grain,
+        "road": np.where(cv2.GaussianBlur(noise, (0, 0), 1.6) > 146, 235, fine // 3 + 60),
+        "sand": grain // 2 + (np.sin(y / 1.9 + 1.7 * np.sin(x / 23.0) + _clouded(rng, 14) / 40.0) * 34 + 60),
         "waves": 128 + 70 * ripple,
         "rock": rock,
         "bricks": brick,
         "planks": plank,
         "tiles": tile,
-        "snow": _clouded(rng, 6) // 2 + 100,
+        "snow": np.where(cv2.GaussianBlur(noise, (0, 0), 1.3) > 158, 255, _clouded(rng, 6) // 3 + 70),
         "clouds": clouds,
     }
     return {name: np.ascontiguousarray(pixels.astype(np.uint8)) for name, pixels in tiles.items()}
@@ -93,6 +108,8 @@ def _band(label: str, top: float, bottom: float, rng: np.random.Generator) -> St
 
 def _stuff(label: str, polygon: list[tuple[float, float]], rng: np.random.Generator) -> Stuff:
     colours, textures = _STUFF_COLOUR[label], _STUFF_TEXTURE[label]
+    if rng.random() < _UNUSUAL:
+        colours = _UPPER_COLOURS if label in _UPPER else _GROUND_COLOURS
     base = colours[int(rng.random() * len(colours))]
     colour = tuple(int(min(255, max(0, c + 20 * rng.random() - 10))) for c in base)
     return Stuff(label, polygon, colour, TEXTURES.index(textures[int(rng.random() * len(textures))]))
@@ -156,6 +173,12 @@ def scenic_background(rng: np.random.Generator) -> list[Stuff]:
     return [_band("sky", 0, horizon, rng), *hill, _band(ground, horizon, 1, rng)]
 
 
+def shade_at(layout: Layout, x: float, y: float) -> float:
+    """About how light the backdrop is at a point (shares of the picture), before night falls: 0 to 255."""
+    found = stuff_at(layout, x, y)
+    return 128.0 if found is None else float(np.dot(layout.stuff[found].colour, (0.3, 0.59, 0.11)))
+
+
 def _pixel_polygon(stuff: Stuff, height: int, width: int) -> np.ndarray:
     return np.rint(np.asarray(stuff.polygon, np.float32) * (width, height)).astype(np.int32)
 
@@ -193,7 +216,7 @@ def paint_background(
         grey = _grey(texture, bottom - top, right - left, scale, offsets[number])
         area = (slice(top, bottom), slice(left, right))
         painted = cv2.applyColorMap(np.ascontiguousarray(grey), _palette(stuff.colour, texture))
-        if texture == "road":
+        if texture == "road" and offsets[number, 0] < _MARKED:
             _paint_lane(painted, scale)
         if len(points) == 4 and {tuple(p) for p in points.tolist()} == {
             (left, top), (right, top), (right, bottom), (left, bottom)

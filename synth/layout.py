@@ -57,6 +57,19 @@ class Stuff:
 
 
 @dataclass(frozen=True)
+class Rope:
+    """A thin rope between two objects of a layout, by index: what the first holds, guides or pulls, or is tied to.
+
+    It runs from the middle of one to the middle of the other, behind all objects, so only what is between them shows.
+    """
+
+    subject: int
+    predicate: str
+    object: int
+    colour: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
 class Conditions:
     """How the picture is taken; the defaults change nothing.
 
@@ -79,7 +92,8 @@ class Conditions:
 @dataclass
 class Layout:
     """A whole drawn scene. Relations are (subject, predicate, object): indices into `objects`, and for the object
-    also `len(objects) + k` for `stuff[k]`."""
+    also `len(objects) + k` for `stuff[k]`. `untied` are triples as `ropes` would make them, of pairs that stand as if
+    there were a rope and have none."""
 
     seed: int
     width: int
@@ -88,6 +102,8 @@ class Layout:
     objects: list[PlacedObject] = field(default_factory=list)
     signs: list[Sign] = field(default_factory=list)
     relations: list[tuple[int, str, int]] = field(default_factory=list)
+    ropes: list[Rope] = field(default_factory=list)
+    untied: list[tuple[int, str, int]] = field(default_factory=list)
     conditions: Conditions = field(default_factory=Conditions)
 
     def label_of(self, index: int) -> str:

@@ -20,11 +20,11 @@ class Question:
     `kind` is one of `synth.questions.KINDS`. `options` are the texts behind the letters of a multiple-choice question,
     whose `answer` is the letter; else empty. `colours` is true when only somebody who sees colours can answer.
     `detail` says which sort of the kind it is: existence random, popular or adversarial (how an absent label is drawn);
-    count label, group or yes/no; position "relative yes/no", relative or region; colour how the sign is named, or
-    yes/no; reading what the sign says (`synth.words.kind_of_text`), all (that is
-    written), page (see `synth.pages`), or yes/no; relation object, subject, predicate or
-    yes/no; choice what is chosen; description short or long; two_step what is asked for. Any but existence, count,
-    choice and description may also be NEGATIVE.
+    count label, group or yes/no; surface open or yes/no; position "relative yes/no", relative or region; colour how
+    the sign is named, or yes/no; reading what the sign says (`synth.words.kind_of_text`), all (that is written), page
+    (see `synth.pages`), or yes/no; relation object, subject, predicate or yes/no; choice what is chosen; description
+    short or long; two_step what is asked for. Any but existence, count, surface, choice and description may also be
+    NEGATIVE.
     """
 
     kind: str

@@ -22,13 +22,14 @@ from synth.question import COLOURS, DIRECTIONS, LETTERS, REGIONS, Question
 from synth.relating import PREDICATES, relation
 from synth.sign_questions import colour, reading
 from synth.slips import STRAY_WORDS
+from synth.surfaces import surface
 from synth.two_step import CLASS_NAMES, two_step
 
 __all__ = ["KINDS", "Question", "ask", "template_words"]
 
 _KIND_WEIGHTS = {
-    "existence": 1.0, "count": 1.2, "position": 1.6, "colour": 0.8, "reading": 1.4, "relation": 1.5, "choice": 1.1,
-    "description": 0.4, "two_step": 1.6,
+    "existence": 1.0, "count": 1.2, "surface": 0.8, "position": 1.6, "colour": 0.8, "reading": 1.4, "relation": 1.5,
+    "choice": 1.1, "description": 0.4, "two_step": 1.6,
 }  # fmt: skip
 KINDS = tuple(_KIND_WEIGHTS)
 _NEGATIVES = 0.07
@@ -44,6 +45,7 @@ def _description(asker: Asker) -> Question:
 _MAKERS = {
     "existence": Asker.existence,
     "count": Asker.count,
+    "surface": surface,
     "position": Asker.position,
     "colour": colour,
     "reading": reading,

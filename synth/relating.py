@@ -5,6 +5,7 @@ from synth.asking import Asker
 from synth.catalog import BOARDS, FOOD, LIVING, MOUNTS, STUFF_LABELS, THING_LABELS, WORN
 from synth.draws import pick
 from synth.facts import gap, inside, middle, singular_noun
+from synth.layout import Rope
 from synth.question import YES_NO, Question, yes
 
 __all__ = ["LOOSE", "PREDICATES", "object_of", "predicate_of", "relation", "subject_of", "wrong_predicates"]
@@ -36,16 +37,28 @@ LOOSE = frozenset({"beside", "in front of", "over", "looking at"})
 _FAR = LOOSE | {"flying over", "chasing"}
 _COMMON = frozenset({"on", "over", "beside", "standing on", "in front of"})
 _MOST_LISTED = 10
+_ROPES_ASKED = 0.3
+_TIED_ASKED, _UNTIED_ASKED = 0.35, 0.7
+"""Of the yes-no questions about a scene with two things that a rope joins, or might, how many are about these; those
+that it joins are often enough asked about anyway."""
 
 Triple = tuple[int, str, int]
 
 
 def _some_triple(asker: Asker) -> Triple:
-    """A relation of the scene, the ones that half of all scenes have less often than their number."""
-    triple = pick(asker.rng, asker.facts.layout.relations)
+    """A relation of the scene, the ones that half of all scenes have less often than their number, and that of a rope
+    more often."""
+    layout = asker.facts.layout
+    if layout.ropes and asker.rng.random() < _ROPES_ASKED:
+        return _triple_of(layout.ropes[0])
+    triple = pick(asker.rng, layout.relations)
     if triple[1] in _COMMON and asker.rng.random() < 0.6:
-        triple = pick(asker.rng, asker.facts.layout.relations)
+        triple = pick(asker.rng, layout.relations)
     return triple
+
+
+def _triple_of(rope: Rope) -> Triple:
+    return rope.subject, rope.predicate, rope.object
 
 
 def _noun(asker: Asker, index: int) -> str:
@@ -167,6 +180,19 @@ def _false_predicate(asker: Asker, triple: Triple) -> Triple | None:
     return (triple[0], pick(asker.rng, fits), triple[2]) if fits else None
 
 
+def _joined(asker: Asker) -> Question | None:
+    """Whether two things are joined that stand as if they were; now and then, and wherever there are none, None."""
+    layout = asker.facts.layout
+    pairs = [(_triple_of(rope), True) for rope in layout.ropes] + [(triple, False) for triple in layout.untied]
+    if not pairs or asker.rng.random() >= (_TIED_ASKED if layout.ropes else _UNTIED_ASKED):
+        return None
+    (subject, predicate, target), true = pick(asker.rng, pairs)
+    if not (asker.facts.is_unique(subject) and asker.facts.is_unique(target)):
+        return None
+    text = asker.say("relation yes/no", s=_noun(asker, subject), p=predicate, o=_noun(asker, target))
+    return Question("relation", text, yes(true), detail=YES_NO)
+
+
 def relation(asker: Asker) -> Question | None:
     """One question about a relation, or None when the relation that was picked gives no fair one."""
     if not asker.facts.layout.relations:
@@ -184,6 +210,8 @@ def relation(asker: Asker) -> Question | None:
         (_, predicate, target), answer = found
         text = asker.say("relation subject", o=_noun(asker, target), p=predicate)
         return Question("relation", text, answer, detail="subject")
+    if draw >= 0.6 and (joined := _joined(asker)) is not None:
+        return joined
     if (triple := predicate_of(asker)) is None:
         return None
     if draw < 0.6:

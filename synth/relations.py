@@ -9,7 +9,8 @@ from synth.geometry import coarse_mask, stuff_at
 from synth.layout import Layout, PlacedObject
 
 PREDICATES: tuple[str, ...] = (
-    "riding", "wearing", "eating", "kicking", "swinging", "playing with", "holding", "carrying", "lying on",
+    "riding", "wearing", "eating", "kicking", "swinging", "playing with", "holding", "carrying", "guiding", "pulling",
+    "attached to", "lying on",
     "sitting on", "standing on", "chasing", "looking at", "crossing", "walking on", "running on", "driving on",
     "parked on", "flying over", "on", "in", "hanging from", "over", "in front of", "beside",
 )  # fmt: skip
@@ -173,6 +174,7 @@ def relations_of(layout: Layout) -> list[tuple[int, str, int]]:
     found: list[tuple[int, str, int]] = []
     rests: set[int] = set()
     masks: dict[int, np.ndarray] = {}
+    tied = {frozenset((rope.subject, rope.object)): rope for rope in layout.ropes}
 
     def mask(index: int) -> np.ndarray:
         if index not in masks:
@@ -182,6 +184,9 @@ def relations_of(layout: Layout) -> list[tuple[int, str, int]]:
     for j, later in enumerate(views):
         for i in range(j):
             earlier = views[i]
+            if rope := tied.get(frozenset((i, j))):
+                found.append((rope.subject, rope.predicate, rope.object))
+                continue
             across, down = _overlap(later, earlier)
             if across < -0.2 * layout.width or down < -0.2 * layout.height:
                 continue

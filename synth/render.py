@@ -10,6 +10,7 @@ from synth.backgrounds import paint_background
 from synth.conditions import darkened, taken
 from synth.geometry import mapped, rectangle_corners, turn
 from synth.layout import Layout, PlacedObject, Sign
+from synth.ropes import paint_rope
 from synth.signs import paint_plate, placing
 
 NO_OBJECT = -1
@@ -39,6 +40,8 @@ def render(layout: Layout, scale: float = 1.0) -> Drawn:
     rng = np.random.default_rng((layout.seed, 0x5CE7E))
     picture, stuff = paint_background(layout, height, width, rng)
     instances = np.full((height, width), NO_OBJECT, np.int16)
+    for rope in layout.ropes:
+        paint_rope(picture, layout, rope, scale)
     for number, item in enumerate(layout.objects):
         _paint_object(picture, instances, item, number, scale)
     picture = darkened(picture, layout.conditions.night)

@@ -13,6 +13,7 @@ from synth.levels import MEDIUM, between, check
 from synth.posting import LEAST_LETTERS, add_signs, apart
 from synth.recipes import RECIPES, Item, Rng, pick, single
 from synth.relations import relations_of
+from synth.ropes import is_seen, pair, rope_between
 from synth.signs import sign_mask
 
 LONGER_SIDE = 384
@@ -24,6 +25,8 @@ _LABELS = tuple(label for label in catalog.THING_LABELS if label != "sign")
 _WATER = ("sea", "river")
 _GROUND = ("grass", "road", "sand", "floor", "snow", "pavement")
 _ON_WALLS = ("clock", "bell", "guitar", "hat")
+_PAIRED, _ROPED = 0.6, 0.55
+"""Of all scenes, how many have two things that a rope might join, and how many of these have the rope."""
 
 
 def sample_layout(
@@ -68,6 +71,7 @@ class _Planner:
         self.least = between(difficulty, 0.115, 0.075) * LONGER_SIDE
         self.least_unit = between(difficulty, 0.2, 0.13) * LONGER_SIDE
         self.count = 0
+        self.paired: tuple[str, list[PlacedObject]] | None = None
 
     def fill(self) -> None:
         """Adds units until the wanted number of objects stands, or there is no room."""
@@ -75,6 +79,10 @@ class _Planner:
         repeated = pick(rng, _LABELS) if rng.random() < 0.35 else None
         repeats = 2 + int(rng.random() * 4) if repeated else 0
         failures = 0
+        if self.target >= 2 and rng.random() < _PAIRED:
+            predicate, unit = pair(rng, max(self._size(), self.least_unit))
+            if self._fits_scene(unit[0].label) and self._fits_scene(unit[1].label) and self._place(unit):
+                self.paired = predicate, self.units[-1][1]
         while self.count < self.target and failures < 6:
             left = self.target - self.count
             size = self._size()
@@ -95,6 +103,19 @@ class _Planner:
             self._place(single(rng, pick(rng, _LABELS), 60.0))
         self.units.sort(key=lambda unit: unit[0])
         self.layout.objects = [item for _, items, _ in self.units for item in items]
+        if self.paired is not None:
+            self._join(*self.paired)
+
+    def _join(self, predicate: str, pair: list[PlacedObject]) -> None:
+        """Ties the two together, or notes that they might be and are not."""
+        layout = self.layout
+        subject, other = (next(k for k, item in enumerate(layout.objects) if item is one) for one in pair)
+        if not is_seen(layout, subject, other, [mask for *_, masks in self.units for mask in masks], self.covers):
+            return
+        if self.rng.random() < _ROPED:
+            layout.ropes.append(rope_between(layout, subject, predicate, other))
+        else:
+            layout.untied.append((subject, predicate, other))
 
     def _label(self) -> str:
         """A class: at times one that is there already, resembles one or suits the scene, else any."""

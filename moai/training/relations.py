@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from perception.relation_features import mask_grid, pair_features, thumbnail
+from perception.relation_features import mask_grid, pair_features, strip_picture, strips, thumbnail
 from perception.scene_graph import RelationHead, strongest
 from perception.segmentation import extent
 from perception.verbalize import RELATION_THRESHOLD
@@ -40,13 +40,15 @@ _BOX_NOISE, _MASK_NOISE, _MISSED, _UNKNOWN = 0.004, 0.4, 0.04, 0.01
 @dataclass
 class Example:
     """One scene: class_ids (N,) int16, thumbs (N, T) uint8, pairs (P, 2) int16, features (P, F) float16, targets (P,)
-    int16 (number of the predicate, -1 for none)."""
+    int16 (number of the predicate, -1 for none), strips (S, *STRIP) uint8, strip_of (P,) int16 (-1 for none)."""
 
     class_ids: np.ndarray
     thumbs: np.ndarray
     pairs: np.ndarray
     features: np.ndarray
     targets: np.ndarray
+    strips: np.ndarray
+    strip_of: np.ndarray
 
 
 def _noisy(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -57,7 +59,7 @@ def _noisy(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return mask
 
 
-def make_example(seed: int, noise: bool = True, scale: float = 0.5) -> Example | None:
+def make_example(seed: int, noise: bool = True, scale: float = 1.0) -> Example | None:
     """The pairs of one scene, of any difficulty, as the head will see them; None with fewer than two nodes."""
     layout = sample_layout(seed, mixed(seed))
     drawn = render(layout, scale)
@@ -90,6 +92,7 @@ def make_example(seed: int, noise: bool = True, scale: float = 0.5) -> Example |
         for subject, predicate, other in layout.relations
         if subject in number_of and other in number_of
     }
+    cut, number = strips(strip_picture(drawn.image), boxes, things)
     ids = [0 if noise and rng.random() < _UNKNOWN else _CLASS[label] for label in labels]
     return Example(
         np.array(ids, np.int16),
@@ -97,6 +100,8 @@ def make_example(seed: int, noise: bool = True, scale: float = 0.5) -> Example |
         pairs.astype(np.int16),
         features[pairs[:, 0], pairs[:, 1]].astype(np.float16),
         np.array([truth.get(tuple(pair), -1) for pair in pairs.tolist()], np.int16),
+        cut,
+        number[pairs[:, 0], pairs[:, 1]].astype(np.int16),
     )
 
 
@@ -113,14 +118,21 @@ def make_examples(count: int, first_seed: int, workers: int = 2, noise: bool = T
 
 
 def collate(examples: list[Example]) -> tuple[torch.Tensor, ...]:
-    """(class_ids, thumbs, features, pairs, targets) of several scenes, pairs pointing into all their nodes."""
+    """(class_ids, thumbs, features, pairs, strips, strip_of, targets) of several scenes, pairs pointing into all their
+    nodes and strip_of into all their strips."""
     starts = np.cumsum([0, *(len(example.class_ids) for example in examples)])
     pairs = [example.pairs.astype(np.int64) + start for example, start in zip(examples, starts, strict=False)]
+    firsts = np.cumsum([0, *(len(example.strips) for example in examples)])
+    strip_of = [
+        np.where(one.strip_of < 0, -1, one.strip_of + first) for one, first in zip(examples, firsts, strict=False)
+    ]
     return (
         torch.from_numpy(np.concatenate([example.class_ids for example in examples]).astype(np.int64)),
         torch.from_numpy(np.concatenate([example.thumbs for example in examples])),
         torch.from_numpy(np.concatenate([example.features for example in examples]).astype(np.float32)),
         torch.from_numpy(np.concatenate(pairs)),
+        torch.from_numpy(np.concatenate([example.strips for example in examples])),
+        torch.from_numpy(np.concatenate(strip_of)),
         torch.from_numpy(np.concatenate([example.targets for example in examples]).astype(np.int64)),
     )
 
@@ -134,8 +146,8 @@ def _logits(head: RelationHead, examples: list[Example]) -> list[torch.Tensor]:
     logits = []
     for start in range(0, len(examples), 256):
         part = examples[start : start + 256]
-        class_ids, thumbs, features, pairs, _ = collate(part)
-        logits += head(class_ids, thumbs, features, pairs).split([len(example.pairs) for example in part])
+        *inputs, _ = collate(part)
+        logits += head(*inputs).split([len(example.pairs) for example in part])
     return logits
 
 
@@ -231,11 +243,11 @@ def train_relations(
     for epoch in range(epochs):
         order, total = rng.permutation(len(examples)), 0.0
         for start in range(0, len(order) - rows + 1, rows):
-            class_ids, thumbs, features, pairs, targets = collate([examples[i] for i in order[start : start + rows]])
-            logits = head(class_ids, thumbs, features, pairs)
+            *inputs, targets = collate([examples[i] for i in order[start : start + rows]])
+            logits = head(*inputs)
             wanted = _one_hot(targets, logits.shape[1])
             # A sum over predicates: a mean would make the rare true ones all but invisible.
-            loss = nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / len(pairs)
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / len(targets)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(head.parameters(), 1.0)

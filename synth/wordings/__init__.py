@@ -2,12 +2,12 @@
 
 Slots are bare nouns unless said otherwise: {a} noun with its article ("a dog", "any grass"), {plural} "dogs", {number}
 "three", {some} "three dogs", {only} "three dogs" or "only one dog", {Are} and {are} "Are" or "Is" to go with it, {x}
-and {y} "dog", {s} subject, {o} object, {sign} "the red sign", {p} predicate, {dir} "left of", {hue} "red", {text} what
-a sign says, {pic} "picture" or "image", {colour} "colour" or "color". Apostrophes and contractions are avoided so that
-words stay plain tokens.
+and {y} "dog", {s} subject, {o} object, {sign} "the red sign", {p} predicate, {dir} "left of", {hue} "red", {edge} "top",
+{text} what a sign says, {pic} "picture" or "image", {colour} "colour" or "color". Apostrophes and contractions are
+avoided so that words stay plain tokens.
 """
 
-from synth.wordings import places, relations, signs, things, two_step, whole
+from synth.wordings import places, relations, signs, surfaces, things, two_step, whole
 from synth.wordings.frames import BEFORE, BEHIND, framed
 from synth.wordings.places import DIRECTIONS
 from synth.wordings.signs import SIGN_AT, SIGN_COLOURED, SIGN_SAYING
@@ -25,7 +25,7 @@ COLOUR = ("colour", "color")
 
 FORMS: dict[str, Wording] = {
     form: wording._replace(varied=framed(form))
-    for one in (things, places, signs, relations, two_step, whole)
+    for one in (things, surfaces, places, signs, relations, two_step, whole)
     for form, wording in one.FORMS.items()
 }
 PARTS = (
@@ -37,6 +37,7 @@ PARTS = (
 KIND_FORMS = {
     "existence": ("existence",),
     "count": ("count", "count yes/no"),
+    "surface": ("surface", "surface yes/no"),
     "position": ("relative yes/no", "relative", "region"),
     "colour": ("colour", "colour yes/no"),
     "reading": ("reading", "all text", "reading yes/no"),

@@ -22,10 +22,21 @@ DIRECT = {
         "In the {pic}, {are} there just {only}?",
         "Was the number of {plural} {number}?",
     ),
+    "surface yes/no": (
+        "Was there {a} along the {edge}?",
+        "Has the {pic} got {a} at the {edge}?",
+        "At the {edge} of the {pic}, is there {a}?",
+    ),
     "relative yes/no": (
         "Was the {x} put {dir} the {y}?",
         "Does one find the {x} {dir} the {y}?",
         "Has the {x} got its place {dir} the {y}?",
+    ),
+    "surface": (
+        "What was put along the {edge} of the {pic}?",
+        "Of what is the {edge} of the {pic} made?",
+        "What would you call the surface at the {edge}?",
+        "What sort of background does the {edge} of the {pic} have?",
     ),
     "relative": (
         "Starting at the {y}, in which direction is the {x}?",

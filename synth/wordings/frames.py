@@ -117,6 +117,14 @@ STATEMENTS = {
         "{only} can be counted in the {pic}",
         "the {plural} come to {number}",
     ),
+    "surface yes/no": (
+        "there is {a} at the {edge}",
+        "there is {a} along the {edge} of the {pic}",
+        "the {edge} of the {pic} shows {a}",
+        "{a} covers the {edge} of the {pic}",
+        "{a} can be seen along the {edge}",
+        "the surface at the {edge} is {a}",
+    ),
     "relative yes/no": (
         "the {x} is {dir} the {y}",
         "the {x} is {dir} the {y} in the {pic}",
@@ -171,6 +179,14 @@ CLAUSES = {
         "how many {plural} appear in the {pic}",
         "how many {plural} one can see here",
         "the full number of {plural} in this {pic}",
+    ),
+    "surface": (
+        "what covers the {edge} of the {pic}",
+        "what surface is at the {edge}",
+        "what the {edge} of the {pic} is made of",
+        "what the background at the {edge} is",
+        "the name of the surface at the {edge}",
+        "what one can see along the {edge} of the {pic}",
     ),
     "relative": (
         "where the {x} is compared with the {y}",

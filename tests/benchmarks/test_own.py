@@ -12,8 +12,9 @@ def test_questions_are_those_that_the_expert_s_words_answer():
         return Question("existence", text, "Yes")
 
     assert own.is_own("segmentation", existence("Is there any grass here?"))
-    # COCO knows dogs, so segmentation says them too; it does not know penguins.
-    assert own.is_own("segmentation", existence("Is there a dog?"))
+    assert own.is_own("segmentation", Question("surface", "What covers the bottom of the picture?", "grass"))
+    # COCO knows dogs, so both segmentation and detection say them; penguins are detection's alone.
+    assert not own.is_own("segmentation", existence("Is there a dog?"))
     assert not own.is_own("segmentation", existence("Is there a penguin?"))
     assert own.is_own("detection", existence("Is there a penguin?"))
     assert not own.is_own("detection", existence("Is there a dog?"))

@@ -1,12 +1,24 @@
 """The relation head: features, weights on disk, and its expert."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from perception import Detection, Scene, Segment
 from perception.expert import ExpertUnavailable
-from perception.relation_features import FEATURES, GRID, THUMB_VALUES, box_grid, mask_grid, pair_features, thumbnail
+from perception.relation_features import (
+    FEATURES,
+    GRID,
+    STRIP,
+    THUMB_VALUES,
+    box_grid,
+    mask_grid,
+    pair_features,
+    strip_picture,
+    strips,
+    thumbnail,
+)
 from perception.scene_graph import LearnedSceneGraph, RelationHead, strongest
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
@@ -60,16 +72,38 @@ def test_thumbnails_and_grids():
 def test_the_head_survives_the_disk(folder):
     head = RelationHead.load(folder)
     again = RelationHead.load(folder)
-    pairs = torch.tensor([[0, 1], [1, 0]])
     inputs = (
         head.class_ids(["cat", "unknown"]),
         torch.zeros(2, THUMB_VALUES, dtype=torch.uint8),
         torch.zeros(2, FEATURES),
+        torch.tensor([[0, 1], [1, 0]]),
+        torch.randint(0, 256, (1, *STRIP), dtype=torch.uint8),
+        torch.tensor([0, -1]),
     )
-    assert head(*inputs, pairs).shape == (2, 2)
-    assert torch.equal(head(*inputs, pairs), again(*inputs, pairs))
-    scores = head.scores(head(*inputs, pairs)).detach()
+    assert head(*inputs).shape == (2, 2)
+    assert torch.equal(head(*inputs), again(*inputs))
+    scores = head.scores(head(*inputs)).detach()
     assert scores.min() >= 0 and scores.max() <= 1
+
+
+def test_a_strip_runs_from_one_middle_to_the_other():
+    grey = np.full((200, 384), 100, np.uint8)
+    # A line between the middles, at a slant, and nothing else.
+    boxes = np.array([[0.1, 0.2, 0.2, 0.4], [0.5, 0.6, 0.6, 0.8], [0.9, 0.1, 1.0, 0.2]])
+    ends = [tuple(((box[:2] + box[2:]) / 2 * (384, 200)).astype(int).tolist()) for box in boxes]
+    cv2.line(grey, ends[0], ends[1], 200, 1)
+    cut, number = strips(grey, boxes, 3)
+    assert number.tolist() == [[-1, 0, -1], [0, -1, 1], [-1, 1, -1]]  # The first and the third are too far apart.
+    assert cut.shape == (2, *STRIP) and abs(cut[0].argmax(axis=0) - STRIP[0] // 2).max() <= 1
+    assert cut[0].max(axis=0).min() > 130 and cut[1][:, 6:].max() == 100
+    assert strips(grey, boxes, 1)[0].shape == (0, *STRIP)
+
+
+def test_strips_do_not_depend_on_the_size_of_the_picture():
+    picture = np.repeat(np.random.default_rng(0).integers(0, 256, (96, 1, 3), np.uint8), 96, axis=1)
+    small = cv2.resize(picture, (384, 384), interpolation=cv2.INTER_NEAREST)
+    large = cv2.resize(picture, (768, 768), interpolation=cv2.INTER_NEAREST)
+    assert (strip_picture(small) == strip_picture(large)).all()
 
 
 def test_objects_are_detections_then_stuff_of_relations(folder):

@@ -43,7 +43,7 @@ def test_things_show_enough_of_themselves_and_signs_are_whole(layout):
         x1, y1, x2, y2 = line_box(sign, width, height)
         assert sign.box[0] < x1 and sign.box[1] < y1 and x2 < sign.box[2] and y2 < sign.box[3]
         plate = np.count_nonzero(drawn.instances == -2 - index)
-        alone = np.count_nonzero(render(replace(layout, objects=[], signs=[sign])).instances == -2)
+        alone = np.count_nonzero(render(replace(layout, objects=[], signs=[sign], ropes=[])).instances == -2)
         assert plate == alone, "signs are painted last and apart"
 
 

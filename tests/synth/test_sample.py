@@ -100,7 +100,7 @@ def test_every_object_shows_at_least_half_of_itself(layouts):
     for layout in layouts[:100]:
         drawn = render(layout)
         for index, item in enumerate(layout.objects):
-            alone = render(replace(layout, objects=[item], signs=[])).instances == 0
+            alone = render(replace(layout, objects=[item], signs=[], ropes=[])).instances == 0
             share = np.count_nonzero(drawn.instances == index) / np.count_nonzero(alone)
             assert share >= LEAST_VISIBLE, (layout.seed, item.label, share)
 
@@ -109,7 +109,7 @@ def test_layout_boxes_agree_with_what_is_painted(layouts):
     for layout in layouts[:60]:
         sides = np.array([layout.width, layout.height] * 2)
         for item in layout.objects:
-            painted = extent(render(replace(layout, objects=[item], signs=[])).instances == 0)
+            painted = extent(render(replace(layout, objects=[item], signs=[], ropes=[])).instances == 0)
             # The thinnest parts of small drawings (the string of a balloon) fade away.
             assert np.abs((np.array(painted) - item.box) * sides).max() < 3.5, (layout.seed, item.label)
         drawn = render(layout)
