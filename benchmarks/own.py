@@ -37,7 +37,7 @@ _ASKED = 16
 
 
 def is_own(expert: str, question: Question) -> bool:
-    """True when the expert's words answer the question and those of no other do.
+    """True when what the expert looks at answers the question and what others look at does not.
 
     Segmentation alone says what the background is made of, and detection alone names the things that COCO does not
     know; of the others both speak. The scene graph says relations, OCR what is written.
@@ -52,37 +52,40 @@ def is_own(expert: str, question: Question) -> bool:
 
 def own_examples(
     assistant: MoAI, scenes: int, first_seed: int, wording: str, level: str
-) -> Iterator[tuple[str, Example]]:
-    """(expert, example) for each of its own questions, up to four a picture, about held-out scenes that the
-    assistant's experts looked at."""
+) -> Iterator[tuple[str, Example, Example]]:
+    """(expert, example, the same example where that expert did not look) for each of its own questions, up to four a
+    picture, about held-out scenes. Others may see less without it: the scene graph has stuff from segmentation."""
     for seed in range(first_seed, first_seed + scenes):
         layout = sample_layout(seed, LEVELS[level])
         picture = render(layout).image
         scene = assistant.perceive(picture)
         for number, (expert, kinds) in enumerate(KINDS.items()):
             asked = ask(layout, np.random.default_rng((seed, 5, number)), _ASKED, kinds, wording)
-            for question in [one for one in asked if is_own(expert, one)][:_PER_PICTURE]:
-                yield expert, Example(picture, scene, question)
+            asked = [one for one in asked if is_own(expert, one)][:_PER_PICTURE]
+            bereft = assistant.perceive(picture, experts=without(expert)) if asked else None
+            for question in asked:
+                yield expert, Example(picture, scene, question), Example(picture, bereft, question)
 
 
-def compared(assistant: MoAI, examples: list[tuple[str, Example]]) -> dict[str, dict[str, float]]:
-    """For each expert the number of its `questions`, and the mean scores, 0..1, with the words of all experts, without
-    those of it, with those of it alone, and with none (`aux emptied`)."""
+def compared(assistant: MoAI, examples: list[tuple[str, Example, Example]]) -> dict[str, dict[str, float]]:
+    """For each expert the number of its `questions`, and the mean scores, 0..1, with all experts, without it, with the
+    words of it alone, and with none (`aux emptied`)."""
     table = {}
     for expert in KINDS:
-        own = [example for name, example in examples if name == expert]
+        own = [example for name, example, _ in examples if name == expert]
         if not own:
             continue
-        speaking = {
-            "all experts": ALL_EXPERTS,
-            "without it": without(expert),
-            "it alone": (expert,),
-            "aux emptied": (),
+        bereft = [example for name, _, example in examples if name == expert]
+        asked = {
+            "all experts": (own, ALL_EXPERTS),
+            "without it": (bereft, without(expert)),
+            "it alone": (own, (expert,)),
+            "aux emptied": (own, ()),
         }
         table[expert] = {"questions": len(own)}
-        for name, experts in speaking.items():
-            answers = answer_examples(assistant.model, assistant.processor, own, experts, 25)
-            scores = [score(one.question, answer) for one, answer in zip(own, answers, strict=True)]
+        for name, (those, experts) in asked.items():
+            answers = answer_examples(assistant.model, assistant.processor, those, experts, 25)
+            scores = [score(one.question, answer) for one, answer in zip(those, answers, strict=True)]
             table[expert][name] = float(np.mean(scores))
     return table
 

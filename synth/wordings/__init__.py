@@ -2,9 +2,9 @@
 
 Slots are bare nouns unless said otherwise: {a} noun with its article ("a dog", "any grass"), {plural} "dogs", {number}
 "three", {some} "three dogs", {only} "three dogs" or "only one dog", {Are} and {are} "Are" or "Is" to go with it, {x}
-and {y} "dog", {s} subject, {o} object, {sign} "the red sign", {p} predicate, {dir} "left of", {hue} "red", {edge} "top",
-{text} what a sign says, {pic} "picture" or "image", {colour} "colour" or "color". Apostrophes and contractions are
-avoided so that words stay plain tokens.
+and {y} "dog", {s} subject, {o} object, {sign} "the red sign", {p} predicate, {dir} "left of", {hue} "red",
+{edge} "top", {text} what a sign says, {pic} "picture" or "image", {colour} "colour" or "color". Apostrophes and
+contractions are avoided so that words stay plain tokens.
 """
 
 from synth.wordings import places, relations, signs, surfaces, things, two_step, whole
