@@ -19,6 +19,8 @@ def write_card(folder: str | Path) -> Path:
     things = len(record["names"]) - len(record["stuff"])
     worst = ", ".join(f"{name} {value:.2f}" for name, value in list(scores["worst"].items())[:5])
     run = f"{training['seconds']} s, {training['epochs']} epochs, batches of {training['batch']}, {training['device']}"
+    if training["started_from"]:
+        run += f"; it went on from the detector in `{training['started_from']}`, itself trained from nothing"
     calibration = (
         f"scores to the power of {record['score_power']}: the cut with the best F1, {scores['best_cut']}, becomes 0.5"
     )
