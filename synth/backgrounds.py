@@ -5,6 +5,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from synth.catalog import UPPER_STUFF
 from synth.geometry import stuff_at
 from synth.layout import Layout, Stuff
 
@@ -41,8 +42,6 @@ _UPPER_COLOURS = (
     (170, 190, 205), (205, 200, 190), (150, 158, 172), (196, 178, 170), (176, 176, 160), (140, 140, 150),
     (215, 205, 185), (186, 198, 188),
 )  # fmt: skip
-_UPPER = frozenset({"sky", "wall", "mountain"})
-"""Stuff that stands at the top; all other lies below."""
 
 
 def _clouded(rng: np.random.Generator, cells: int) -> np.ndarray:
@@ -109,7 +108,7 @@ def _band(label: str, top: float, bottom: float, rng: np.random.Generator) -> St
 def _stuff(label: str, polygon: list[tuple[float, float]], rng: np.random.Generator) -> Stuff:
     colours, textures = _STUFF_COLOUR[label], _STUFF_TEXTURE[label]
     if rng.random() < _UNUSUAL:
-        colours = _UPPER_COLOURS if label in _UPPER else _GROUND_COLOURS
+        colours = _UPPER_COLOURS if label in UPPER_STUFF else _GROUND_COLOURS
     base = colours[int(rng.random() * len(colours))]
     colour = tuple(int(min(255, max(0, c + 20 * rng.random() - 10))) for c in base)
     return Stuff(label, polygon, colour, TEXTURES.index(textures[int(rng.random() * len(textures))]))

@@ -184,6 +184,9 @@ STUFF_LABELS: tuple[str, ...] = (
 )  # fmt: skip
 """COCO panoptic stuff that backgrounds draw; the suffixes -merged, -other and -stuff are dropped."""
 
+UPPER_STUFF = ("sky", "wall", "mountain")
+"""Stuff that stands at the top; all other lies below."""
+
 
 def _names(text: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in text.split(","))

@@ -10,9 +10,8 @@ from synth.layout import Layout, PlacedObject
 
 PREDICATES: tuple[str, ...] = (
     "riding", "wearing", "eating", "kicking", "swinging", "playing with", "holding", "carrying", "guiding", "pulling",
-    "attached to", "lying on",
-    "sitting on", "standing on", "chasing", "looking at", "crossing", "walking on", "running on", "driving on",
-    "parked on", "flying over", "on", "in", "hanging from", "over", "in front of", "beside",
+    "attached to", "lying on", "sitting on", "standing on", "chasing", "looking at", "crossing", "walking on",
+    "running on", "driving on", "parked on", "flying over", "on", "in", "hanging from", "over", "in front of", "beside",
 )  # fmt: skip
 """The predicates that drawn scenes show, the most specific first; all are in PSG_PREDICATES."""
 

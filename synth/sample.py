@@ -106,10 +106,10 @@ class _Planner:
         if self.paired is not None:
             self._join(*self.paired)
 
-    def _join(self, predicate: str, pair: list[PlacedObject]) -> None:
+    def _join(self, predicate: str, things: list[PlacedObject]) -> None:
         """Ties the two together, or notes that they might be and are not."""
         layout = self.layout
-        subject, other = (next(k for k, item in enumerate(layout.objects) if item is one) for one in pair)
+        subject, other = (next(k for k, item in enumerate(layout.objects) if item is one) for one in things)
         if not is_seen(layout, subject, other, [mask for *_, masks in self.units for mask in masks], self.covers):
             return
         if self.rng.random() < _ROPED:

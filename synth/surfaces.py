@@ -1,7 +1,7 @@
 """Questions about what the background is made of, at the top and at the bottom of the picture."""
 
 from synth.asking import Asker
-from synth.catalog import STUFF_LABELS
+from synth.catalog import STUFF_LABELS, UPPER_STUFF
 from synth.draws import pick
 from synth.facts import asked_for, confusable
 from synth.geometry import stuff_at
@@ -11,8 +11,8 @@ EDGES = {"top": 0.02, "bottom": 0.98}
 """What an edge is called -> where it lies, as a share of the height."""
 _ACROSS = (0.06, 0.3, 0.5, 0.7, 0.94)
 _YES_NO = 0.5
-_UPPER = ("sky", "wall", "mountain")
-_LOWER = tuple(label for label in STUFF_LABELS if label not in (*_UPPER, "river"))
+# A river never runs along an edge.
+_LOWER = tuple(label for label in STUFF_LABELS if label not in (*UPPER_STUFF, "river"))
 
 
 def covering(asker: Asker, edge: str) -> str | None:
@@ -31,7 +31,7 @@ def surface(asker: Asker) -> Question | None:
         return None
     if asker.rng.random() >= _YES_NO:
         return Question("surface", asker.say("surface", edge=edge), label, detail="open")
-    others = _UPPER if edge == "top" else _LOWER
+    others = UPPER_STUFF if edge == "top" else _LOWER
     false = [one for one in others if one != label and one not in confusable(label)]
     true = asker.coin()
     text = asker.say("surface yes/no", a=asked_for(label if true else pick(asker.rng, false)), edge=edge)

@@ -59,10 +59,10 @@ def _noisy(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return mask
 
 
-def make_example(seed: int, noise: bool = True, scale: float = 1.0) -> Example | None:
+def make_example(seed: int, noise: bool = True) -> Example | None:
     """The pairs of one scene, of any difficulty, as the head will see them; None with fewer than two nodes."""
     layout = sample_layout(seed, mixed(seed))
-    drawn = render(layout, scale)
+    drawn = render(layout)
     rng = np.random.default_rng((seed, 0x9E1A))
     labels, masks, number_of = [], [], {}
     for index, item in enumerate(layout.objects):
