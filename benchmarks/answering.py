@@ -12,7 +12,6 @@ from PIL import Image
 from moai.assistant import Decoding, EncodedPicture, MoAI
 from moai.processing import ALL_EXPERTS
 from moai.streaming import spoken
-from perception import Scene
 
 _ENCODINGS = 32
 
@@ -31,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to answer: whose words the model gets (`experts`; none empties the auxiliary text and the colour map),
+    """A way to answer: which experts look (`experts`; none empties the auxiliary text and the colour map),
     whether the mixers run at all (`moai`), and how they weigh (`routing`, as `moai.mixer.ROUTINGS`)."""
 
     name: str = "all experts"
@@ -41,7 +40,7 @@ class Variant:
 
 
 def without(expert: str) -> tuple[str, ...]:
-    """The experts that speak when this one is left out: the scene graph stands on detected boxes and goes with them."""
+    """The experts that look when this one is left out: the scene graph stands on detected boxes and goes with them."""
     silent = {"detection": ("detection", "scene_graph")}.get(expert, (expert,))
     return tuple(name for name in ALL_EXPERTS if name not in silent)
 
@@ -135,39 +134,6 @@ def picture_digest(picture: Image.Image) -> str:
     """A short name for the pixels of a picture."""
     pixels = picture.convert("RGB")
     return hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).hexdigest()
-
-
-class RememberedPerception:
-    """Looks at each picture once with every expert and remembers the scene.
-
-    Narrowing the experts of a question then narrows whose words the model reads, not who looks: the scene graph, say,
-    still rests on detections when detection itself stays silent.
-    """
-
-    def __init__(self, perception):
-        self._perception = perception
-        self._scenes: dict[str, Scene] = {}
-
-    @property
-    def experts(self) -> tuple[str, ...]:
-        """The experts that look."""
-        return self._perception.experts
-
-    def __call__(self, picture: Image.Image, experts=None) -> Scene:
-        """The scene of a picture, with the words of all experts whatever `experts` are asked for."""
-        return self.batch([picture])[0]
-
-    def batch(self, pictures: Sequence[Image.Image], experts=None) -> list[Scene]:
-        """The scenes of several pictures; otherwise as a call."""
-        new = {picture_digest(picture): picture for picture in pictures}
-        new = {digest: picture for digest, picture in new.items() if digest not in self._scenes}
-        if new:
-            self._scenes |= zip(new, self._perception.batch(list(new.values())), strict=True)
-        return [self._scenes[picture_digest(picture)] for picture in pictures]
-
-    def forget(self) -> None:
-        """Frees the scenes."""
-        self._scenes.clear()
 
 
 def fingerprint(model: torch.nn.Module) -> str:

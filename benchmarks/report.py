@@ -10,7 +10,7 @@ from benchmarks.chart import bar_chart
 from benchmarks.drawn.scores import HEADLINES
 from benchmarks.journal import write_json
 
-_BEST = {"perception": 2000.0, "cognition": 800.0, "score of mme": 1000.0}
+_BEST = {"perception": 2000.0, "cognition": 800.0, "score of mme": 1200.0}
 """Best possible scores that are not 100."""
 
 

@@ -23,16 +23,24 @@ def covering(asker: Asker, edge: str) -> str | None:
     return labels.pop() if len(labels) == 1 else None
 
 
-def surface(asker: Asker) -> Question | None:
-    """One question about what covers an edge of the picture, or None where that has no name."""
+def surface_at_an_edge(asker: Asker) -> tuple[str, str, list[str]] | None:
+    """(edge, what covers it, what else might but does not) for an edge drawn at random, or None where that has no
+    name."""
     # What is at the top is nearly always the sky.
     edge = "top" if asker.rng.random() < 0.2 else "bottom"
     if (label := covering(asker, edge)) is None:
         return None
+    others = UPPER_STUFF if edge == "top" else _LOWER
+    return edge, label, [one for one in others if one != label and one not in confusable(label)]
+
+
+def surface(asker: Asker) -> Question | None:
+    """One question about what covers an edge of the picture, or None where that has no name."""
+    if (found := surface_at_an_edge(asker)) is None:
+        return None
+    edge, label, false = found
     if asker.rng.random() >= _YES_NO:
         return Question("surface", asker.say("surface", edge=edge), label, detail="open")
-    others = UPPER_STUFF if edge == "top" else _LOWER
-    false = [one for one in others if one != label and one not in confusable(label)]
     true = asker.coin()
     text = asker.say("surface yes/no", a=asked_for(label if true else pick(asker.rng, false)), edge=edge)
     return Question("surface", text, yes(true), detail=YES_NO)

@@ -17,12 +17,13 @@ from synth.questions import ask
 from synth.render import render
 from synth.sample import sample_layout
 from synth.sign_questions import colour_of, text_of
+from synth.surfaces import surface_at_an_edge
 from synth.wordings import DIRECTIONS as DIRECTION_WORDS
 from synth.words import sign_text
 
 PARTS = ("pope", "mme", "textvqa", "mmbench")
 POPE_SETTINGS = ("random", "popular", "adversarial")
-MME_CATEGORIES = ("existence", "count", "position", "color", "OCR")
+MME_CATEGORIES = ("existence", "count", "position", "color", "OCR", "scene")
 YES_NO = " Please answer yes or no."
 PEOPLE = 10
 """Reference answers of a TextVQA question; the sign has one text, so all people give it."""
@@ -194,7 +195,21 @@ def _reading(asker: Asker) -> tuple[str, str] | None:
     return tuple(f"Does {noun} say {text}?" for text in (sign.text, wrong))
 
 
-_MME_PAIRS = {"existence": _existence, "count": _count, "position": _position, "color": _colour, "OCR": _reading}
+def _scene(asker: Asker) -> tuple[str, str] | None:
+    if (found := surface_at_an_edge(asker)) is None:
+        return None
+    edge, label, others = found
+    return tuple(f"Is there {asked_for(one)} at the {edge} of the image?" for one in (label, pick(asker.rng, others)))
+
+
+_MME_PAIRS = {
+    "existence": _existence,
+    "count": _count,
+    "position": _position,
+    "color": _colour,
+    "OCR": _reading,
+    "scene": _scene,
+}
 _MAKERS = {
     "pope": pope_documents,
     "mme": mme_documents,

@@ -10,7 +10,7 @@ from benchmarks.metrics.vqa import vqa_accuracy
 
 HEADLINES = {
     "pope": ("POPE accuracy", "accuracy"),
-    "mme": ("MME score (of 1000)", "score"),
+    "mme": ("MME score (of 1200)", "score"),
     "textvqa": ("TextVQA accuracy", "accuracy"),
     "mmbench": ("MMBench circular accuracy", "circular"),
 }

@@ -9,15 +9,17 @@ tokenizer, processor, model_folder = tiny.tokenizer, tiny.processor, tiny.model_
 
 
 class OneScene:
-    """In place of experts: every picture holds a dog and a sign. Counts how often it looks."""
+    """In place of experts: every picture holds a dog and a sign. Counts how often it looks, and notes with whom."""
 
     experts = ALL_EXPERTS
 
     def __init__(self):
         self.looks = 0
+        self.asked: set[tuple[str, ...]] = set()
 
     def batch(self, pictures, experts=None) -> list[Scene]:
         self.looks += len(pictures)
+        self.asked.add(experts)
         dog, words = Detection("dog", (0.1, 0.2, 0.4, 0.6), 0.9), TextLine("OPEN", 0.99)
         return [Scene(*picture.size, detections=[dog], text_lines=[words]) for picture in pictures]
 

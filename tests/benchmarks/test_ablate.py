@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import ablate as module
 from benchmarks.ablate import VARIANTS, ablate, ablation_markdown, ablation_table, mean_and_spread
-from benchmarks.answering import Variant
+from benchmarks.answering import Variant, without
 from moai.processing import ALL_EXPERTS
 from tests.benchmarks.conftest import OneScene
 
@@ -49,3 +49,11 @@ def test_an_ablation_is_written_and_resumed(model_folder, tmp_path, monkeypatch)
     before = [path.read_bytes() for path in answers]
     assert ablate(str(model_folder), tmp_path, **settings) == markdown
     assert [path.read_bytes() for path in answers] == before
+
+
+def test_an_expert_that_is_left_out_does_not_look(model_folder, tmp_path, monkeypatch):
+    perception = OneScene()
+    monkeypatch.setattr(module, "Perception", lambda **_: perception)
+    kept = [Variant("without ocr", without("ocr")), Variant("backbone alone", moai=False)]
+    ablate(str(model_folder), tmp_path, seeds=1, scenes=1, limit=1, variants=kept, device="cpu")
+    assert perception.asked == {("segmentation", "detection", "scene_graph")}

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.answering import Answerer, RememberedPerception, Request, Variant
+from benchmarks.answering import Answerer, Request, Variant
 from benchmarks.drawn.documents import MME_CATEGORIES, PARTS, POPE_SETTINGS, make_documents, scene_picture, scene_seeds
 from benchmarks.drawn.run import run_drawn
 from benchmarks.drawn.scores import drawn_scores
@@ -49,7 +49,7 @@ def test_documents_refuse(settings):
 def test_true_answers_score_best_and_wrong_ones_worst(documents):
     best = drawn_scores(documents, {one.key: one.answer for one in documents})
     assert best["pope"]["accuracy"] == best["pope"]["f1"] == best["textvqa"]["accuracy"] == 100
-    assert best["mme"]["score"] == 1000 and best["mmbench"]["circular"] == best["mmbench"]["plain"] == 100
+    assert best["mme"]["score"] == 1200 and best["mmbench"]["circular"] == best["mmbench"]["plain"] == 100
     flipped = {"yes": "No", "no": "Yes"}
     worst = drawn_scores(documents, {one.key: flipped.get(one.answer, "Z") for one in documents})
     assert worst["pope"]["accuracy"] == worst["mme"]["score"] == worst["mmbench"]["plain"] == 0
@@ -136,10 +136,3 @@ def test_a_question_without_a_picture_and_one_too_long_are_answered(assistant, c
 def test_a_batch_size_below_one_is_refused(assistant):
     with pytest.raises(ValueError, match="batch size must be at least 1"):
         Answerer(assistant, Variant(), 0)
-
-
-def test_remembered_perception_looks_once_whatever_experts_are_asked(assistant):
-    perception = RememberedPerception(type(assistant.perception)())
-    picture = scene_picture(HELD_OUT_SEED)
-    assert perception(picture) is perception(picture, experts=("ocr",))
-    assert perception._perception.looks == 1
