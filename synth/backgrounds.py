@@ -17,6 +17,10 @@ TEXTURES = (
 """`Stuff.texture` is an index into these; the first eight serve plain backdrops."""
 
 PLAIN = 8
+_FINE = frozenset(("stripes", "checks", "grass", "road", "sand", "bricks", "planks", "tiles", "snow"))
+"""Textures whose coarse part, wider than a few pixels, is taken out: a thumbnail shows a plain colour."""
+_COARSE = 3.0
+"""Standard deviation, in pixels, of the blur that tells the coarse part."""
 _MARKED = 0.5
 """How many roads have a lane marked."""
 _STUFF_TEXTURE = {
@@ -85,7 +89,16 @@ def _tiles() -> dict[str, np.ndarray]:
         "snow": np.where(cv2.GaussianBlur(noise, (0, 0), 1.3) > 158, 255, _clouded(rng, 6) // 3 + 70),
         "clouds": clouds,
     }
-    return {name: np.ascontiguousarray(pixels.astype(np.uint8)) for name, pixels in tiles.items()}
+    return {
+        name: np.ascontiguousarray(_fine(pixels) if name in _FINE else pixels.astype(np.uint8))
+        for name, pixels in tiles.items()
+    }
+
+
+def _fine(pixels: np.ndarray) -> np.ndarray:
+    """A (TILE, TILE) uint8 tile without its coarse part, and grey on average."""
+    pixels = pixels.astype(np.float32)
+    return np.clip(pixels - cv2.GaussianBlur(pixels, (0, 0), _COARSE) + 128, 0, 255).astype(np.uint8)
 
 
 def _palette(colour: tuple[int, int, int], texture: str) -> np.ndarray:

@@ -32,8 +32,8 @@ RECIPE = (
     Step("language", "language", 2.5, ("--compile", "layers")),
     # As CUDA graphs: nearly three times as fast after two minutes of compiling.
     Step("bridge", "bridge", 21, ("--compile", "graphs")),
-    # So short that compiling does not pay; on two CPU cores it takes 16 minutes.
-    Step("polish", "polish", 20, ("--steps", "172", "--average", "0.5")),
+    # So short that compiling does not pay; on two CPU cores it takes 23 minutes.
+    Step("polish", "polish", 30, ("--steps", "320")),
 )
 
 

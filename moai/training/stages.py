@@ -82,7 +82,7 @@ STAGES = {
     ),
     "bridge": _BRIDGE,
     # A short while more, on few rows with many readings: what signs say is spelled, also where it is no known word.
-    "polish": replace(_BRIDGE, learning_rate=4e-4, rows=128, steps=172, windows=0, readings=6, transcribe_weight=0.0),
+    "polish": replace(_BRIDGE, learning_rate=4e-4, rows=128, steps=320, windows=0, readings=6, transcribe_weight=0.0),
     # Step 1 of the paper: compressor and experts, one expert of each modality drawn at random.
     "experts": Stage(
         ("compressor", "mixers"),
