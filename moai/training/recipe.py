@@ -19,11 +19,12 @@ SEEDS_A_STEP = 50_000_000
 
 @dataclass(frozen=True)
 class Step:
-    """One run of train.py: `minutes` on one H100 or H200, `options` beside stage, folders, seed and time."""
+    """One run of train.py: `minutes` on one H100 or H200 (None: the steps of the stage), `options` beside stage,
+    folders, seed and time."""
 
     name: str
     stage: str
-    minutes: float
+    minutes: float | None = None
     options: tuple[str, ...] = ()
 
 
@@ -33,7 +34,7 @@ RECIPE = (
     # As CUDA graphs: nearly three times as fast after two minutes of compiling.
     Step("bridge", "bridge", 21, ("--compile", "graphs")),
     # So short that compiling does not pay; on two CPU cores it takes 23 minutes.
-    Step("polish", "polish", 30, ("--steps", "320")),
+    Step("polish", "polish"),
 )
 
 
@@ -42,7 +43,8 @@ def arguments_of(
 ) -> list[str]:
     """The arguments of train.py for a step; `init` is the folder of the step before."""
     given = ["--stage", step.stage, "--output", str(folder / step.name), "--seed", str(number * SEEDS_A_STEP)]
-    given += ["--minutes", f"{step.minutes * share:g}", *step.options, *common]
+    given += [] if step.minutes is None else ["--minutes", f"{step.minutes * share:g}"]
+    given += [*step.options, *common]
     return given if init is None else [*given, "--init", str(init)]
 
 
@@ -58,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--last", choices=names, default=names[-1], help="step to end with (default: %(default)s)")
     parser.add_argument("--init", type=Path, help="model to begin with, unless --first is language")
     parser.add_argument("--ship", type=Path, help="folder that gets each step's result in the form that is shipped")
-    parser.add_argument("--share", type=float, default=1.0, help="of each step's time (default: %(default)s)")
+    parser.add_argument("--share", type=float, default=1.0, help="of each step's minutes (default: %(default)s)")
     argv, common = _divided(argv)
     options = parser.parse_args(argv)
     first, last = names.index(options.first), names.index(options.last)
