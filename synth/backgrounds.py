@@ -18,7 +18,7 @@ TEXTURES = (
 
 PLAIN = 8
 _FINE = frozenset(("stripes", "checks", "grass", "road", "sand", "bricks", "planks", "tiles", "snow"))
-"""Textures whose coarse part, wider than a few pixels, is taken out: a thumbnail shows a plain colour."""
+"""Textures whose coarse part, wider than a few pixels, is taken out: a thumbnail shows a nearly plain colour."""
 _COARSE = 3.0
 """Standard deviation, in pixels, of the blur that tells the coarse part."""
 _MARKED = 0.5

@@ -228,7 +228,7 @@ def training_arguments(
         save_steps=save_every,
         save_total_limit=1,
         dataloader_num_workers=workers,
-        dataloader_persistent_workers=False,
+        dataloader_persistent_workers=False,  # collected with their queues, each of those would be waited for 5 s
         dataloader_prefetch_factor=4 if workers else None,
         remove_unused_columns=False,
         ignore_data_skip=True,  # the source is endless; a resumed run starts at fresh seeds

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import yaml
 
+from synth import backgrounds
 from synth.catalog import COCO_THINGS, STUFF_LABELS
 from synth.conditions import sample_conditions
 from synth.layout import Conditions, Layout, PlacedObject, Sign, Stuff
@@ -273,3 +274,12 @@ def test_a_yolo_folder(tmp_path):
             number, *rest = line.split()
             assert 0 <= int(number) < len(CLASSES) and len(rest) >= 6 and len(rest) % 2 == 0
             assert all(0 <= float(value) <= 1 for value in rest)
+
+
+@pytest.mark.parametrize("texture", ["grass", "road", "sand", "snow", "tiles", "planks", "bricks"])
+def test_a_thumbnail_hardly_shows_what_the_ground_is_made_of(texture):
+    tile = backgrounds._tiles()[texture]
+    assert tile.shape == (backgrounds.TILE, backgrounds.TILE)
+    thumbnail = cv2.resize(tile, (backgrounds.TILE // 8,) * 2, interpolation=cv2.INTER_AREA)
+    # Neither its mean nor what is wider than a few pixels tells one from another; close up each has a grain.
+    assert abs(tile.mean() - 127.5) < 2 and thumbnail.std() < 11 < tile.std()

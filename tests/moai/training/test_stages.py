@@ -1,6 +1,7 @@
 """Stages: what they freeze, how fast they learn, and two real steps of each."""
 
 import json
+import multiprocessing
 
 import pytest
 import torch
@@ -305,3 +306,8 @@ def test_answers_and_tables(model_folder, processor):
     text = print_table({"right": right, **tables})
     assert text.splitlines()[-1].startswith("| overall | 6 |") and "100.0%" in text.splitlines()[-1]
     assert len({line.count("|") for line in text.splitlines()}) == 1
+
+
+def test_processes_that_draw_end_with_training(tiny, tmp_path):
+    train("language", tmp_path, "--workers", "2", "--show-every", "0")
+    assert not multiprocessing.active_children()
