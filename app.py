@@ -14,18 +14,18 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
 
-from moai.page import overlays, views
-from moai.page.engine import Engine
-from moai.page.handlers import EVERY_LAYER, Handlers
-from moai.page.picture_input import picture_input
-from moai.page.session import EXPERTS, LONGEST_QUESTION, MOST_BYTES, Session
+from moai.web import overlays, views
+from moai.web.engine import Engine
+from moai.web.handlers import EVERY_LAYER, Handlers
+from moai.web.image_input import picture_input
+from moai.web.session import EXPERTS, MAX_BYTES, MAX_QUESTION_LENGTH, Session
 
 ROOT = Path(__file__).resolve().parent
 EXAMPLES = ROOT / "examples"
-CSS = ROOT / "moai" / "page" / "page.css"
-MOST_WAITING = 40
+CSS = ROOT / "moai" / "web" / "page.css"
+MAX_WAITING = 40
 AT_ONCE = 4
-MOST_VISITORS = 64
+MAX_VISITORS = 64
 KEPT_SECONDS = 2 * 3600
 ALL_LAYERS = [name for _, name in overlays.LAYER_CHOICES]
 SWITCHES = [
@@ -132,7 +132,7 @@ class Page:
         self.question = gr.Textbox(
             placeholder="Ask about the picture; Enter sends",
             label="Question",
-            max_length=LONGEST_QUESTION,
+            max_length=MAX_QUESTION_LENGTH,
             lines=1,
             max_lines=4,
             submit_btn="Send",
@@ -195,7 +195,7 @@ class Page:
         self.again = gr.Textbox(
             label="Question",
             placeholder="Empty: the last question again",
-            max_length=LONGEST_QUESTION,
+            max_length=MAX_QUESTION_LENGTH,
             elem_id="again",
         )
         self.compare = gr.Button("Ask both ways", variant="primary", elem_id="compare")
@@ -255,7 +255,7 @@ class Page:
 
 def launch(page: Page, host: str, port: int | None):
     """Start serving, without waiting for the models."""
-    page.blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=16)
+    page.blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=16)
     sans, mono = SYSTEM_FONTS
     return page.blocks.launch(
         server_name=host,
@@ -263,9 +263,9 @@ def launch(page: Page, host: str, port: int | None):
         share=False,
         quiet=True,
         prevent_thread_lock=True,
-        max_file_size=MOST_BYTES,
+        max_file_size=MAX_BYTES,
         footer_links=["api", "settings"],
-        state_session_capacity=MOST_VISITORS,
+        state_session_capacity=MAX_VISITORS,
         enable_monitoring=False,
         ssr_mode=False,
         theme=gr.themes.Soft(primary_hue="indigo", neutral_hue="slate", font=sans, font_mono=mono).set(**COLOURS),

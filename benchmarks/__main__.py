@@ -1,5 +1,5 @@
 """`python -m benchmarks`."""
 
-from benchmarks.cli import main
+from moai.evaluation.cli import main
 
 raise SystemExit(main())

@@ -5,9 +5,9 @@ from importlib import import_module
 _HOMES = {
     "Answer": "moai.assistant",
     "MoAI": "moai.assistant",
-    "MoAIConfig": "moai.configuration",
-    "MoAIForConditionalGeneration": "moai.modeling",
-    "MoAIProcessor": "moai.processing",
+    "MoAIConfig": "moai.models.configuration",
+    "MoAIForConditionalGeneration": "moai.models.modeling",
+    "MoAIProcessor": "moai.models.processing",
 }
 
 __all__ = list(_HOMES)
@@ -17,6 +17,9 @@ def __getattr__(name: str):
     # torch and transformers take seconds to import; `moai --help` should not wait for them.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for module in ("moai.modeling", "moai.processing"):  # registers the Auto classes, whichever name is asked for
+    for module in (
+        "moai.models.modeling",
+        "moai.models.processing",
+    ):  # registers the Auto classes, whichever name is asked for
         import_module(module)
     return getattr(import_module(_HOMES[name]), name)

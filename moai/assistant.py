@@ -12,15 +12,15 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoProcessor, StoppingCriteriaList
 
-from moai.configuration import MoAIConfig
-from moai.generation import forget
-from moai.modeling import MoAIForConditionalGeneration
-from moai.processing import ALL_EXPERTS, MoAIProcessor
-from moai.quantization import check_tier
-from moai.quantization import quantize as quantized
+from moai.inference.generation import forget
+from moai.inference.quantization import check_tier
+from moai.inference.quantization import quantize as quantized
+from moai.models.configuration import MoAIConfig
+from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.processing import ALL_EXPERTS, MoAIProcessor
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
 from perception import Perception, Scene, load_image
-from perception.perception import MOST_AT_ONCE, expert_names
+from perception.perception import MAX_AT_ONCE, expert_names
 from weights import EMBEDDED_MODEL
 
 
@@ -122,8 +122,8 @@ class MoAI:
 
         `experts` that will run: any of segmentation, detection, scene_graph, ocr (seg, det, sgg, ocr), as a list or
         separated by commas. `device` defaults to CUDA when there is one. `perception` replaces the embedded experts.
-        `quantize`, one of `moai.quantization.TIERS`, makes the language model smaller; None is bf16 on CUDA and fp32
-        elsewhere. Raises ValueError with one sentence for an unknown model, expert, device or quantisation.
+        `quantize`, one of `moai.inference.quantization.TIERS`, makes the language model smaller; None is bf16 on CUDA
+        and fp32 elsewhere. Raises ValueError with one sentence for an unknown model, expert, device or quantisation.
         """
         kept = expert_names(experts)
         place = _device(device)
@@ -226,8 +226,8 @@ class MoAI:
         seen = {key: one for key, one in distinct.items() if isinstance(one, EncodedPicture)}
         seen = {key: self._encoded(one, experts, moai) for key, one in seen.items()}
         new = [key for key in distinct if key not in seen]
-        for start in range(0, len(new), MOST_AT_ONCE):
-            part = new[start : start + MOST_AT_ONCE]
+        for start in range(0, len(new), MAX_AT_ONCE):
+            part = new[start : start + MAX_AT_ONCE]
             seen.update(zip(part, self._encode([distinct[key] for key in part], experts, moai), strict=True))
         return self._answer([seen[id(picture)] for picture in pictures], conversations, settings)
 

@@ -159,7 +159,7 @@ def run_perceive(arguments: argparse.Namespace) -> None:
 
 def run_convert(arguments: argparse.Namespace) -> None:
     """`moai convert`."""
-    from moai.convert import convert_folder
+    from moai.models.convert import convert_folder
 
     sizes = None
     if arguments.sizes is not None:

@@ -14,7 +14,7 @@ from perception.images import load_image
 from perception.scene import Box, Scene
 from perception.verbalize import (
     DETECTION_THRESHOLD,
-    MOST_RELATIONS,
+    MAX_RELATIONS,
     OCR_THRESHOLD,
     RELATION_THRESHOLD,
     SEGMENT_THRESHOLD,
@@ -23,7 +23,7 @@ from perception.verbalize import (
 )
 
 LAYERS = ("segments", "detections", "relations", "text")
-LEAST_SIDE = 800
+MIN_SIDE = 800
 """Smaller pictures are enlarged to this longer side, so that labels can be read."""
 
 _COLOURS = (
@@ -67,7 +67,7 @@ class _Canvas:
         self.width, self.height = picture.width * self.fine, picture.height * self.fine
         self.sheet = Image.new("RGBA", (self.width, self.height), (0, 0, 0, 0))
         self.pen = ImageDraw.Draw(self.sheet)
-        self.unit = max(picture.size) / LEAST_SIDE * self.fine
+        self.unit = max(picture.size) / MIN_SIDE * self.fine
         self.font = _font(max(8, round(_FONT_SIZE * self.unit)))
         self.labels: list[tuple[float, float, float, float]] = []
 
@@ -128,7 +128,7 @@ def draw(picture, scene: Scene, layers: Sequence[str] = LAYERS) -> Image.Image:
         if layer not in LAYERS:
             raise ValueError(f"unknown layer {layer!r}; allowed are {', '.join(LAYERS)}")
     image = load_image(picture)
-    factor = LEAST_SIDE / max(image.size)
+    factor = MIN_SIDE / max(image.size)
     if factor > 1:
         image = image.resize([max(1, round(side * factor)) for side in image.size], Image.Resampling.BICUBIC)
     if "segments" in layers:
@@ -147,7 +147,7 @@ def draw(picture, scene: Scene, layers: Sequence[str] = LAYERS) -> Image.Image:
 
 def _with_masks(image: Image.Image, scene: Scene) -> Image.Image:
     pixels = np.asarray(image).copy()
-    thickness = max(1, round(max(image.size) / LEAST_SIDE * 1.5))
+    thickness = max(1, round(max(image.size) / MIN_SIDE * 1.5))
     for segment in scene.segments:
         if segment.mask is None or segment.score < SEGMENT_THRESHOLD:
             continue
@@ -221,7 +221,7 @@ def _draw_relations(canvas: _Canvas, scene: Scene) -> None:
     if len(scene.object_boxes) != len(scene.objects):
         return
     names = numbered(scene.objects)
-    best = sorted(scene.relations, key=lambda one: -one.score)[:MOST_RELATIONS]
+    best = sorted(scene.relations, key=lambda one: -one.score)[:MAX_RELATIONS]
     for one in best:
         if one.score < RELATION_THRESHOLD:
             continue

@@ -10,9 +10,9 @@ import numpy as np
 from perception.expert import Expert, ExpertUnavailable
 from perception.scene import Box, Scene, TextLine
 
-CORES_AN_ENGINE, MOST_ENGINES = 4, 8
+CORES_AN_ENGINE, MAX_ENGINES = 4, 8
 """Cores for each OCR engine, and how many engines there are at most; each reads one picture at a time."""
-LEAST_SCORE = 0.5
+MIN_SCORE = 0.5
 """Lines below are not reported; verbalisation keeps those from 0.85."""
 
 _SAME_HEIGHT = 0.65
@@ -100,7 +100,7 @@ def _lines(polygons, texts, scores, width: int, height: int) -> list[TextLine]:
     lines = []
     for polygon, text, score in zip(polygons, texts, scores, strict=True):
         text = " ".join(str(text).split())
-        if not text or score < LEAST_SCORE:
+        if not text or score < MIN_SCORE:
             continue
         points = np.clip(np.asarray(polygon, float).reshape(-1, 2) / (width, height), 0, 1)
         box: Box = (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
@@ -119,7 +119,7 @@ class RapidOCRReader:
 
     def __init__(self, engines: int | None = None):
         cores = os.cpu_count() or 1
-        engines = engines or max(1, min(cores // CORES_AN_ENGINE, MOST_ENGINES))
+        engines = engines or max(1, min(cores // CORES_AN_ENGINE, MAX_ENGINES))
         # One engine alone takes the cores that it finds.
         self._threads = max(1, cores // engines) if engines > 1 else -1
         self._free = threading.Semaphore(engines)

@@ -20,8 +20,8 @@ from perception.verbalize import EXPERTS
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 SHORT_NAMES = {"seg": "segmentation", "det": "detection", "sgg": "scene_graph", "ocr": "ocr"}
 SPOKEN = {"segmentation": "segmentation", "detection": "detection", "scene_graph": "the scene graph", "ocr": "OCR"}
-MOST_CACHED_BYTES = 256 * 2**20
-MOST_AT_ONCE = 16
+MAX_CACHED_BYTES = 256 * 2**20
+MAX_AT_ONCE = 16
 """Pictures that networks look at in one pass."""
 SIDE_BY_SIDE = 8
 """Pictures of a batch that are on their way at once, where several experts can look at several."""
@@ -100,8 +100,8 @@ class Perception:
         keys = [(_digest(array), names) for array in arrays]
         scenes = {key: scene for key in keys if (scene := self._remembered(key)) is not None}
         new = {key: array for key, array in zip(keys, arrays, strict=True) if key not in scenes}
-        for start in range(0, len(new), MOST_AT_ONCE):
-            part = list(new.items())[start : start + MOST_AT_ONCE]
+        for start in range(0, len(new), MAX_AT_ONCE):
+            part = list(new.items())[start : start + MAX_AT_ONCE]
             if len(part) > 1:
                 self._prepare([array for _, array in part], names)
             looked = self._pictures.map(lambda array: self._perceive(array, names), [array for _, array in part])
@@ -211,7 +211,7 @@ class Perception:
             self._cache[key] = scene
             while self._cache and (
                 len(self._cache) > self._cache_size
-                or sum(_mask_bytes(one) for one in self._cache.values()) > MOST_CACHED_BYTES
+                or sum(_mask_bytes(one) for one in self._cache.values()) > MAX_CACHED_BYTES
             ):
                 self._cache.popitem(last=False)
 

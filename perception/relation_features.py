@@ -17,7 +17,7 @@ STRIP_SIDE = 384
 """Pixels of the longer side of the picture that strips are cut from; across, they are cut pixel by pixel."""
 STRIP_REACH = 0.65
 """Share of the longer side that middles are apart at most for a strip between them to be looked at."""
-_MOST_CELLS = GRID // 3
+_MAX_CELLS = GRID // 3
 
 
 @dataclass
@@ -141,7 +141,7 @@ def _contact(boxes: np.ndarray, grids: np.ndarray) -> np.ndarray:
         inside[index, top:bottom, left:right] = 1
         feet[index, max(bottom - 2, top) : bottom + 1, left:right] = 1
         middle = (left + right) // 2
-        below[index, bottom : bottom + _MOST_CELLS, max(middle - 1, 0) : middle + 1] = 1
+        below[index, bottom : bottom + _MAX_CELLS, max(middle - 1, 0) : middle + 1] = 1
     ring = far * (1 - masks)
     feet = feet * (1 - masks)
     flat = {

@@ -27,11 +27,11 @@ from perception.scene import Relation, Scene
 from perception.yolo import Yolo
 
 WEIGHTS_FILE, SETTINGS_FILE = "model.safetensors", "config.json"
-LEAST_SCORE = 0.6
+MIN_SCORE = 0.6
 """Relations below are not reported; verbalisation keeps those from 0.8."""
-LEAST_OBJECT_SCORE = 0.5
-MOST_OBJECTS = 24
-MOST_RELATIONS = 30
+MIN_OBJECT_SCORE = 0.5
+MAX_OBJECTS = 24
+MAX_RELATIONS = 30
 
 
 class RelationHead(nn.Module):
@@ -192,9 +192,9 @@ class LearnedSceneGraph:
         settings = self.head.settings
         ignored, stuff = frozenset(settings["ignored"]), frozenset(settings["stuff"])
         # Numbered once kept, so that an object of a relation is the detection of the same place among its label.
-        things = [one for one in scene.detections if one.score >= LEAST_OBJECT_SCORE and one.label not in ignored]
-        things = things[:MOST_OBJECTS]
-        regions = [one for one in scene.segments if one.label in stuff and one.score >= LEAST_OBJECT_SCORE]
+        things = [one for one in scene.detections if one.score >= MIN_OBJECT_SCORE and one.label not in ignored]
+        things = things[:MAX_OBJECTS]
+        regions = [one for one in scene.segments if one.label in stuff and one.score >= MIN_OBJECT_SCORE]
         masks = [*self._masks(picture, scene, things), *(one.mask for one in regions)]
         nodes = [*things, *regions]
         boxes = np.array([one.box for one in nodes], np.float64).reshape(-1, 4)
@@ -222,8 +222,8 @@ def strongest(
     predicates: list[int],
     scores: list[float],
     names: Sequence[str],
-    least: float = LEAST_SCORE,
-    most: int = MOST_RELATIONS,
+    least: float = MIN_SCORE,
+    most: int = MAX_RELATIONS,
 ) -> list[Relation]:
     """At most `most` relations with scores from `least`, surest first: one for two objects, whichever way is surer.
 

@@ -12,9 +12,9 @@ from perception.yolo import Found, Yolo
 
 KNOWN = frozenset(COCO_PANOPTIC_CLASSES) | frozenset(plain_label(name) for name in COCO_PANOPTIC_CLASSES)
 COCO_THINGS = frozenset(COCO_PANOPTIC_CLASSES[:80])
-LEAST_SHARE = 0.25
+MIN_SHARE = 0.25
 """A segment of whose mask less than this share is left after surer ones took theirs is dropped."""
-LEAST_PIXELS = 12
+MIN_PIXELS = 12
 
 
 def extent(mask: np.ndarray) -> Box | None:
@@ -61,7 +61,7 @@ def panoptic(found: Found, stuff: frozenset[str]) -> list[Segment]:
 
 def _enough(free: np.ndarray, mask: np.ndarray) -> bool:
     left = np.count_nonzero(free)
-    return left >= LEAST_PIXELS and left >= LEAST_SHARE * np.count_nonzero(mask)
+    return left >= MIN_PIXELS and left >= MIN_SHARE * np.count_nonzero(mask)
 
 
 class YoloSegmentation:

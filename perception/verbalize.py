@@ -8,7 +8,7 @@ from perception.scene import Box, Scene
 SEGMENT_THRESHOLD = 0.5
 DETECTION_THRESHOLD = 0.5
 RELATION_THRESHOLD = 0.8
-MOST_RELATIONS = 10
+MAX_RELATIONS = 10
 OCR_THRESHOLD = 0.85
 EXPERTS = ("segmentation", "detection", "scene_graph", "ocr")
 SUFFIXES = ("-merged", "-other", "-stuff")
@@ -58,7 +58,7 @@ def numbered(labels: Sequence[str]) -> list[str]:
 def say_scene_graph(scene: Scene) -> str:
     """The most certain relations, surest first, or the empty string."""
     names = numbered(scene.objects)
-    best = sorted(scene.relations, key=lambda one: -one.score)[:MOST_RELATIONS]
+    best = sorted(scene.relations, key=lambda one: -one.score)[:MAX_RELATIONS]
     kept = (one for one in best if one.score >= RELATION_THRESHOLD)
     return _listed(_RELATIONS, [f"{names[one.subject]} is {one.predicate} {names[one.object]}" for one in kept])
 

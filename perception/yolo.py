@@ -16,7 +16,7 @@ from perception.expert import ExpertUnavailable
 
 WEIGHTS_FILE, ARCHITECTURE_FILE, SETTINGS_FILE = "model.safetensors", "model.yaml", "config.json"
 _MEMO_SIZE = 4
-_MOST_PIXELS = 1280
+_MAX_PIXELS = 1280
 """Longer side in pixels above which a picture is reduced before the network sees it; masks grow back afterwards."""
 _SAME_OBJECT = 0.8
 
@@ -244,9 +244,9 @@ class Yolo:
 
 def _reduced(picture: np.ndarray) -> np.ndarray:
     longer = max(picture.shape[:2])
-    if longer <= _MOST_PIXELS:
+    if longer <= _MAX_PIXELS:
         return picture
-    height, width = (max(1, round(side * _MOST_PIXELS / longer)) for side in picture.shape[:2])
+    height, width = (max(1, round(side * _MAX_PIXELS / longer)) for side in picture.shape[:2])
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
 
 

@@ -14,11 +14,12 @@ from torch.utils.data import default_collate
 from transformers import AutoProcessor, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from moai.configuration import MoAIConfig
-from moai.modeling import MoAIForConditionalGeneration
-from moai.processing import ALL_EXPERTS, MoAIProcessor
-from moai.training.data import DrawnScenes, ExpertWords, PictureQuestions, RowSizes, VerbalizedScenes, trimmed
-from moai.training.evaluate import answer_examples, print_table, simulated_examples, tabulate
+from moai.data.drawn.source import DrawnScenes, ExpertWords, PictureQuestions, RowSizes, VerbalizedScenes, trimmed
+from moai.data.drawn.unanswerable import UnfamiliarPictures
+from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
+from moai.models.configuration import MoAIConfig
+from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.processing import ALL_EXPERTS, MoAIProcessor
 from moai.training.objective import MoAIObjective
 from moai.training.stages import STAGES, Stage, freeze_all_but, parameter_groups
 from moai.training.tokenizer import build_tokenizer, drawn_vocabulary
@@ -35,7 +36,6 @@ from moai.training.trainer import (
     training_arguments,
     weights_of,
 )
-from moai.training.unfamiliar import UnfamiliarPictures
 from perception.perception import expert_names
 
 EXPERT_STAGES = ("detector", "relations")
@@ -315,7 +315,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     arguments.command = shlex.join(["python", "train.py", *argv])
     if arguments.stage in EXPERT_STAGES:
-        from moai.training.expert_stages import train_expert_stage
+        from moai.training.experts.stages import train_expert_stage
 
         train_expert_stage(arguments)
     else:

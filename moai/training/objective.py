@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from moai.compressor import codes_of_both_ends
-from moai.modeling import IGNORED, MoAIForConditionalGeneration
-from moai.processing import MoAIProcessor, normalize_pixels
-from moai.training.data import PATCH_CLASSES
-from moai.training.packing import turn_mask, turn_positions
+from moai.data.drawn.source import PATCH_CLASSES
+from moai.data.packing import turn_mask, turn_positions
+from moai.models.compressor import codes_of_both_ends
+from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
+from moai.models.processing import MoAIProcessor, normalize_pixels
 from moai.training.stages import Stage
 from perception.panoptic import voc_palette
 
@@ -77,7 +77,7 @@ class MoAIObjective(nn.Module):
         return self
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
-        """Batch of one of the data sets of `moai.training.data` -> `loss` and its parts, each a scalar."""
+        """Batch of one of the data sets of `moai.data.drawn.source` -> `loss` and its parts, each a scalar."""
         if "aux_input_ids" not in batch and "pixels" not in batch:  # text alone
             rows = {name: values.flatten(0, 1) for name, values in batch.items()}
             logits = self.model(input_ids=rows["input_ids"], use_cache=False).logits

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from moai.training import command
-from moai.training.ship import ship
+from moai.training.export import ship
 from moai.training.trainer import RECORD
 
 SEEDS_A_STEP = 50_000_000

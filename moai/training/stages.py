@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from moai.modeling import MoAIForConditionalGeneration
-from moai.plora import PartialLoRALinear
+from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.plora import PartialLoRALinear
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Stage:
     `experts` says whether the experts' words and colour map are given, `pictures` whether pictures are, and questions
     about them. `patch_weight` scales the per-patch class loss and `transcribe_weight` that of writing the experts'
     words back from the auxiliary tokens. Of a picture's questions, `windows` ask to continue the experts' words and
-    `readings` ask what signs say; `packed` puts all of them into one row (see `moai.training.packing`). `unfamiliar` is
-    the share of pictures that tell nothing (see `moai.training.unfamiliar`).
+    `readings` ask what signs say; `packed` puts all of them into one row (see `moai.data.packing`). `unfamiliar` is
+    the share of pictures that tell nothing (see `moai.data.drawn.unanswerable`).
     """
 
     trains: tuple[str, ...]

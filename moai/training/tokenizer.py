@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from moai.processing import PROMPT_STYLES, SYSTEM
-from moai.training.data import WINDOW_QUESTION
+from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS, plural
+from moai.data.drawn.questions.ask import template_words
+from moai.data.drawn.source import WINDOW_QUESTION
+from moai.models.processing import PROMPT_STYLES, SYSTEM
 from perception.labels import COCO_PANOPTIC_CLASSES, PSG_PREDICATES
 from perception.scene import Detection, Relation, Scene, TextLine
 from perception.verbalize import verbalize
-from synth.catalog import STUFF_LABELS, THING_LABELS, plural
-from synth.questions import template_words
 
 SPECIAL_TOKENS = ("<pad>", "</s>", "<unk>", "<image>")
 # Coordinates as printed by the verbaliser stay whole, so a box is four tokens; other digits stand alone.

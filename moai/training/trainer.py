@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from moai.modeling import MoAIForConditionalGeneration
-from moai.processing import MoAIProcessor
+from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.processing import MoAIProcessor
 from moai.training.objective import MoAIObjective
 from moai.training.optimizer import Muon, is_matrix
 from moai.training.stages import Stage, parameter_groups

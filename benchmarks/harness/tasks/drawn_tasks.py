@@ -1,5 +1,0 @@
-"""What the YAML files beside this one name; lmms-eval imports it by its path."""
-
-from benchmarks.harness.drawn import DrawnMMBench, DrawnMME, DrawnPope, DrawnTextVQA
-
-__all__ = ["DrawnMMBench", "DrawnMME", "DrawnPope", "DrawnTextVQA"]

@@ -1,0 +1,1 @@
+"""Questions about drawn scenes, with answers from their layouts alone."""

@@ -1,0 +1,97 @@
+"""Wordings of questions about how things are related."""
+
+from moai.data.drawn.questions.wordings.wording import Wording
+
+FORMS = {
+    "relation object": Wording(
+        (
+            "What is the {s} {p}?",
+            "What is the {s} {p} in the {pic}?",
+            "In the {pic}, what is the {s} {p}?",
+            "The {s} is {p} what?",
+            "The {s} is {p} something. What is it?",
+            "What do you see the {s} {p}?",
+            "What thing is the {s} {p}?",
+            "Name the thing that the {s} is {p}.",
+            "Tell me what the {s} is {p}.",
+            "Look at the {s}. What is it {p}?",
+            "What can you see the {s} {p}?",
+            "Find the {s}. What is it {p}?",
+        ),
+        (
+            "What is it that the {s} is {p}?",
+            "Can you tell what the {s} is {p}?",
+            "Which thing is the {s} {p}?",
+            "Give the name of the thing that the {s} is {p}.",
+        ),
+    ),
+    "relation subject": Wording(
+        (
+            "What is {p} the {o}?",
+            "What is {p} the {o} in the {pic}?",
+            "What do you see {p} the {o}?",
+            "What thing is {p} the {o}?",
+            "Something is {p} the {o}. What is it?",
+            "Name the thing that is {p} the {o}.",
+            "Tell me what is {p} the {o}.",
+            "In the {pic}, what is {p} the {o}?",
+            "What can you see {p} the {o}?",
+            "Name what is {p} the {o}.",
+            "Look at the {o}. What is {p} it?",
+            "Find the {o}. What is {p} it?",
+        ),
+        (
+            "What is it that is {p} the {o}?",
+            "Can you tell what is {p} the {o}?",
+            "Which thing is {p} the {o}?",
+            "Give the name of the thing that is {p} the {o}.",
+        ),
+    ),
+    "relation predicate": Wording(
+        (
+            "What is the relation between the {s} and the {o}?",
+            "What is the relation of the {s} to the {o}?",
+            "How is the {s} related to the {o}?",
+            "In the {pic}, how is the {s} related to the {o}?",
+            "How are the {s} and the {o} related?",
+            "What does the {s} have to do with the {o}?",
+            "Which relation do the {s} and the {o} have?",
+            "Name the relation of the {s} to the {o}.",
+            "What is the relation between the {s} and the {o} in the {pic}?",
+            "Look at the {s} and the {o}. How are they related?",
+            "Tell me how the {s} is related to the {o}.",
+            "Which relation does the {s} have to the {o}?",
+        ),
+        (
+            "What relation does the {s} have to the {o}?",
+            "Which words tell how the {s} relates to the {o}?",
+            "Give the relation between the {s} and the {o}.",
+            "In what way is the {s} related to the {o}?",
+        ),
+    ),
+    "relation yes/no": Wording(
+        (
+            "Is the {s} {p} the {o}?",
+            "Is the {s} {p} the {o} in the {pic}?",
+            "In the {pic}, is the {s} {p} the {o}?",
+            "Is the {s} {p} the {o}? Answer yes or no.",
+            "Is the {s} {p} the {o}? Please answer yes or no.",
+            "Do you see the {s} {p} the {o}?",
+            "Can you see the {s} {p} the {o}?",
+            "Is it true that the {s} is {p} the {o}?",
+            "The {s} is {p} the {o}. Is that true?",
+            "The {s} is {p} the {o}. Is that right?",
+            "Does the {pic} show the {s} {p} the {o}?",
+            "Look at the {s}. Is it {p} the {o}?",
+            "Look at the {pic}. Is the {s} {p} the {o}?",
+            "Look at the {s} and the {o}. Is the {s} {p} the {o}?",
+            "Find the {s}. Is it {p} the {o}?",
+        ),
+        (
+            "Would you say that the {s} is {p} the {o}?",
+            "Yes or no: the {s} is {p} the {o}.",
+            "Can the {s} be seen {p} the {o}?",
+            "Would you call it true that the {s} is {p} the {o}?",
+        ),
+    ),
+}

@@ -1,0 +1,1 @@
+"""How drawn scenes look: sprites, backgrounds, signs, conditions."""

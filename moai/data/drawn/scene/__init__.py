@@ -1,0 +1,1 @@
+"""What stands where: random layouts of drawn scenes."""

@@ -1,0 +1,1 @@
+"""What is written in drawn scenes: words of signs, pages of text."""

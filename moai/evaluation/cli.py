@@ -1,0 +1,141 @@
+"""The command line: `python -m benchmarks list | run | ablate | report`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from moai.evaluation.catalogue import BENCHMARKS, DRAWN, check_names
+
+RESULTS = Path("runs/benchmarks")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and option."""
+    top = argparse.ArgumentParser(prog="benchmarks", description="Zero-shot benchmarks of MoAI models.")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    commands.add_parser("list", help="show every benchmark and where its data comes from")
+
+    run = commands.add_parser("run", help="answer and score benchmarks; what was answered before is kept")
+    run.add_argument("names", nargs="+", metavar="NAME", help="names as `list` shows them")
+    run.add_argument("--limit", type=int, help="only the first so many questions (of drawn: of each part)")
+    run.add_argument("--data", type=Path, help="folder with the data as released (default: the hub)")
+    run.add_argument("--harness", action="store_true", help="run drawn through lmms-eval, too, as all others run")
+    run.add_argument("--judge", metavar="URL", help="OpenAI-compatible server that judges MM-Vet and MathVista")
+    run.add_argument("--judge-model", default="gpt-4o-2024-11-20", help="name of the judge (default: %(default)s)")
+    run.add_argument("--scenes", type=int, default=40, help="scenes of drawn (default: %(default)s)")
+    run.add_argument("--seed", type=int, default=0, help="which held-out scenes drawn uses (default: %(default)s)")
+
+    ablate = commands.add_parser("ablate", help="run drawn with parts of the model left out")
+    ablate.add_argument("--step1", help="folder of a checkpoint after training step 1, to compare with")
+    ablate.add_argument("--seeds", type=int, default=3, help="how many sets of scenes (default: %(default)s)")
+    ablate.add_argument("--scenes", type=int, default=10, help="scenes in each set (default: %(default)s)")
+    ablate.add_argument("--limit", type=int, help="only the first so many questions of each part of a set")
+
+    for command in (run, ablate):
+        command.add_argument("--model", help="folder or hub id of a MoAI model (default: the embedded one)")
+        command.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
+        command.add_argument("--batch-size", type=int, default=8, help="questions at once (default: %(default)s)")
+        command.add_argument("--out", type=Path, help=f"folder for results (default: one under {RESULTS})")
+
+    report = commands.add_parser("report", help="write report.md, report.json and report.png about finished runs")
+    report.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folders that `run` wrote")
+    report.add_argument("--out", type=Path, help="folder for the report (default: the first DIR)")
+    return top
+
+
+def model_label(model: str | None) -> str:
+    """How a model is called in results: the embedded one, or the last part of its folder or hub id."""
+    return "embedded" if model is None else Path(model).name
+
+
+def results_folder(arguments: argparse.Namespace) -> Path:
+    """Where results go: --out, or a folder of the model's own, so that runs of different models do not meet."""
+    return arguments.out or RESULTS / model_label(arguments.model)
+
+
+def run_list(arguments: argparse.Namespace) -> None:
+    """`list`."""
+    print(f"{DRAWN:15} drawn scenes in the formats of POPE, MME, TextVQA and MMBench; needs no data")
+    for one in BENCHMARKS.values():
+        print(f"{one.name:15} {one.title}{'; judged' if one.judged else ''}; data: {one.source}")
+
+
+def run_run(arguments: argparse.Namespace) -> None:
+    """`run`."""
+    check_names(arguments.names)
+    if arguments.limit is not None and arguments.limit < 1:
+        raise ValueError(f"--limit must be at least 1, got {arguments.limit}")
+    folder = results_folder(arguments)
+    official = [name for name in arguments.names if name != DRAWN]
+    if official or arguments.harness:
+        from moai.evaluation.lmms.run import prepare
+
+        prepare(official, arguments.data)
+    from moai.assistant import MoAI
+    from moai.evaluation.report import scores_table
+
+    assistant = MoAI.from_pretrained(arguments.model, device=arguments.device)
+    label = model_label(arguments.model)
+    shared = {"limit": arguments.limit, "batch_size": arguments.batch_size}
+    for name in dict.fromkeys(arguments.names):
+        if name == DRAWN:
+            drawn = shared | {"scenes": arguments.scenes, "evaluation_seed": arguments.seed}
+            if arguments.harness:
+                from moai.evaluation.lmms.drawn import run_drawn_in_harness as run_drawn
+            else:
+                from moai.evaluation.drawn.run import run_drawn
+            target = folder / (f"{DRAWN}-{arguments.seed}" if arguments.seed else DRAWN)
+            result = run_drawn(assistant, label, target, **drawn)
+        else:
+            from moai.evaluation.lmms.run import run_benchmark
+
+            judge = (arguments.judge, arguments.judge_model) if arguments.judge else None
+            target = folder / name
+            result = run_benchmark(name, assistant, label, target, data=arguments.data, judge=judge, **shared)
+        if result is not None:  # only the first of several processes has the scores
+            print(f"{scores_table(result)}\n\nwritten to {target}")
+
+
+def run_ablate(arguments: argparse.Namespace) -> None:
+    """`ablate`."""
+    from moai.evaluation.ablation import ablate
+
+    folder = arguments.out or RESULTS / f"{model_label(arguments.model)}-ablation"
+    print(
+        ablate(
+            arguments.model,
+            folder,
+            seeds=arguments.seeds,
+            scenes=arguments.scenes,
+            step1=arguments.step1,
+            limit=arguments.limit,
+            batch_size=arguments.batch_size,
+            device=arguments.device,
+        )
+    )
+    print(f"\nwritten to {folder}")
+
+
+def run_report(arguments: argparse.Namespace) -> None:
+    """`report`."""
+    from moai.evaluation.report import write_report
+
+    print(write_report(arguments.folders, arguments.out or arguments.folders[0]))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 when it went well, 2 after one sentence on standard error when it did not."""
+    arguments = parser().parse_args(argv)
+    from moai.cli import quiet_libraries
+
+    quiet_libraries()
+    run = {"list": run_list, "run": run_run, "ablate": run_ablate, "report": run_report}[arguments.command]
+    try:
+        run(arguments)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,96 @@
+"""Scores an assistant's answers on held-out drawn scenes, with the real experts in the loop.
+
+python -m moai.evaluation.drawn.answers --questions 500
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from moai.assistant import MoAI
+from moai.data.drawn.levels import LEVELS
+from moai.data.drawn.questions.ask import KINDS, ask
+from moai.data.drawn.render.render import render
+from moai.data.drawn.scene.sample import sample_layout
+from moai.data.drawn.source import HELD_OUT_SEED
+from moai.data.drawn.text.words import sign_text
+from moai.evaluation.drawn.by_kind import Example, answer_examples, print_table, tabulate
+from moai.models.processing import ALL_EXPERTS
+
+VARIANTS = {"all experts": ALL_EXPERTS, "aux emptied": (), "backbone alone": None}
+"""Whose words the model gets: all; none, mixers running; none, mixers off."""
+
+
+def perceived_examples(
+    assistant: MoAI,
+    count: int,
+    first_seed: int,
+    per_picture: int = 5,
+    wording: str = "train",
+    words: str = "train",
+    level: str = "medium",
+    kinds: Sequence[str] = KINDS,
+) -> Iterator[Example]:
+    """`count` or a few more questions about held-out pictures that the assistant's own experts looked at.
+
+    `wording` is that of the questions and `kinds` are theirs (see `moai.data.drawn.questions.ask.ask`), `words` are
+    those on signs (see `moai.data.drawn.text.words.sign_text`), `level` is one of `moai.data.drawn.levels.LEVELS`.
+    """
+    given, seed = 0, first_seed
+    while given < count:
+        layout = sample_layout(seed, LEVELS[level], partial(sign_text, split=words))
+        picture = render(layout).image
+        scene = assistant.perceive(picture)
+        for question in ask(layout, np.random.default_rng((seed, 3)), per_picture, kinds, wording):
+            given += 1
+            yield Example(picture, scene, question)
+        seed += 1
+
+
+def _some_of(allowed: Iterable[str], what: str, names: str) -> tuple[str, ...]:
+    chosen = tuple(name.strip() for name in names.split(","))
+    if unknown := set(chosen) - set(allowed):
+        raise argparse.ArgumentTypeError(f"unknown {what} {min(unknown)!r}; allowed are {', '.join(allowed)}")
+    return chosen
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; prints a Markdown table and, with --out, writes it and the command as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--questions", type=int, default=500, help="how many (default: %(default)s)")
+    parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
+    parser.add_argument("--first-seed", type=int, default=HELD_OUT_SEED + 500_000, help="of the held-out scenes")
+    parser.add_argument("--wording", choices=("train", "heldout"), default="train", help="of the questions")
+    parser.add_argument("--words", choices=("train", "heldout"), default="train", help="on signs")
+    parser.add_argument("--level", choices=LEVELS, default="medium", help="of the scenes (default: %(default)s)")
+    kinds, variants = partial(_some_of, KINDS, "kind"), partial(_some_of, VARIANTS, "variant")
+    parser.add_argument("--kinds", type=kinds, default=KINDS, help=f"of questions, some of {','.join(KINDS)}")
+    parser.add_argument("--variants", type=variants, default=tuple(VARIANTS), help=f"some of {','.join(VARIANTS)}")
+    parser.add_argument("--out", type=Path, help="JSON file to write")
+    arguments = parser.parse_args(argv)
+    if arguments.first_seed < HELD_OUT_SEED:
+        parser.error(f"--first-seed must be at least {HELD_OUT_SEED}: scenes below it are trained on")
+    assistant = MoAI.from_pretrained(arguments.model)
+    sources = {name: getattr(arguments, name) for name in ("wording", "words", "level", "kinds")}
+    examples = list(perceived_examples(assistant, arguments.questions, arguments.first_seed, **sources))
+    tables = {
+        name: tabulate(examples, answer_examples(assistant.model, assistant.processor, examples, VARIANTS[name], 25))
+        for name in arguments.variants
+    }
+    print(print_table(tables))
+    if arguments.out is not None:
+        command = shlex.join(
+            ["python", "-m", "moai.evaluation.drawn.answers", *(sys.argv[1:] if argv is None else argv)]
+        )
+        arguments.out.write_text(json.dumps({"command": command, "scores": tables}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

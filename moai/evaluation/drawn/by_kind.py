@@ -1,0 +1,107 @@
+"""Answers of a model on held-out drawn scenes, scored kind by kind."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from moai.data.drawn.ground_truth import to_scene
+from moai.data.drawn.noise import observe
+from moai.data.drawn.questions.ask import Question, ask
+from moai.data.drawn.render.render import render
+from moai.data.drawn.scene.sample import sample_layout
+from moai.data.drawn.scoring import majority_rate, score
+from moai.data.drawn.source import HELD_OUT_SEED
+from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.processing import ALL_EXPERTS, MoAIProcessor
+from perception.scene import Scene
+
+
+@dataclass
+class Example:
+    """A question about a picture (uint8 (H, W, 3)) and what experts said about it."""
+
+    picture: np.ndarray
+    scene: Scene
+    question: Question
+
+
+def simulated_examples(count: int, per_picture: int = 5, first_seed: int = HELD_OUT_SEED) -> Iterator[Example]:
+    """`count` held-out examples whose experts are simulated from the ground truth."""
+    return itertools.islice(_endless_examples(per_picture, first_seed), count)
+
+
+def _endless_examples(per_picture: int, first_seed: int) -> Iterator[Example]:
+    for seed in itertools.count(first_seed):
+        rng = np.random.default_rng((seed, 3))
+        layout = sample_layout(seed)
+        drawn = render(layout)
+        scene = observe(to_scene(layout, drawn), rng)
+        for question in ask(layout, rng, per_picture):
+            yield Example(drawn.image, scene, question)
+
+
+@torch.inference_mode()
+def answer_examples(
+    model: MoAIForConditionalGeneration,
+    processor: MoAIProcessor,
+    examples: Sequence[Example],
+    experts: Sequence[str] | None = ALL_EXPERTS,
+    batch_size: int = 100,
+    max_new_tokens: int = 80,
+) -> list[str]:
+    """The model's greedy answers. `experts` are those whose words it gets; () empties the auxiliary text and the
+    colour map; None leaves the mixers out altogether."""
+    device = next(model.parameters()).device
+    answers = []
+    # Each decoding step has a new shape; a model compiled for training would be compiled anew for each.
+    with torch.compiler.set_stance("force_eager"):
+        for start in range(0, len(examples), batch_size):
+            batch = examples[start : start + batch_size]
+            inputs = processor(
+                [[{"role": "user", "content": example.question.question}] for example in batch],
+                scenes=None if experts is None else [example.scene for example in batch],
+                pictures=[example.picture for example in batch],
+                experts=experts or (),
+            )
+            inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
+            # The fast path would lay out anew the weights that an optimiser is at work on.
+            generated = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False, fast=False)
+            fresh = generated[:, inputs["input_ids"].shape[1] :]
+            answers += [text.strip() for text in processor.tokenizer.batch_decode(fresh, skip_special_tokens=True)]
+    return answers
+
+
+def tabulate(examples: Iterable[Example], answers: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Per question kind, and "overall": `score` (mean, 0..1), `majority` (the commonest answer's rate), `count`.
+
+    Reading is also listed by what was read, existence and position by their sort, as "kind/detail".
+    """
+    groups: dict[str, list[tuple[Question, str]]] = defaultdict(list)
+    for example, answer in zip(examples, answers, strict=True):
+        question = example.question
+        for name in (question.kind, f"{question.kind}/{question.detail}" if question.detail else None, "overall"):
+            if name is not None:
+                groups[name].append((question, answer))
+    majorities = majority_rate([question for question, _ in groups["overall"]])
+    table = {}
+    for name in sorted(groups, key=lambda name: (name == "overall", name)):
+        scores = [score(question, answer) for question, answer in groups[name]]
+        table[name] = {"score": float(np.mean(scores)), "count": len(scores)}
+        if name in majorities:
+            table[name]["majority"] = majorities[name]
+    return table
+
+
+def print_table(tables: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Several result tables side by side, one column each, in percent, as Markdown."""
+    first = next(iter(tables.values()))
+    lines = ["| kind | questions | majority | " + " | ".join(tables) + " |", "| --- " * (3 + len(tables)) + "|"]
+    for kind, row in first.items():
+        majority = f"{row['majority']:.0%}" if "majority" in row else ""
+        scores = [f"{table[kind]['score']:.1%}" if kind in table else "" for table in tables.values()]
+        lines.append(f"| {kind} | {row['count']} | {majority} | " + " | ".join(scores) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,115 @@
+"""Scores the embedded experts, all in the loop, on drawn scenes that nothing was trained on.
+
+python -m moai.evaluation.drawn.expert_accuracy --scenes 200
+"""
+
+import argparse
+import json
+import time
+
+import numpy as np
+
+from moai.data.drawn.ground_truth import to_scene
+from moai.data.drawn.levels import LEVELS, MEDIUM
+from moai.data.drawn.render.render import render
+from moai.data.drawn.scene.sample import sample_layout
+from perception import Perception, Scene
+from perception.panoptic import panoptic_ids
+from perception.verbalize import (
+    DETECTION_THRESHOLD,
+    MAX_RELATIONS,
+    OCR_THRESHOLD,
+    RELATION_THRESHOLD,
+)
+
+FIRST_SEED = 9_000_000
+"""Seeds from here on are used for scores alone."""
+_SAME_BOX = 0.5
+
+
+def iou(a, b) -> float:
+    """Intersection over union of two boxes."""
+    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if across <= 0 or down <= 0:
+        return 0.0
+    common = across * down
+    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
+
+
+def matches(said: list[tuple], true: list[tuple]) -> int:
+    """How many of `said` find a partner of their own in `true`; items are (name, box, ...) with all boxes alike."""
+    free = list(true)
+    hits = 0
+    for one in said:
+        for other in free:
+            alike = one[0] == other[0] and all(iou(a, b) >= _SAME_BOX for a, b in zip(one[1:], other[1:], strict=True))
+            if alike:
+                free.remove(other)
+                hits += 1
+                break
+    return hits
+
+
+def said_relations(scene: Scene) -> list[tuple]:
+    """((subject, predicate, object), box, box) of the relations that verbalisation says."""
+    best = sorted(scene.relations, key=lambda one: -one.score)[:MAX_RELATIONS]
+    return [
+        (
+            (scene.objects[one.subject], one.predicate, scene.objects[one.object]),
+            scene.object_boxes[one.subject],
+            scene.object_boxes[one.object],
+        )
+        for one in best
+        if one.score >= RELATION_THRESHOLD
+    ]
+
+
+def score(perception: Perception, scenes: int, first_seed: int = FIRST_SEED, difficulty: float = MEDIUM) -> dict:
+    """Precision and recall of what verbalisation says, exact words of signs, pixels of the colour map, seconds."""
+    counts = {kind: np.zeros(3, int) for kind in ("detection", "relations")}
+    signs = read = extra = 0
+    pixels, seconds, warnings = [], [], set()
+    for seed in range(first_seed, first_seed + scenes):
+        layout = sample_layout(seed, difficulty)
+        drawn = render(layout)
+        truth = to_scene(layout, drawn)
+        started = time.perf_counter()
+        scene = perception(drawn.image)
+        seconds.append(time.perf_counter() - started)
+        warnings.update(scene.warnings)
+        said = [(one.label, one.box) for one in scene.detections if one.score >= DETECTION_THRESHOLD]
+        true = [(one.label, one.box) for one in truth.detections]
+        counts["detection"] += (matches(said, true), len(said), len(true))
+        said, true = said_relations(scene), said_relations(truth)
+        counts["relations"] += (matches(said, true), len(said), len(true))
+        lines = [one.text for one in scene.text_lines if one.score >= OCR_THRESHOLD]
+        for line in truth.text_lines:
+            signs += 1
+            if line.text in lines:
+                read += 1
+                lines.remove(line.text)
+        extra += len(lines)
+        pixels.append(float((panoptic_ids(scene, 224) == panoptic_ids(truth, 224)).mean()))
+    table = {}
+    for kind, (right, said, true) in counts.items():
+        table[kind] = {"precision": round(right / max(said, 1), 4), "recall": round(right / max(true, 1), 4)}
+    table["signs"] = {"exact": round(read / max(signs, 1), 4), "count": signs, "extra_lines": extra}
+    table["colour_map_pixels_right"] = round(float(np.mean(pixels)), 4)
+    table["seconds_median"] = round(float(np.median(seconds)), 3)
+    table["warnings"] = sorted(warnings)
+    return table
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Score the embedded experts on held-out drawn scenes.")
+    parser.add_argument("--scenes", type=int, default=200)
+    parser.add_argument("--experts", default="seg,det,sgg,ocr")
+    parser.add_argument("--level", choices=tuple(LEVELS), default="medium", help="difficulty of the scenes")
+    options = parser.parse_args()
+    table = score(Perception(options.experts), options.scenes, difficulty=LEVELS[options.level])
+    print(json.dumps(table, indent=1))
+
+
+if __name__ == "__main__":
+    main()

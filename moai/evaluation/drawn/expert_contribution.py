@@ -1,0 +1,129 @@
+"""What each expert gives: questions that its words answer, asked with all experts, without it, and with it alone.
+
+python -m moai.evaluation.drawn.expert_contribution
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from moai.assistant import MoAI
+from moai.data.drawn.catalog import COCO_THINGS, STUFF_LABELS
+from moai.data.drawn.levels import LEVELS
+from moai.data.drawn.question import NEGATIVE, Question
+from moai.data.drawn.questions.ask import ask
+from moai.data.drawn.render.render import render
+from moai.data.drawn.scene.sample import sample_layout
+from moai.data.drawn.scoring import labels_in, score
+from moai.data.drawn.source import HELD_OUT_SEED
+from moai.evaluation.answering import without
+from moai.evaluation.drawn.by_kind import Example, answer_examples
+from moai.models.processing import ALL_EXPERTS
+
+KINDS = {
+    "segmentation": ("existence", "surface"),
+    "detection": ("existence", "count"),
+    "scene_graph": ("relation",),
+    "ocr": ("reading",),
+}
+"""The kinds among which each expert's questions are looked for."""
+_STUFF = frozenset(STUFF_LABELS)
+_SEGMENTED = _STUFF | frozenset(COCO_THINGS)
+_PER_PICTURE = 4
+_ASKED = 16
+
+
+def is_own(expert: str, question: Question) -> bool:
+    """True when what the expert looks at answers the question and what others look at does not.
+
+    Segmentation alone says what the background is made of, and detection alone names the things that COCO does not
+    know; of the others both speak. The scene graph says relations, OCR what is written.
+    """
+    named = labels_in(question.question)
+    if expert == "segmentation":
+        return question.kind == "surface" or (bool(named) and named <= _STUFF)
+    if expert == "detection":
+        return bool(named) and not named & _SEGMENTED
+    return question.detail != NEGATIVE
+
+
+def own_examples(
+    assistant: MoAI, scenes: int, first_seed: int, wording: str, level: str
+) -> Iterator[tuple[str, Example, Example]]:
+    """(expert, example, the same example where that expert did not look) for each of its own questions, up to four a
+    picture, about held-out scenes. Others may see less without it: the scene graph has stuff from segmentation."""
+    for seed in range(first_seed, first_seed + scenes):
+        layout = sample_layout(seed, LEVELS[level])
+        picture = render(layout).image
+        scene = assistant.perceive(picture)
+        for number, (expert, kinds) in enumerate(KINDS.items()):
+            asked = ask(layout, np.random.default_rng((seed, 5, number)), _ASKED, kinds, wording)
+            asked = [one for one in asked if is_own(expert, one)][:_PER_PICTURE]
+            bereft = assistant.perceive(picture, experts=without(expert)) if asked else None
+            for question in asked:
+                yield expert, Example(picture, scene, question), Example(picture, bereft, question)
+
+
+def compared(assistant: MoAI, examples: list[tuple[str, Example, Example]]) -> dict[str, dict[str, float]]:
+    """For each expert the number of its `questions`, and the mean scores, 0..1, with all experts, without it, with the
+    words of it alone, and with none (`aux emptied`)."""
+    table = {}
+    for expert in KINDS:
+        own = [example for name, example, _ in examples if name == expert]
+        if not own:
+            continue
+        bereft = [example for name, _, example in examples if name == expert]
+        asked = {
+            "all experts": (own, ALL_EXPERTS),
+            "without it": (bereft, without(expert)),
+            "it alone": (own, (expert,)),
+            "aux emptied": (own, ()),
+        }
+        table[expert] = {"questions": len(own)}
+        for name, (those, experts) in asked.items():
+            answers = answer_examples(assistant.model, assistant.processor, those, experts, 25)
+            scores = [score(one.question, answer) for one, answer in zip(those, answers, strict=True)]
+            table[expert][name] = float(np.mean(scores))
+    return table
+
+
+def markdown(table: dict[str, dict[str, float]]) -> str:
+    """The table in percent."""
+    columns = ("all experts", "without it", "it alone", "aux emptied")
+    lines = ["| expert | questions | " + " | ".join(columns) + " |", "| --- " * 6 + "|"]
+    for expert, row in table.items():
+        scores = " | ".join(f"{row[name]:.1%}" for name in columns)
+        lines.append(f"| {expert.replace('_', ' ')} | {row['questions']} | {scores} |")
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; prints a Markdown table and, with --out, writes it as JSON."""
+    parser = argparse.ArgumentParser(
+        prog="python -m moai.evaluation.drawn.expert_contribution", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
+    parser.add_argument("--scenes", type=int, default=100, help="held-out pictures (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=HELD_OUT_SEED + 800_000, help="of the held-out scenes")
+    parser.add_argument("--wording", choices=("train", "heldout"), default="heldout", help="of the questions")
+    parser.add_argument("--level", choices=LEVELS, default="medium", help="of the scenes (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="JSON file to write")
+    arguments = parser.parse_args(argv)
+    if arguments.scenes < 1:
+        parser.error(f"--scenes must be at least 1, got {arguments.scenes}")
+    if arguments.first_seed < HELD_OUT_SEED:
+        parser.error(f"--first-seed must be at least {HELD_OUT_SEED}: scenes below it are trained on")
+    assistant = MoAI.from_pretrained(arguments.model)
+    given = (arguments.scenes, arguments.first_seed, arguments.wording, arguments.level)
+    table = compared(assistant, list(own_examples(assistant, *given)))
+    print(markdown(table))
+    if arguments.out is not None:
+        arguments.out.write_text(json.dumps(table, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,233 @@
+"""Decoding after the prompt: one step of a plain decoder on a static cache, compiled and captured as one CUDA graph.
+
+Nothing of MoAI takes part. A step's shapes depend on the bucket alone (rows and cache length), so another question does
+not compile anything anew; what fills the bucket is told by positions on the device.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from moai.inference.fused import LayerWeights, layer_weights, places, project, rms_norm, rotated
+
+SPLIT = 128
+"""Cache positions whose values one piece of the attention sums up; many pieces keep a whole chip busy with one row."""
+_LENGTH_STEP, _LONG_STEP, _LONG = 512, 2048, 4096
+TUNED = {"coordinate_descent_tuning": True}
+"""Options of torch.compile: products of one row with a matrix reach the memory's speed only as tuned kernels."""
+_MAX_COMPILED = 64
+"""Buckets that may be compiled in one process."""
+
+
+def bucket_rows(rows: int) -> int:
+    """The rows of the bucket for `rows` conversations: the next power of two."""
+    return 1 << (rows - 1).bit_length()
+
+
+def bucket_length(length: int) -> int:
+    """The cache length of the bucket for `length` tokens of prompt and answer."""
+    step = _LENGTH_STEP if length <= _LONG else _LONG_STEP
+    return -(-length // step) * step
+
+
+def attend_cache(query: Tensor, keys: Tensor, values: Tensor, unseen: Tensor) -> Tensor:
+    """One token's attention: query (B, H, G, d), keys and values (B, H, L, d), unseen (B, L) bool -> (B, H * G * d).
+
+    G query heads share one of H key heads; L is a multiple of `SPLIT`. Softmax and sums are in fp32.
+    """
+    scores = (query @ keys.transpose(-1, -2)).float() * query.shape[-1] ** -0.5
+    shares = scores.masked_fill(unseen[:, None, None], float("-inf")).softmax(dim=-1).to(values.dtype)
+    pieces = shares.unflatten(-1, (-1, SPLIT)).transpose(2, 3) @ values.unflatten(2, (-1, SPLIT))
+    return pieces.float().sum(dim=2).to(values.dtype).flatten(1)
+
+
+def decode_layer(
+    residual: Tensor,
+    delta: Tensor,
+    layer: LayerWeights,
+    epsilon: float,
+    keys: Tensor,
+    values: Tensor,
+    position: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    unseen: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """One decoder layer for one token a row; writes its key and value into the cache.
+
+    residual and delta: (B, D), their sum enters the layer, and the sum of the two results leaves it (so that adding
+    them can be one kernel with the next norm). keys, values: (B, H, L, d); position: (B,) where the token stands;
+    cos, sin: (B, d); unseen: (B, L) bool.
+    """
+    rows, heads, head_dim = keys.shape[0], keys.shape[1], keys.shape[3]
+    residual = residual + delta
+    normed = rms_norm(residual, layer.input_norm, epsilon)
+    joined = project(normed, layer.attention.weights, layer.attention.bias)
+    query, key, value = joined.split(layer.attention.sizes, dim=-1)
+    cos, sin = cos[:, None], sin[:, None]
+    every = torch.arange(rows, device=keys.device)
+    keys[every, :, position] = rotated(key.view(rows, heads, head_dim), cos, sin)
+    values[every, :, position] = value.view(rows, heads, head_dim)
+    query = rotated(query.view(rows, -1, head_dim), cos, sin).view(rows, heads, -1, head_dim)
+    attended = attend_cache(query, keys, values, unseen)
+    residual = residual + project(attended, layer.attended.weights, layer.attended.bias)
+    normed = rms_norm(residual, layer.output_norm, epsilon)
+    gate, up = project(normed, layer.gated.weights, layer.gated.bias).split(layer.gated.sizes, dim=-1)
+    return residual, project(F.silu(gate) * up, layer.down.weights, layer.down.bias)
+
+
+def score(residual: Tensor, delta: Tensor, norm: Tensor, epsilon: float, head: Tensor) -> Tensor:
+    """Logits (B, V) of what the last layer left, (B, D) each."""
+    return F.linear(rms_norm(residual + delta, norm, epsilon), head)
+
+
+def sampling_order(logits: Tensor, temperature: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares of the nucleus (Holtzman et al. 2020), surest first, and whose they are: each (B, V).
+
+    logits: (B, V); temperature above 0 and top_p in 0..1 are scalars. Tokens outside the nucleus have share 0.
+    """
+    shares, order = (logits.float() / temperature).softmax(dim=-1).sort(dim=-1, descending=True)
+    surer = shares.cumsum(dim=-1) - shares
+    return shares.masked_fill((surer >= top_p) & (surer > 0), 0.0), order
+
+
+def choose(logits: Tensor, temperature: Tensor | None, top_p: Tensor | None) -> Tensor:
+    """The next token (B,) of logits (B, V): the best without a temperature, else drawn from the nucleus."""
+    if temperature is None:
+        return logits.float().argmax(dim=-1)
+    shares, order = sampling_order(logits, temperature, top_p)
+    # The largest of shares over exponential noise is a draw by share, without asking the host.
+    drawn = (shares / torch.empty_like(shares).exponential_()).argmax(dim=-1, keepdim=True)
+    return order.gather(1, drawn)[:, 0]
+
+
+@dataclass
+class Bucket:
+    """The tensors of one bucket, at fixed addresses: what a step reads and writes.
+
+    `tokens` (B,) the last tokens, `position` (B,) where they stand, `keys` and `values` (B, H, L, d) of each layer,
+    `cos` and `sin` (L, d), `temperature` and `top_p` scalars; `graphs` the captured steps, by whether they sample.
+    """
+
+    tokens: Tensor
+    position: Tensor
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    cos: Tensor
+    sin: Tensor
+    temperature: Tensor
+    top_p: Tensor
+    graphs: dict[bool, torch.cuda.CUDAGraph] = field(default_factory=dict)
+
+    @property
+    def length(self) -> int:
+        """Tokens that the cache holds."""
+        return self.cos.shape[0]
+
+
+class Decoder:
+    """A Llama decoder with its head, on a static cache; made for inference, one conversation batch at a time.
+
+    `decoder` is transformers' LlamaModel, `head` its output linear. With `compiled` a layer is compiled once for each
+    bucket, with `options` of torch.compile, and on CUDA the whole step is one graph; without, it runs as written.
+    """
+
+    def __init__(self, decoder: nn.Module, head: nn.Linear, compiled: bool, options: dict | None = None):
+        self.layers = layer_weights(decoder)
+        self.embedding, self.norm, self.head = decoder.embed_tokens.weight, decoder.norm.weight, head.weight
+        self.epsilon = decoder.config.rms_norm_eps
+        self.rotary = decoder.rotary_emb
+        self.heads = decoder.config.num_key_value_heads
+        self.head_dim = decoder.layers[0].self_attn.head_dim
+        self.places = places(decoder)
+        self.compiled = compiled
+        self._layer, self._score = decode_layer, score
+        if compiled:
+            self._layer, self._score = (
+                torch.compile(function, dynamic=False, fullgraph=True, options=TUNED if options is None else options)
+                for function in (decode_layer, score)
+            )
+        self._storage: list[Tensor] = []
+        self._buckets: dict[tuple[int, int], Bucket] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embedding.device
+
+    def bucket(self, rows: int, length: int, sampled: bool) -> Bucket:
+        """The bucket for `rows` conversations of at most `length` tokens, ready to step; what it held is lost."""
+        key = (bucket_rows(rows), bucket_length(length))
+        if key not in self._buckets:
+            self._buckets[key] = self._allocate(*key)
+        bucket = self._buckets[key]
+        if self.compiled and self.device.type == "cuda" and sampled not in bucket.graphs:
+            bucket.graphs[sampled] = self._captured(bucket, sampled)
+        return bucket
+
+    def _allocate(self, rows: int, length: int) -> Bucket:
+        shape = (rows, self.heads, length, self.head_dim)
+        needed = rows * self.heads * length * self.head_dim
+        if not self._storage or self._storage[0].numel() < needed:
+            # One cache for all buckets: the larger one takes its place, and the steps that knew the old one go.
+            self._buckets.clear()
+            self._storage.clear()
+            # A tensor for each, since the compiler looks twice at inputs that share memory.
+            self._storage = [self.embedding.new_zeros(needed) for _ in range(2 * len(self.layers))]
+        parts = [one[:needed].view(shape) for one in self._storage]
+        positions = torch.arange(length, device=self.device)
+        cos, sin = (table[0] for table in self.rotary(self.embedding, positions[None]))
+        return Bucket(
+            tokens=torch.zeros(rows, dtype=torch.long, device=self.device),
+            position=torch.zeros(rows, dtype=torch.long, device=self.device),
+            keys=tuple(parts[0::2]),
+            values=tuple(parts[1::2]),
+            cos=cos,
+            sin=sin,
+            temperature=torch.ones((), device=self.device),
+            top_p=torch.ones((), device=self.device),
+        )
+
+    def step(self, bucket: Bucket, sampled: bool) -> None:
+        """Reads `bucket.tokens` at `bucket.position`, and puts the next tokens and positions there."""
+        if sampled in bucket.graphs:
+            bucket.graphs[sampled].replay()
+        else:
+            self._advance(bucket, sampled)
+
+    def _advance(self, bucket: Bucket, sampled: bool) -> None:
+        residual, delta = self.states(bucket)
+        logits = self._score(residual, delta, self.norm, self.epsilon, self.head)
+        settings = (bucket.temperature, bucket.top_p) if sampled else (None, None)
+        bucket.tokens.copy_(choose(logits, *settings))
+        # Steps launched ahead of the end may pass the bucket's; what they say is not read.
+        bucket.position.copy_((bucket.position + 1).clamp(max=bucket.length - 1))
+
+    def states(self, bucket: Bucket) -> tuple[Tensor, Tensor]:
+        """Residual and delta (B, D) after the last layer for the tokens that `bucket` holds."""
+        residual = F.embedding(bucket.tokens, self.embedding)
+        delta = torch.zeros_like(residual)
+        cos, sin = bucket.cos[bucket.position], bucket.sin[bucket.position]
+        unseen = torch.arange(bucket.length, device=self.device) > bucket.position[:, None]
+        for layer, keys, values in zip(self.layers, bucket.keys, bucket.values, strict=True):
+            residual, delta = self._layer(
+                residual, delta, layer, self.epsilon, keys, values, bucket.position, cos, sin, unseen
+            )
+        return residual, delta
+
+    def _captured(self, bucket: Bucket, sampled: bool) -> torch.cuda.CUDAGraph:
+        bucket.tokens.zero_()
+        bucket.position.zero_()
+        stream = torch.cuda.Stream(self.device)
+        stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(stream), torch._dynamo.config.patch(recompile_limit=_MAX_COMPILED):
+            for _ in range(3):
+                self._advance(bucket, sampled)
+        torch.cuda.current_stream(self.device).wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        # Other threads may use the device meanwhile, as experts do.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            self._advance(bucket, sampled)
+        return graph

@@ -1,0 +1,225 @@
+"""Fast generation: what `generate` does with pictures and experts, on the static cache of `moai.inference.decoding`."""
+
+import copy
+import gc
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList, StopStringCriteria
+from transformers.generation.streamers import BaseStreamer
+
+from moai.inference.decoding import Bucket, Decoder, choose
+from moai.inference.fused import can_be_fused, places
+from moai.inference.prefill import Prefill
+
+PICTURE_INPUTS = (
+    "pixel_values",
+    "aux_input_ids",
+    "aux_attention_mask",
+    "panoptic_pixel_values",
+    "image_embeds",
+    "aux_tokens",
+    "prompt_mask",
+)
+_MODEL_INPUTS = ("input_ids", "attention_mask", *PICTURE_INPUTS)
+_SETTINGS = {
+    "max_new_tokens", "do_sample", "temperature", "top_p", "top_k", "stop_strings", "use_cache",
+    "pad_token_id", "bos_token_id", "eos_token_id", "transformers_version", "_from_model_config",
+}  # fmt: skip
+"""Settings of a GenerationConfig that the fast path follows; with any other, the plain path generates."""
+
+
+@dataclass
+class Request:
+    """What one call of `generate` asks for. `inputs` are the model's; a `temperature` of None is greedy."""
+
+    inputs: dict[str, Tensor]
+    max_new_tokens: int
+    pad: int
+    ends: list[int]
+    temperature: float | None = None
+    top_p: float = 1.0
+    criteria: StoppingCriteriaList = field(default_factory=StoppingCriteriaList)
+    streamer: BaseStreamer | None = None
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, arguments: dict) -> "Request | None":
+        """The request behind the arguments of `generate`, or None when it asks for more than the fast path does."""
+        arguments = dict(arguments)
+        inputs = {name: arguments.pop(name) for name in _MODEL_INPUTS if arguments.get(name) is not None}
+        criteria = StoppingCriteriaList(arguments.pop("stopping_criteria", None) or ())
+        streamer, tokenizer = arguments.pop("streamer", None), arguments.pop("tokenizer", None)
+        settings = copy.deepcopy(arguments.pop("generation_config", None) or model.generation_config)
+        unknown = [name for name, value in settings.update(**arguments).items() if value is not None]
+        asked = {name for name, value in settings.to_dict().items() if value not in (None, False)}
+        if unknown or asked - _SETTINGS or settings.max_new_tokens is None or "input_ids" not in inputs:
+            return None
+        mask = inputs.get("attention_mask")
+        if not can_be_fused(model.config.text_config) or (mask is not None and mask.ndim != 2):
+            return None
+        if settings.do_sample and settings.top_k != 0:
+            return None
+        if settings.stop_strings:
+            criteria.append(StopStringCriteria(tokenizer=tokenizer, stop_strings=settings.stop_strings))
+        return cls(inputs, criteria=criteria, streamer=streamer, **_choices(settings))
+
+
+def _choices(settings: GenerationConfig) -> dict:
+    ends = settings.eos_token_id
+    ends = [] if ends is None else ends if isinstance(ends, list) else [ends]
+    pad = settings.pad_token_id if settings.pad_token_id is not None else ends[0] if ends else 0
+    choices = {"max_new_tokens": settings.max_new_tokens, "pad": pad, "ends": ends}
+    if settings.do_sample:
+        choices["temperature"] = 1.0 if settings.temperature is None else settings.temperature
+        choices["top_p"] = 1.0 if settings.top_p is None else settings.top_p
+    return choices
+
+
+class FastGeneration:
+    """Prompt and answers of one model, on the device of its weights; takes one request at a time.
+
+    `compiled` and `options` as `moai.inference.decoding.Decoder` takes them: by default compiled on CUDA alone.
+    `ahead` steps run on the device while the host looks at what came out.
+    """
+
+    def __init__(self, model: PreTrainedModel, compiled: bool | None = None, options: dict | None = None):
+        on_cuda = model.device.type == "cuda"
+        compiled = on_cuda if compiled is None else compiled
+        self.decoder = Decoder(model.language_model, model.lm_head, compiled, options)
+        self.prefill = Prefill(self.decoder)
+        self.ahead = 1 if on_cuda else 0
+
+    def serves(self, model: PreTrainedModel) -> bool:
+        """Whether the model's decoder still has the weights that this was made from."""
+        return self.decoder.places == places(model.language_model)
+
+    def __call__(self, model: PreTrainedModel, request: Request) -> Tensor:
+        """Ids (B, S + N) of prompts and answers, as `generate` returns them."""
+        # Compiled code tells inference tensors from others, and would compile twice.
+        prompt = request.inputs["input_ids"]
+        with torch.inference_mode(False), torch.no_grad(), torch.cuda.device_of(prompt):
+            rows, width = prompt.shape
+            sampled = request.temperature is not None
+            bucket = self.decoder.bucket(rows, width + request.max_new_tokens, sampled)
+            self.begin(model, request, bucket)
+            said = self._listen(request, self.tokens(bucket, rows, request.max_new_tokens, sampled))
+            return torch.cat((prompt, said.to(prompt.device)), dim=1)
+
+    def begin(self, model: PreTrainedModel, request: Request, bucket: Bucket) -> Tensor:
+        """Reads the prompts into the bucket, first tokens chosen; logits (B, V) of the prompts' last tokens."""
+        inputs = aligned(request.inputs)
+        lengths = inputs.pop("lengths")
+        try:
+            embeds = model.fuse(**inputs)
+            mixers = {int(layer): mixer for layer, mixer in model.mixers.items()}
+            logits = self.prefill(embeds, lengths, bucket, model.fusion, mixers)
+        finally:
+            model.fusion.clear()
+        settings = (None, None)
+        if request.temperature is not None:
+            settings = (bucket.temperature.fill_(request.temperature), bucket.top_p.fill_(request.top_p))
+        rows = len(logits)
+        bucket.tokens[:rows].copy_(choose(logits, *settings))
+        bucket.position.zero_()
+        bucket.position[:rows].copy_(lengths)
+        return logits
+
+    def tokens(self, bucket: Bucket, rows: int, count: int, sampled: bool) -> Iterator[Tensor]:
+        """The next `count` tokens (B,) of each row, on the host, the first being those that `bucket` holds."""
+        waiting = deque([_Arriving(bucket.tokens[:rows])])
+        for _ in range(count - 1):
+            if len(waiting) > self.ahead:
+                yield waiting.popleft().read()
+            self.decoder.step(bucket, sampled)
+            waiting.append(_Arriving(bucket.tokens[:rows]))
+        while waiting:
+            yield waiting.popleft().read()
+
+    @staticmethod
+    def _listen(request: Request, tokens: Iterator[Tensor]) -> Tensor:
+        """New tokens (B, N) up to the end of the longest answer, padded after each row's end."""
+        prompt = request.inputs["input_ids"]
+        watched = bool(request.criteria) or request.streamer is not None
+        rows, width = prompt.shape
+        ids = torch.full((rows, width + request.max_new_tokens), request.pad)
+        if watched:
+            ids[:, :width] = prompt.cpu()
+        if request.streamer is not None:
+            request.streamer.put(ids[:, :width])
+        ends, ended, end = torch.tensor(request.ends), torch.zeros(rows, dtype=torch.bool), width
+        for new in tokens:
+            ids[:, end] = new.masked_fill(ended, request.pad)
+            end += 1
+            if request.streamer is not None:
+                request.streamer.put(ids[:, end - 1])
+            ended |= torch.isin(new, ends)
+            if request.criteria:
+                ended |= request.criteria(ids[:, :end], None)
+            if ended.all():
+                break
+        if request.streamer is not None:
+            request.streamer.end()
+        return ids[:, width:end]
+
+
+class _Arriving:
+    """Tokens (B,) on their way from the device, which goes on working."""
+
+    def __init__(self, tokens: Tensor):
+        self.event = None
+        if tokens.is_cuda:
+            self.tokens = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
+            self.tokens.copy_(tokens, non_blocking=True)
+            self.event = torch.cuda.Event()
+            self.event.record()
+        else:
+            self.tokens = tokens.clone()
+
+    def read(self) -> Tensor:
+        """The tokens, once they are here."""
+        if self.event is not None:
+            self.event.synchronize()
+        return self.tokens
+
+
+def aligned(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Inputs of a forward pass with each row's padding moved to its right end; `lengths` (B,) come in.
+
+    The attention mask becomes a part of `prompt_mask`, 1 = token that the mixers see: with causal attention nothing
+    else needs it.
+    """
+    inputs = dict(inputs)
+    ids, mask = inputs["input_ids"], inputs.pop("attention_mask", None)
+    if mask is None:
+        inputs["lengths"] = torch.full((len(ids),), ids.shape[1], device=ids.device)
+        return inputs
+    mask = mask.long()
+    order = torch.argsort(mask, dim=1, descending=True, stable=True)
+    inputs["input_ids"] = ids.gather(1, order)
+    inputs["lengths"] = mask.sum(dim=1)
+    seen = mask if inputs.get("prompt_mask") is None else mask * inputs["prompt_mask"]
+    inputs["prompt_mask"] = seen.gather(1, order)
+    return inputs
+
+
+_ENGINES: WeakKeyDictionary[PreTrainedModel, FastGeneration] = WeakKeyDictionary()
+
+
+def fast_generation(model: PreTrainedModel) -> FastGeneration:
+    """The model's fast generation, made at its first use and anew when its weights were moved or replaced."""
+    engine = _ENGINES.get(model)
+    if engine is None or not engine.serves(model):
+        _ENGINES[model] = engine = FastGeneration(model)
+    return engine
+
+
+def forget() -> None:
+    """Gives back the caches and captured steps of all models; the next request makes them anew."""
+    _ENGINES.clear()
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

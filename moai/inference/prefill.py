@@ -1,0 +1,103 @@
+"""Reading the prompt: the decoder with mixers and partial LoRA over all tokens at once, into a static cache."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from moai.inference.decoding import Bucket, Decoder, score
+from moai.inference.fused import LayerWeights, rms_norm, rotated
+from moai.models.mixer import FusionContext, MoAIMixer, mix
+
+
+def add_norm(residual: Tensor, delta: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """The sum of (N, D) and (N, D), and its norm."""
+    residual = residual + delta
+    return residual, rms_norm(residual, weight, epsilon)
+
+
+def rotate_heads(query: Tensor, key: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    """Query and key (B, S, heads, d) with their positions, each (B, heads, S, d); cos and sin (S, d)."""
+    cos, sin = cos[:, None], sin[:, None]
+    return tuple(rotated(states, cos, sin).transpose(1, 2) for states in (query, key))
+
+
+def gate(joined: Tensor) -> Tensor:
+    """The gated states (N, F) of gate and up (N, 2 F)."""
+    first, second = joined.chunk(2, dim=-1)
+    return F.silu(first) * second
+
+
+def for_any_length(function: Callable, *dims: int) -> Callable:
+    """`function` compiled once for prompts of every length: `dims` of its first arguments, one each, may change."""
+    compiled = torch.compile(function, fullgraph=True)
+
+    def call(*arguments):
+        for argument, dim in zip(arguments, dims, strict=False):
+            torch._dynamo.maybe_mark_dynamic(argument, dim)
+        return compiled(*arguments)
+
+    return call
+
+
+class Prefill:
+    """Fills a bucket's cache from a prompt.
+
+    Rows are padded on the right: what stands behind a row's end is seen by no token before it, so attention needs no
+    mask, and decoding overwrites it. With `compiled` what lies between the products is compiled, for any length.
+    """
+
+    def __init__(self, decoder: Decoder):
+        self.decoder = decoder
+        self.add_norm, self.rotate_heads, self.gate = add_norm, rotate_heads, gate
+        if decoder.compiled:
+            self.add_norm = for_any_length(add_norm, 0, 0)
+            self.rotate_heads = for_any_length(rotate_heads, 1, 1, 0, 0)
+            self.gate = for_any_length(gate, 0)
+
+    def __call__(
+        self,
+        embeds: Tensor,
+        lengths: Tensor,
+        bucket: Bucket,
+        context: FusionContext,
+        mixers: dict[int, MoAIMixer],
+    ) -> Tensor:
+        """Logits (B, V) of each row's last token.
+
+        embeds: (B, S, D) padded on the right, lengths: (B,), context: of this pass, mixers: by decoder layer.
+        """
+        rows, width, dim = embeds.shape
+        image_share = None
+        if context.image_mask is not None:
+            image_share = context.image_mask.reshape(-1, 1).to(embeds.dtype)
+        cos, sin = bucket.cos[:width], bucket.sin[:width]
+        residual = embeds.reshape(-1, dim)
+        delta = torch.zeros_like(residual)
+        for index, layer in enumerate(self.decoder.layers):
+            residual, normed = self.add_norm(residual, delta, layer.input_norm, self.decoder.epsilon)
+            if context.mixing and index in mixers:
+                normed = mix(normed.view(rows, width, dim), mixers[index], context).view(-1, dim)
+            joined = layer.attention(normed, image_share).view(rows, width, -1)
+            cache = (bucket.keys[index], bucket.values[index])
+            attended = self._attend(joined, layer, cache, cos, sin).reshape(rows * width, -1)
+            delta = layer.attended(attended, image_share)
+            residual, normed = self.add_norm(residual, delta, layer.output_norm, self.decoder.epsilon)
+            delta = layer.down(self.gate(layer.gated(normed, image_share)), image_share)
+        last = torch.arange(rows, device=embeds.device) * width + lengths - 1
+        decoder = self.decoder
+        return score(residual[last], delta[last], decoder.norm, decoder.epsilon, decoder.head)
+
+    def _attend(
+        self, joined: Tensor, layer: LayerWeights, cache: tuple[Tensor, Tensor], cos: Tensor, sin: Tensor
+    ) -> Tensor:
+        head_dim = self.decoder.head_dim
+        query, key, value = (part.unflatten(-1, (-1, head_dim)) for part in joined.split(layer.attention.sizes, dim=-1))
+        query, key = self.rotate_heads(query, key, cos, sin)
+        value = value.transpose(1, 2)
+        rows, _, width, _ = key.shape
+        for kept, new in zip(cache, (key, value), strict=True):
+            kept[:rows, :, :width].copy_(new)
+        attended = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+        return attended.transpose(1, 2)

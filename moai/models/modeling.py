@@ -1,0 +1,353 @@
+"""MoAIForConditionalGeneration: picture, auxiliary tokens and language fused inside a decoder language model."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForImageTextToText,
+    Cache,
+    GenerationMixin,
+    PreTrainedModel,
+)
+from transformers.utils import ModelOutput
+
+from moai.inference.generation import PICTURE_INPUTS, Request, fast_generation
+from moai.models.compressor import MoAICompressor
+from moai.models.configuration import MoAIConfig, MoAIVisionConfig
+from moai.models.mixer import ROUTINGS, FusionContext, MoAIMixer, add_mixer
+from moai.models.plora import PartialLoRALinear, add_partial_lora
+from moai.models.vision import build_encoder, build_projector
+
+IGNORED = -100
+
+
+@dataclass
+class MoAIOutput(ModelOutput):
+    """`loss` (), `logits` (B, S, vocabulary), `past_key_values`, and `hidden_states` of the decoder (B, S, D)."""
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: Tensor | None = None
+
+
+class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """A decoder language model that sees a picture and reads what external vision experts said about it.
+
+    `routing` (one of `moai.models.mixer.ROUTINGS`) chooses how the experts of each mixer are weighted.
+    """
+
+    config_class = MoAIConfig
+    config: MoAIConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_attention_backend = True
+    _skip_keys_device_placement = ("past_key_values",)
+    _tied_weights_keys = {"lm_head.weight": "language_model.embed_tokens.weight"}  # noqa: RUF012
+
+    def __init__(self, config: MoAIConfig):
+        super().__init__(config)
+        text = config.text_config
+        self.vision = build_encoder(config.vision_config)
+        self.projector = build_projector(config.vision_config.hidden_size, text.hidden_size)
+        self.language_model = AutoModel.from_config(text)
+        self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
+        self.compressor = MoAICompressor(
+            text.hidden_size,
+            config.compressor_num_latents,
+            config.compressor_depth,
+            config.compressor_heads,
+            config.compressor_dim_head,
+            config.compressor_ff_mult,
+            config.compressor_positions,
+            config.compressor_neighborhood,
+        )
+        self.mixers = nn.ModuleDict(
+            {
+                str(layer): MoAIMixer(text.hidden_size, config.mixer_heads, config.mixer_rank)
+                for layer in config.mixer_layers
+            }
+        )
+        self.fusion = FusionContext()
+        decoder_layers = self.language_model.layers
+        if config.plora_rank:
+            add_partial_lora(decoder_layers, config.plora_rank, config.plora_alpha, self.fusion)
+        for layer, mixer in self.mixers.items():
+            add_mixer(decoder_layers[int(layer)].input_layernorm, mixer, self.fusion)
+        self.post_init()
+        self._start_new_branches_closed()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        # timm initialises its own backbones; the generic rule would undo that.
+        if module in self._vision_modules:
+            return
+        super()._init_weights(module)
+
+    @property
+    def _vision_modules(self) -> set[nn.Module]:
+        return set(self.vision.modules()) if self.config.vision_config.encoder == "timm" else set()
+
+    @torch.no_grad()
+    def _start_new_branches_closed(self) -> None:
+        """A fresh expert returns its query and a fresh partial LoRA adds nothing, so the decoder starts as it was."""
+        for module in self.modules():
+            if isinstance(module, MoAIMixer):
+                for gate in (module.image_gate, module.language_gate):
+                    gate.weight.zero_()
+                    gate.bias.zero_()
+                for expert in (child for child in module.children() if hasattr(child, "o_proj")):
+                    expert.o_proj[1].weight.zero_()
+            elif isinstance(module, PartialLoRALinear):
+                module.lora_B.weight.zero_()
+
+    @property
+    def routing(self) -> str:
+        """How mixers weigh their experts: "gates", "random" or "uniform"."""
+        return self.fusion.routing
+
+    @routing.setter
+    def routing(self, value: str) -> None:
+        if value not in ROUTINGS:
+            raise ValueError(f"unknown routing {value!r}; allowed are {', '.join(ROUTINGS)}")
+        self.fusion.routing = value
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.language_model.embed_tokens
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.language_model.embed_tokens = value
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
+    def image_features(self, pixel_values: Tensor) -> Tensor:
+        """Image tokens (B, I, D) of normalised pictures (B, 3, H, W)."""
+        return self.projector(self.vision(pixel_values.to(self.projector[0].weight.dtype)))
+
+    def compress(
+        self, aux_input_ids: Tensor | None, aux_attention_mask: Tensor | None, map_embeds: Tensor | None
+    ) -> Tensor | None:
+        """Auxiliary tokens (B, L, D) of a verbalised scene and its colour map; None when both are missing.
+
+        aux_input_ids: (B, N) padded on the right, aux_attention_mask: (B, N), map_embeds: (B, I, D) image tokens of
+        the colour map.
+        """
+        words = None
+        if aux_input_ids is not None and aux_input_ids.shape[1]:
+            words = self.get_input_embeddings()(aux_input_ids)
+        if words is None and map_embeds is None:
+            return None
+        return self.compressor(words, aux_attention_mask, map_embeds)
+
+    def encode(
+        self,
+        pixel_values: Tensor | None = None,
+        aux_input_ids: Tensor | None = None,
+        aux_attention_mask: Tensor | None = None,
+        panoptic_pixel_values: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """What of a picture does not depend on the question: `image_embeds` (B, I, D) and `aux_tokens` (B, L, D).
+
+        Pass the result to `forward` or `generate` in place of the pictures to ask several questions about one.
+        """
+        encoded = {}
+        # Picture and colour map go through the encoder as one batch.
+        seen = [pixels for pixels in (pixel_values, panoptic_pixel_values) if pixels is not None]
+        features = list(self.image_features(torch.cat(seen)).split([len(one) for one in seen])) if seen else []
+        if pixel_values is not None:
+            encoded["image_embeds"] = features.pop(0)
+        aux = self.compress(aux_input_ids, aux_attention_mask, features[0] if features else None)
+        if aux is not None:
+            encoded["aux_tokens"] = aux
+        return encoded
+
+    def _embed(self, input_ids: Tensor, image_mask: Tensor, image_embeds: Tensor | None) -> Tensor:
+        # The image token may lie outside the embedding table (it is never looked up).
+        embeds = self.get_input_embeddings()(input_ids.masked_fill(image_mask, 0))
+        if image_embeds is None:
+            return embeds
+        rank = (image_mask.cumsum(dim=1) - 1).clamp(0, image_embeds.shape[1] - 1)
+        placed = image_embeds.gather(1, rank[..., None].expand(-1, -1, image_embeds.shape[-1]))
+        return torch.where(image_mask[..., None], placed.to(embeds.dtype), embeds)
+
+    def _set_fusion(
+        self,
+        input_ids: Tensor,
+        image_mask: Tensor,
+        attention_mask: Tensor | None,
+        prompt_mask: Tensor,
+        num_image: int,
+        aux: Tensor | None,
+        turn_ids: Tensor | None,
+    ) -> None:
+        context = self.fusion
+        context.image_mask = image_mask if num_image else None
+        context.gates = []
+        context.mixing = aux is not None and len(self.mixers) > 0
+        if not context.mixing:
+            return
+        # A stable sort brings image tokens to the front without asking the device how many there are.
+        order = torch.argsort(image_mask.logical_not().to(torch.uint8), dim=1, stable=True)
+        language = prompt_mask.bool() & ~image_mask
+        if attention_mask is not None and attention_mask.ndim == 2:
+            language = language & attention_mask.bool()
+        context.image_index = order[:, :num_image] if num_image else None
+        context.language_index = order[:, num_image:]
+        context.language_mask = language.gather(1, context.language_index)
+        context.language_turns = None if turn_ids is None else turn_ids.gather(1, context.language_index)
+        context.aux = aux
+
+    def fuse(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        aux_input_ids: Tensor | None = None,
+        aux_attention_mask: Tensor | None = None,
+        panoptic_pixel_values: Tensor | None = None,
+        prompt_mask: Tensor | None = None,
+        image_embeds: Tensor | None = None,
+        aux_tokens: Tensor | None = None,
+        turn_ids: Tensor | None = None,
+        check: bool = True,
+    ) -> Tensor:
+        """The decoder's input (B, S, D) with the picture in its place; what mixers need goes to `fusion`.
+
+        Inputs as for `forward`, `prompt_mask` defaulting to everything. With `check`, image tokens are counted.
+        """
+        encoded = self.encode(pixel_values, aux_input_ids, aux_attention_mask, panoptic_pixel_values)
+        image_embeds = encoded.get("image_embeds", image_embeds)
+        aux_tokens = encoded.get("aux_tokens") if aux_tokens is None else aux_tokens
+        image_mask = input_ids == self.config.image_token_id
+        num_image = 0 if image_embeds is None else image_embeds.shape[1]
+        # Counting would make an accelerator wait; the processor gives the right number anyway.
+        if check and input_ids.device.type == "cpu" and not torch.compiler.is_compiling():
+            self._check_image_tokens(image_mask, num_image)
+        if image_embeds is None and aux_tokens is None:
+            self.fusion.clear()
+        else:
+            prompt_mask = torch.ones_like(image_mask) if prompt_mask is None else prompt_mask
+            self._set_fusion(input_ids, image_mask, attention_mask, prompt_mask, num_image, aux_tokens, turn_ids)
+        return self._embed(input_ids, image_mask, image_embeds)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        aux_input_ids: Tensor | None = None,
+        aux_attention_mask: Tensor | None = None,
+        panoptic_pixel_values: Tensor | None = None,
+        labels: Tensor | None = None,
+        prompt_mask: Tensor | None = None,
+        image_embeds: Tensor | None = None,
+        aux_tokens: Tensor | None = None,
+        turn_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **kwargs,
+    ) -> MoAIOutput:
+        """Logits (B, S, vocabulary) and, with `labels`, the loss.
+
+        input_ids: (B, S) int64 with one image token for each image feature; attention_mask: (B, S), 1 = real token
+        (a mask of another shape is for the decoder alone; `prompt_mask` must then leave out padding).
+        pixel_values: (B, 3, H, W) normalised picture; aux_input_ids / aux_attention_mask: (B, N) verbalised scene,
+        padded on the right; panoptic_pixel_values: (B, 3, H, W) normalised colour map; `image_embeds` (B, I, D) and
+        `aux_tokens` (B, L, D) from `encode` stand in for those four. Without any auxiliary input the mixers rest and
+        the plain backbone answers.
+        labels: (B, S), -100 = not scored; prompt_mask: (B, S), 1 = prompt token that mixers may see, by default what
+        `labels` leaves out, or everything without labels.
+        turn_ids: (B, S), for training on several turns behind one picture: the turn of each token, 0 = shared by all.
+        It is for the mixers; `moai.data.packing` has the decoder's mask and positions that go with it.
+        Raises ValueError when the image tokens in `input_ids` do not match the picture.
+        """
+        if prompt_mask is None and labels is not None:
+            prompt_mask = labels == IGNORED
+        inputs_embeds = self.fuse(
+            input_ids,
+            attention_mask,
+            pixel_values,
+            aux_input_ids,
+            aux_attention_mask,
+            panoptic_pixel_values,
+            prompt_mask,
+            image_embeds,
+            aux_tokens,
+            turn_ids,
+            check=past_key_values_length(past_key_values) == 0,
+        )
+        outputs = self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+        )
+        hidden_states = outputs.last_hidden_state
+        if not torch.is_grad_enabled():
+            # With gradients the context must outlive the pass: checkpointed layers run again in backward.
+            self.fusion.clear()
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(hidden_states[:, kept])
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size)
+        return MoAIOutput(
+            loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=hidden_states
+        )
+
+    @staticmethod
+    def _check_image_tokens(image_mask: Tensor, num_image: int) -> None:
+        counts = image_mask.sum(dim=1)
+        if not bool((counts == num_image).all()):
+            raise ValueError(
+                f"each row needs exactly {num_image} image tokens, one for each image feature, but the rows have "
+                f"{counts.tolist()}"
+            )
+
+    def generate(self, *args, fast: bool | None = None, **kwargs):
+        """transformers' `generate`; on CUDA by the fast path of `moai.inference.generation` for all that it can do.
+
+        The fast path answers greedily or samples by temperature and top_p (with `top_k=0`), with stop strings,
+        stopping criteria and a streamer, and needs `max_new_tokens`; anything else goes the plain way. `fast` False
+        forces the plain way and True the fast one, also on the CPU, where it then raises ValueError for what it cannot.
+        """
+        if fast or (fast is None and self.device.type == "cuda"):
+            request = None if args else Request.of(self, kwargs)
+            if request is not None:
+                return fast_generation(self)(self, request)
+            if fast:
+                raise ValueError("the fast path cannot do all that was asked of generate; leave out fast=True")
+        return super().generate(*args, **kwargs)
+
+    def prepare_inputs_for_generation(self, input_ids, past_key_values=None, **kwargs):
+        """Pictures and experts go into the first pass alone; afterwards the plain decoder runs on its cache."""
+        inputs = super().prepare_inputs_for_generation(input_ids, past_key_values=past_key_values, **kwargs)
+        if past_key_values_length(past_key_values) > 0:
+            for name in PICTURE_INPUTS:
+                inputs.pop(name, None)
+            return inputs
+        # For a static cache the decoder's mask is spread to four dimensions, and no longer tells where padding is.
+        padding, spread = kwargs.get("attention_mask"), inputs.get("attention_mask")
+        if isinstance(padding, Tensor) and padding.ndim == 2 and spread is not padding:
+            prompt_mask = inputs.get("prompt_mask")
+            inputs["prompt_mask"] = padding if prompt_mask is None else padding * prompt_mask
+        return inputs
+
+
+def past_key_values_length(past_key_values: Cache | None) -> int:
+    """Tokens already in the cache."""
+    return 0 if past_key_values is None else past_key_values.get_seq_length()
+
+
+AutoConfig.register("moai_vision", MoAIVisionConfig, exist_ok=True)
+AutoConfig.register("moai", MoAIConfig, exist_ok=True)
+AutoModelForImageTextToText.register(MoAIConfig, MoAIForConditionalGeneration, exist_ok=True)

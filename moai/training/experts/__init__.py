@@ -1,0 +1,1 @@
+"""Training of the embedded experts: detector and relation head."""

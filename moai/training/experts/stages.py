@@ -1,0 +1,53 @@
+"""train.py's stages `detector` and `relations`: from drawn scenes to the folder of an embedded expert."""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+DATA = Path("datasets/detector")
+PICTURES, HELD_OUT = 48_000, 1_000
+
+
+def train_expert_stage(arguments: argparse.Namespace) -> None:
+    """Runs one stage into `arguments.output`, with what of train.py's options applies, and prints its scores.
+
+    detector: draws 49,000 pictures into datasets/detector unless they are there, then takes --minutes (default 6.3),
+    --rows (pictures a step, default 256), --learning-rate, --seed, --workers and --init. relations: --seed and
+    --workers.
+    """
+    if arguments.stage == "relations":
+        from moai.training.experts.relation_head import train_relations
+
+        settings = {"scenes": 60_000, "epochs": 14, "held_out": 3_000}
+        scores = train_relations(arguments.output, seed=arguments.seed, workers=arguments.workers or 2, **settings)
+        print(json.dumps(scores, indent=1), flush=True)
+        return
+    from moai.training.experts.detector import evaluate_detector, train_detector
+    from moai.training.experts.detector_card import write_card
+
+    workers = arguments.workers or 8
+    data = _drawn_pictures(workers)
+    rate = {} if arguments.learning_rate is None else {"learning_rate": arguments.learning_rate}
+    train_detector(
+        data, arguments.output, hours=(arguments.minutes or 6.3) / 60, batch=arguments.rows or 256, workers=workers,
+        # A GPU would wait for the processes that decode and vary pictures.
+        resident=torch.cuda.is_available(),
+        seed=arguments.seed, start_from=arguments.init, **rate,
+    )  # fmt: skip
+    print(json.dumps(evaluate_detector(arguments.output, data, workers=workers, calibrate=True), indent=1), flush=True)
+    write_card(arguments.output)
+
+
+def _drawn_pictures(workers: int) -> Path:
+    from moai.data.drawn.export import write_yolo_dataset
+    from moai.data.drawn.levels import MEDIUM
+
+    data = DATA / "data.yaml"
+    # The training pictures come last, so a data set that was interrupted is drawn again.
+    if not data.is_file():
+        write_yolo_dataset(DATA, HELD_OUT, PICTURES, workers, split="val", difficulty=MEDIUM)
+        data.unlink()
+        write_yolo_dataset(DATA, PICTURES, 0, workers)
+    return data

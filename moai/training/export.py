@@ -1,0 +1,101 @@
+"""Makes the embedded model's folder from a trained one: bf16, small shards, and a card that says how it came about.
+
+python -m moai.training.export runs/nano/gates weights/moai-nano
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from moai.evaluation.drawn.by_kind import print_table
+from moai.training.command import load_model
+from moai.training.trainer import RECORD, save_model
+
+SHARD = "15MB"
+
+
+def ship(trained: Path, folder: Path, scores: Path | None = None) -> Path:
+    """Writes weights, processor, record and card of the model in `trained` into `folder`; returns the card's path.
+
+    `scores` is what `moai.evaluation.drawn.answers --out` wrote about the model. With the same folder twice, only
+    record and card are written.
+    """
+    model, processor = load_model(trained)
+    if not (folder.is_dir() and trained.samefile(folder)):
+        for old in folder.glob("model*.safetensors*"):
+            old.unlink()
+        save_model(model.to(torch.bfloat16), processor, folder, max_shard_size=SHARD)
+    record = {"history": json.loads((trained / RECORD).read_text())["history"]}
+    if scores is not None:
+        told = json.loads(scores.read_text())
+        record |= {"scores": told["scores"], "scored_by": told["command"]}
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    card = folder / "README.md"
+    card.write_text(card_of(record, sum(parameter.numel() for parameter in model.parameters()), model.config))
+    return card
+
+
+def card_of(record: dict, parameters: int, config) -> str:
+    """The model card, Markdown. record: `history` of the stages and, for a model that was scored, `scores` by variant
+    and kind, with the command that gave them, `scored_by`."""
+    text, vision = config.text_config, config.vision_config
+    mixers = ", ".join(str(layer + 1) for layer in config.mixer_layers)
+    rows = "\n".join(
+        f"| {one['stage']} | `{one['command']}` | {one['seed']} | {one['seconds']} s, {one['device']} | "
+        f"{one['steps']:,} x {one['rows']} rows |"
+        for one in record["history"]
+    )
+    size = f"{parameters / 1e6:.0f} M parameters"
+    depth = f"{text.num_hidden_layers} layers, width {text.hidden_size}"
+    decoder = f"a Llama-style decoder ({depth}, trained here from nothing)"
+    encoder = f"a {vision.name} encoder ({config.num_image_tokens} image tokens of a {vision.image_size} px picture)"
+    latents = f"a compressor with {config.compressor_num_latents} latents"
+    return f"""# Embedded language-and-vision model
+
+MoAI at {size}: {decoder},
+{encoder},
+{latents}, mixers in layers {mixers}.
+
+| | |
+| --- | --- |
+| Intended use | trying MoAI offline, its tests, and experiments with drawn scenes |
+| Limits | knows drawn scenes and short English questions about them and nothing else; not for photographs |
+| Data | drawn scenes of `moai.data.drawn`, endless, seeds below 1,000,000,000; experts simulated with noise |
+| Files | bf16 safetensors, `{RECORD}` with the stages and scores below |
+| Licence | Apache-2.0; the drawings of the data are Noto Color Emoji (OFL-1.1) |
+
+| stage | command | seed | time | steps |
+| --- | --- | --- | --- | --- |
+{rows}
+{_scores(record)}"""
+
+
+def _scores(record: dict) -> str:
+    if "scores" not in record:
+        return ""
+    return f"""
+Scores on held-out scenes with the embedded experts in the loop, by kind of question (`{record["scored_by"]}`):
+
+{print_table(record["scores"])}
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m moai.training.export", description=__doc__.splitlines()[0])
+    parser.add_argument("trained", type=Path, help="folder of a stage's result")
+    parser.add_argument("folder", type=Path, help="where the embedded model goes")
+    parser.add_argument("--scores", type=Path, help="JSON that moai.evaluation.drawn.answers wrote, for the card")
+    arguments = parser.parse_args(argv)
+    if not (arguments.trained / RECORD).is_file():
+        parser.error(f"{arguments.trained} holds no result of train.py")
+    if arguments.scores is not None and not arguments.scores.is_file():
+        parser.error(f"there is no file {arguments.scores}")
+    print(ship(arguments.trained, arguments.folder, arguments.scores))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

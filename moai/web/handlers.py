@@ -1,0 +1,134 @@
+"""What happens when something on the page is used: updates for its fields, and one sentence for every error."""
+
+import logging
+from pathlib import Path
+
+import gradio as gr
+
+from moai.web import overlays, views
+from moai.web.engine import Engine
+from moai.web.session import Session, Settings, checked_question, describe, look_at
+
+EVERY_LAYER = ("All layers, mean", 0)
+SEEN, LISTENED = 7, 4
+"""Number of fields that show what the experts saw, and whom the model listened to."""
+OOPS = "Something went wrong here. Please try once more, or with another picture."
+
+
+def sentence_of(error: Exception) -> str:
+    """What a person is told about an error; what is not meant for people goes to the log."""
+    if isinstance(error, ValueError):
+        return str(error)
+    logging.getLogger("moai.web").error("unexpected error", exc_info=error)
+    return OOPS
+
+
+def messages_of(session: Session) -> list[dict]:
+    """The chat as `gr.Chatbot` takes it; a picture stands where the talk about it begins."""
+    messages = []
+    for turn in session.turns:
+        if turn.picture and Path(turn.picture).is_file():  # uploads are deleted after a while
+            shown = gr.Image(turn.picture, buttons=[], alt_text=turn.alt_text, show_label=False, interactive=False)
+            messages.append({"role": "user", "content": shown})
+        messages.append({"role": "user", "content": turn.question})
+        answer = turn.answer or ("(stopped)" if turn.stopped else "(no words)" if turn.done else "…")
+        messages.append({"role": "assistant", "content": answer})
+    return messages
+
+
+class Handlers:
+    """Each method answers one event; the session is its visitor's own."""
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+
+    def ask(self, picture: str | None, question: str) -> str:
+        """The named endpoint: one answer; an error is one sentence."""
+        try:
+            question = checked_question(question)
+            look = look_at(self.engine, picture)
+            return self.engine.get().ask(look.encoded, question).text
+        except Exception as error:
+            raise gr.Error(sentence_of(error)) from None
+
+    def on_tick(self):
+        """Loading goes on; the timer rests once it is over."""
+        over = self.engine.wait(0)
+        return views.status(self.engine), gr.Timer(active=not over)
+
+    def on_look(self, session: Session, path: str | None, layers: list[str], progress=gr.Progress()):  # noqa: B008
+        """A picture was chosen, or removed: show what the experts see in it."""
+        same = session.look is not None and session.look.path == path
+        if same:
+            return [gr.skip()] * SEEN
+        try:
+            if path:
+                while not self.engine.wait(0.3):
+                    progress(self.engine.share, desc=self.engine.stage)
+                progress(0.3, desc="The experts are looking")
+                look = session.see(self.engine, path)
+                progress(0.9, desc="Drawing")
+                drawn = overlays.annotated(look, layers)
+                return [
+                    session,
+                    gr.skip(),
+                    gr.Image(drawn, alt_text=describe(look.scene)),
+                    views.relations(look.scene),
+                    views.text_lines(look.scene),
+                    look.words or "The experts had nothing to say.",
+                    views.expert_times(look),
+                ]
+        except Exception as error:
+            gr.Warning(sentence_of(error), title="This picture cannot be used")
+        session.forget_picture()
+        none = gr.Image(None, alt_text="No picture yet")
+        return [session, None, none, views.empty(views.WAITING), "", "", ""]
+
+    def on_ask(self, session: Session, path: str | None, question: str, length: int, temperature: float):
+        """Answer as it comes; the charts follow when it is complete."""
+        resting = [gr.skip()] * LISTENED
+        stop_on, stop_off = gr.Button(interactive=True), gr.Button(interactive=False)
+        settings = Settings(int(length), float(temperature))
+        try:
+            for turn in session.answer(self.engine, path, question, settings):
+                button = stop_off if turn.done else stop_on
+                yield [messages_of(session), "", views.turn_times(turn), button, *resting]
+            choices = [EVERY_LAYER, *((f"Layer {gate.layer}", gate.layer) for gate in session.gates)]
+            chart, choice = views.gates_chart(session.gates), gr.Dropdown(choices, value=0)
+            yield [gr.skip(), gr.skip(), gr.skip(), stop_off, chart, choice, *self.on_layer(session, 0)]
+        except Exception as error:
+            gr.Warning(sentence_of(error), title="Not asked")
+            yield [messages_of(session), gr.skip(), "", stop_off, *resting]
+
+    def on_stop(self, session: Session) -> None:
+        """Stop was pressed."""
+        session.stop()
+
+    def on_clear(self, session: Session):
+        """The chat is cleared; the picture stays."""
+        session.clear()
+        layer = gr.Dropdown([EVERY_LAYER], value=0)
+        return [[], "", views.gates_chart([]), layer, *self.on_layer(session, 0)]
+
+    def on_layers(self, session: Session, layers: list[str]):
+        """Other layers of the annotated picture."""
+        return gr.skip() if session.look is None else overlays.annotated(session.look, layers)
+
+    def on_layer(self, session: Session, layer: int):
+        """The heat map of another layer."""
+        shares = overlays.map_of(session.gates, layer or None)
+        if shares is None or session.look is None:
+            return gr.Image(None, alt_text="No heat map yet"), views.heat_legend(None)
+        alt = f"Heat map: image tokens drew {shares.min():.0%} to {shares.max():.0%} on the experts"
+        return gr.Image(overlays.heat_map(session.look.picture, shares), alt_text=alt), views.heat_legend(shares)
+
+    def on_compare(self, session, path, question, kept, moai, length, temperature, progress=gr.Progress()):  # noqa: B008
+        """The same question under two conditions."""
+        try:
+            progress(0.2, desc="Asking both ways")
+            question = question.strip() or (session.turns[-1].question if session.turns else "")
+            settings = Settings(int(length), float(temperature))
+            return views.comparison(question, session.compare(self.engine, path, question, kept, moai, settings))
+        except Exception as error:
+            gr.Warning(sentence_of(error), title="Not asked")
+            return gr.skip()

@@ -1,0 +1,172 @@
+"""HTML of the page's panels. Every word from a picture, a model or a person is escaped."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from moai.web.engine import EXPERT_NAMES, Engine
+from moai.web.session import Look, Turn, Variant
+from perception.draw import colour_of
+from perception.scene import Scene
+from perception.verbalize import MAX_RELATIONS, OCR_THRESHOLD, RELATION_THRESHOLD, numbered
+
+WAITING = "Choose a picture, and what the experts see in it appears here before the answer starts."
+SHARE_NAMES = {"aux": "experts", "language": "language", "image": "image", "self": "itself"}
+
+
+def empty(sentence: str) -> str:
+    """A panel that has nothing to show yet."""
+    return f'<p class="empty">{escape(sentence)}</p>'
+
+
+def status(engine: Engine) -> str:
+    """Which model and experts answer; a progress bar while they load."""
+    if engine.problem:
+        return f'<p class="problem" role="alert">{escape(engine.problem)}</p>'
+    if not engine.ready:
+        return (
+            f'<div class="loading" role="status"><progress max="1" value="{engine.share:.2f}" '
+            f'aria-label="Loading"></progress><span>{escape(engine.stage)} …</span></div>'
+        )
+    about = engine.about
+    rows = (
+        ("Model", f"{about.model}, {about.source}"),
+        ("Size", f"{about.parameters / 1e6:,.0f} million parameters on {about.device}"),
+        ("Mixers", "decoder layers " + ", ".join(str(layer) for layer in about.mixer_layers)),
+        ("Experts", ", ".join(about.experts) or "none"),
+    )
+    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
+    return (
+        f'<details class="about"><summary><span class="dot"></span>{escape(about.model)} · {len(about.experts)} experts'
+        f"</summary><dl>{listed}</dl></details>"
+    )
+
+
+def relations(scene: Scene) -> str:
+    """Table of relations, surest first; what is not handed on is paler."""
+    if not scene.relations:
+        return empty("The scene-graph expert found no relations between objects here.")
+    names = numbered(scene.objects)
+    rows, untold = [], 0
+    for place, one in enumerate(sorted(scene.relations, key=lambda one: -one.score)):
+        told = one.score >= RELATION_THRESHOLD and place < MAX_RELATIONS
+        untold += not told
+        subject, object_ = (_tag(scene.objects[index], names[index]) for index in (one.subject, one.object))
+        rows.append(
+            f'<tr class="{"told" if told else "untold"}"><td>{subject}</td>'
+            f"<td>{escape(one.predicate)}</td><td>{object_}</td>"
+            f'<td class="number">{one.score:.0%}</td></tr>'
+        )
+    return (
+        '<table class="relations"><caption>Relations</caption><thead><tr><th scope="col">Subject</th>'
+        '<th scope="col">Relation</th><th scope="col">Object</th><th scope="col" class="number">Sure</th></tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+        + (f'<p class="note">{untold} paler: too unsure to be handed on.</p>' if untold else "")
+    )
+
+
+def _tag(label: str, shown: str) -> str:
+    red, green, blue = colour_of(label)
+    return f'<span class="tag"><i style="background:rgb({red},{green},{blue})"></i>{escape(shown)}</span>'
+
+
+def text_lines(scene: Scene) -> str:
+    """The recognised lines, in reading order."""
+    if not scene.text_lines:
+        return empty("The OCR expert read no text in this picture.")
+    lines = "".join(
+        f'<li class="{"told" if one.score >= OCR_THRESHOLD else "untold"}"><q>{escape(one.text)}</q> '
+        f"<small>{one.score:.0%}</small></li>"
+        for one in scene.text_lines
+    )
+    return f'<h4>Recognised text</h4><ul class="lines">{lines}</ul>'
+
+
+def expert_times(look: Look) -> str:
+    """How long each expert took, as bars; they run side by side."""
+    times = {name: look.scene.timings[name] for name in EXPERT_NAMES if name in look.scene.timings}
+    longest = max([*times.values(), 1e-3])
+    found = {
+        "segmentation": len(look.scene.segments),
+        "detection": len(look.scene.detections),
+        "scene_graph": len(look.scene.relations),
+        "ocr": len(look.scene.text_lines),
+    }
+    rows = "".join(
+        f'<tr><th scope="row">{escape(EXPERT_NAMES[name])}</th><td class="number">{found[name]}</td>'
+        f'<td class="bar"><i style="width:{max(1.0, 100 * seconds / longest):.0f}%"></i></td>'
+        f'<td class="number">{seconds:.2f} s</td></tr>'
+        for name, seconds in times.items()
+    )
+    warnings = "".join(f'<p class="problem">{escape(one)}.</p>' for one in look.scene.warnings)
+    return (
+        '<table class="times"><caption>Time per expert</caption><thead><tr><th scope="col">Expert</th>'
+        '<th scope="col" class="number">Found</th><th scope="col"><span class="hidden">Bar</span></th>'
+        f'<th scope="col" class="number">Time</th></tr></thead><tbody>{rows}</tbody></table>{warnings}'
+    )
+
+
+def gates_chart(gates: Sequence) -> str:
+    """For each mixer layer, whom image and language tokens listened to, as stacked bars."""
+    if not gates:
+        return empty("Ask a question, and whom each mixer layer listened to appears here.")
+    parts = []
+    for side, title in (("image", "Image tokens"), ("language", "Language tokens")):
+        bars = "".join(_stacked(f"Layer {gate.layer}", getattr(gate, side)) for gate in gates)
+        legend = "".join(
+            f'<span><i class="share {name}"></i>{SHARE_NAMES[name]}</span>' for name in getattr(gates[0], side)
+        )
+        parts.append(f'<section><h4>{title} listened to</h4><p class="legend">{legend}</p>{bars}</section>')
+    return f'<div class="gates">{"".join(parts)}</div>'
+
+
+def _stacked(title: str, shares: dict[str, float]) -> str:
+    spoken = ", ".join(f"{SHARE_NAMES[name]} {share:.0%}" for name, share in shares.items())
+    pieces = "".join(
+        f'<i class="share {name}" style="width:{100 * share:.2f}%" title="{SHARE_NAMES[name]} {share:.1%}">'
+        f"{f'{share:.0%}' if share >= 0.12 else ''}</i>"
+        for name, share in shares.items()
+    )
+    label = escape(f"{title}: {spoken}", quote=True)
+    return f'<div class="row"><b>{title}</b><div class="stack" role="img" aria-label="{label}">{pieces}</div></div>'
+
+
+def heat_legend(shares: np.ndarray | None) -> str:
+    """What the colours of the heat map mean."""
+    if shares is None:
+        return empty("Ask a question, and a heat map over the picture shows where it drew on the experts.")
+    low, high = float(shares.min()), float(shares.max())
+    if high - low < 0.005:
+        return f'<p class="note">Everywhere the same: image tokens drew {low:.0%} on the experts.</p>'
+    return (
+        f'<p class="scale"><span>{low:.1%}</span><i></i><span>{high:.1%}</span></p>'
+        '<p class="note">Share of the experts’ knowledge in each part of the picture.</p>'
+    )
+
+
+def turn_times(turn: Turn) -> str:
+    """One line about the answer's speed."""
+    if not turn.done:
+        return "Answering …"
+    ended = "stopped" if turn.stopped else "answered"
+    first = f"first word after {turn.first_token:.2f} s, " if turn.first_token is not None else ""
+    return f"{first}{ended} after {turn.seconds:.2f} s"
+
+
+def comparison(question: str, variants: Sequence[Variant]) -> str:
+    """Answers side by side, with what each was told."""
+    first = variants[0]
+    cards = []
+    for one in variants:
+        changed = one is not first and one.answer != first.answer
+        verdict = "" if one is first else f'<p class="verdict">{"Another answer" if changed else "The same answer"}</p>'
+        words = escape(one.words) if one.words else "nothing"
+        listened = "" if one.listened is None else f"<p>Words listened {one.listened:.0%} to the experts</p>"
+        cards.append(
+            f'<article class="card{" changed" if changed else ""}"><h4>{escape(one.title)}</h4>'
+            f'<p class="said">{escape(one.answer) or "(no words)"}</p>{verdict}'
+            f'{listened}<p class="note">{one.seconds:.2f} s</p>'
+            f'<details><summary>The experts told it</summary><p class="words">{words}</p></details></article>'
+        )
+    return f'<p class="asked">{escape(question)}</p><div class="cards">{"".join(cards)}</div>'

@@ -1,0 +1,159 @@
+"""`python -m moai`: what it prints, and every sentence a person can meet."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from moai.cli import main
+from moai.data.drawn.render.render import render
+from moai.data.drawn.scene.sample import sample_layout
+from perception import Perception
+
+ROOT = Path(__file__).parents[2]
+SCENE = sample_layout(12, difficulty=0.0)
+SIGN = SCENE.signs[0].text
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*") if path.suffix in (".png", ".jpg", ".jpeg"))
+
+
+@pytest.fixture(autouse=True)
+def loud_again():
+    """The command line quiets libraries; the other tests want to hear them."""
+    before = logging.root.manager.disable
+    with warnings.catch_warnings():
+        yield
+    logging.disable(before)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pictures") / "sign.png"
+    Image.fromarray(render(SCENE, scale=0.5).image).save(path)
+    return path
+
+
+@pytest.fixture
+def reading_only(monkeypatch):
+    """Text recognition as the only expert, whatever is asked for."""
+    monkeypatch.setattr("moai.assistant.Perception", lambda experts: Perception(experts="ocr"))
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_ask_prints_the_answer_and_its_evidence(capsys, picture, model_folder, reading_only):
+    code, out, _ = run(
+        capsys, "ask", picture, "What does it say?", "--model", model_folder, "--max-new-tokens", 4, "--device", "cpu"
+    )
+    assert code == 0
+    assert "What the experts saw" in out and SIGN in out
+    assert "Whom the model listened to" in out and "seconds: load" in out
+
+
+def test_ask_as_json(capsys, picture, model_folder, reading_only):
+    settings = ("--model", model_folder, "--max-new-tokens", 4, "--device", "cpu")
+    code, out, _ = run(capsys, "ask", picture, "What does it say?", "--json", *settings)
+    record = json.loads(out)
+    assert code == 0 and set(record) == {"text", "scene", "gates", "timings"}
+    assert SIGN in [line["text"] for line in record["scene"]["text_lines"]]
+    assert [gate["layer"] for gate in record["gates"]] == [1, 3]
+    again = json.loads(run(capsys, "ask", picture, "What does it say?", "--json", *settings)[1])
+    assert again["text"] == record["text"]
+    code, out, _ = run(capsys, "ask", picture, "What does it say?", "--json", "--no-moai", *settings)
+    record = json.loads(out)
+    assert code == 0 and record["gates"] == [] and record["scene"]["text_lines"] == []
+    code, out, _ = run(capsys, "ask", picture, "What does it say?", "--no-moai", *settings)
+    assert code == 0 and "What the experts saw" not in out
+
+
+def test_perceive(capsys, picture, tmp_path):
+    drawn = tmp_path / "drawn.png"
+    code, out, _ = run(capsys, "perceive", picture, "--experts", "ocr", "--draw", drawn)
+    assert code == 0
+    assert "OCR" in out and SIGN in out and "words for the compressor: The image includes text" in out
+    with Image.open(drawn) as image:
+        assert min(image.size) >= min(Image.open(picture).size)
+    code, out, _ = run(capsys, "perceive", picture, "--experts", "ocr", "--json")
+    record = json.loads(out)
+    assert code == 0 and SIGN in record["words"]
+    assert {"width", "height", "text_lines", "warnings"} <= set(record)
+
+
+def test_words_from_a_picture_are_not_markup(capsys, monkeypatch, picture):
+    from perception.scene import Scene, TextLine
+
+    lines = [TextLine("[bold]x[/bold] [/oops]", 1.0)]
+    monkeypatch.setattr("perception.Perception.__call__", lambda *args: Scene(9, 9, text_lines=lines))
+    code, out, _ = run(capsys, "perceive", picture)
+    assert code == 0 and "[bold]x[/bold] [/oops]" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("ask", "/no/such.png", "Why?"), "there is no file"),
+        (("ask", "NOT_A_PICTURE", "Why?"), "is not a picture"),
+        (("ask", "PICTURE", "  "), "the question is empty"),
+        (("ask", "PICTURE", "Why?", "--model", "/no/model"), "no MoAI model could be loaded from '/no/model'"),
+        (("ask", "PICTURE", "Why?", "--model", "nobody/nothing"), "the id of one on a hub that can be reached"),
+        (("ask", "PICTURE", "Why?", "--experts", "seg,depth"), "unknown expert 'depth'; allowed are segmentation"),
+        (("ask", "PICTURE", "Why?", "--device", "abacus"), "device 'abacus' cannot be used here"),
+        (("ask", "PICTURE", "Why?", "--quantize", "int3"), "unknown quantisation 'int3'; allowed are bf16, int8, int4"),
+        (("ask", "PICTURE", "Why?", "--max-new-tokens", "0"), "max_new_tokens is 0; allowed is 1 to 4096"),
+        (("ask", "PICTURE", "Why?", "--temperature", "-1"), "temperature is -1.0; allowed is 0 (greedy) to 10"),
+        (("perceive", "/no/such.png"), "there is no file"),
+        (("perceive", "FOLDER"), "is a folder"),
+        (("perceive", "PICTURE", "--experts", "depth"), "unknown expert 'depth'"),
+        (("perceive", "PICTURE", "--ocr", "tesseract"), "unknown OCR backend 'tesseract'"),
+        (("perceive", "PICTURE", "--experts", "ocr", "--draw", "/no/such/out.png"), "cannot write the annotated"),
+        (("perceive", "PICTURE", "--experts", "ocr", "--draw", "FOLDER/out.what"), "cannot write the annotated"),
+        (("convert", "/no/such", "FOLDER/out"), "there is no folder '/no/such'"),
+        (("convert", "FOLDER", "FOLDER/out"), "holds no weights"),
+        (("convert", "FOLDER", "FOLDER/out", "--sizes", "/no/sizes.json"), "cannot be read as JSON"),
+    ],
+)
+def test_errors_are_one_sentence(capsys, tmp_path, picture, arguments, sentence):
+    (tmp_path / "notes.txt").write_text("not a picture at all")
+    names = {"NOT_A_PICTURE": tmp_path / "notes.txt", "PICTURE": picture}
+    given = [str(names.get(one, one)).replace("FOLDER", str(tmp_path)) for one in arguments]
+    code, out, err = run(capsys, *given)
+    assert code == 2 and out == ""
+    assert sentence in err and err.startswith("moai: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["sing"], ["ask"], ["ask", "a.png"], ["ask", "a", "b", "--temperature", "x"]]
+)
+def test_usage(capsys, arguments):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    assert "usage: moai" in capsys.readouterr().err
+
+
+def test_a_real_process(picture):
+    asked = EXAMPLES[0] if EXAMPLES else picture
+    command = [sys.executable, "-m", "moai", "ask", str(asked), "What does the sign say?", "--json"]
+    # Offline, and from elsewhere.
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=180, cwd=picture.parent, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["text"] and record["gates"] and not record["scene"]["warnings"]
+    assert "Traceback" not in done.stderr

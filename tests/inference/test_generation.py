@@ -1,0 +1,261 @@
+"""The fast path says what the plain one says, and keeps to its bounds."""
+
+import copy
+
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounterWithBackend
+from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
+
+from moai.inference.decoding import SPLIT, attend_cache, bucket_length, bucket_rows, choose, sampling_order
+from moai.inference.generation import FastGeneration, Request, aligned, fast_generation
+from moai.models.modeling import MoAIForConditionalGeneration
+from tests.conftest import opened, single, tiny_config
+
+GREEDY = {"max_new_tokens": 9, "do_sample": False, "eos_token_id": None}
+
+
+def talkative(**changes) -> MoAIForConditionalGeneration:
+    """A random model that does not say one word for ever, as one with tied embeddings does."""
+    torch.manual_seed(0)
+    text = changes.pop("text_config", tiny_config().text_config)
+    text.tie_word_embeddings = False
+    model = opened(MoAIForConditionalGeneration(tiny_config(text_config=text, tie_word_embeddings=False, **changes)))
+    torch.nn.init.normal_(model.language_model.embed_tokens.weight)
+    return model.eval()
+
+
+@pytest.fixture
+def model():
+    return talkative()
+
+
+def both(model, inputs, **settings) -> tuple[torch.Tensor, torch.Tensor]:
+    return tuple(model.generate(**inputs, **settings, fast=fast) for fast in (True, False))
+
+
+def test_greedy_ids_equal_the_plain_path(model, inputs):
+    fast, plain = both(model, inputs, **GREEDY)
+    assert torch.equal(fast, plain)
+    assert len(set(plain[0, -9:].tolist())) > 2
+    for row in range(2):
+        fast, plain = both(model, single(inputs, row), **GREEDY)
+        assert torch.equal(fast, plain)
+
+
+def test_other_shapes_of_input(model, inputs):
+    text = {"input_ids": torch.tensor([[5, 6, 7, 8]])}
+    backbone = {name: inputs[name] for name in ("input_ids", "attention_mask", "pixel_values")}
+    encoded = model.encode(**{name: inputs[name] for name in inputs if name not in ("input_ids", "attention_mask")})
+    kept = {name: inputs[name] for name in ("input_ids", "attention_mask")} | encoded
+    masked = inputs | {"prompt_mask": torch.ones_like(inputs["input_ids"])}
+    masked["prompt_mask"][:, -2] = 0
+    three = {name: torch.cat((value, value[:1])) for name, value in inputs.items()}
+    for given in (text, backbone, kept, masked, three):
+        fast, plain = both(model, given, **GREEDY)
+        assert torch.equal(fast, plain)
+
+
+@pytest.mark.parametrize("changes", [{"plora_rank": 0}, {"mixer_layers": []}, {"mixer_layers": [1]}])
+def test_other_models(inputs, changes):
+    fast, plain = both(talkative(**changes), inputs, **GREEDY)
+    assert torch.equal(fast, plain)
+
+
+def test_a_decoder_with_biases(inputs):
+    text = tiny_config().text_config
+    text.attention_bias = text.mlp_bias = True
+    fast, plain = both(talkative(text_config=text), inputs, **GREEDY)
+    assert torch.equal(fast, plain)
+
+
+@torch.no_grad()
+def test_logits_after_the_prompt(model, inputs):
+    engine = fast_generation(model)
+    request = Request.of(model, inputs | GREEDY)
+    bucket = engine.decoder.bucket(2, inputs["input_ids"].shape[1] + 4, sampled=False)
+    logits = engine.begin(model, request, bucket)
+    torch.testing.assert_close(logits, model(**inputs).logits[:, -1], atol=1e-4, rtol=0)
+    assert model.fusion.aux is None
+
+
+def test_ends_pads_and_stops_like_the_plain_path(model, inputs):
+    said = model.generate(**inputs, **GREEDY, fast=False)[:, -9:]
+    for token in {int(said[0, 2]), int(said[1, 4])}:
+        ending = {"max_new_tokens": 9, "do_sample": False, "eos_token_id": [token, 63], "pad_token_id": 0}
+        fast, plain = both(model, inputs, **ending)
+        assert torch.equal(fast, plain)
+
+    class AfterThree(StoppingCriteria):
+        def __call__(self, input_ids, scores, **kwargs):
+            return torch.full((len(input_ids),), input_ids.shape[1] >= inputs["input_ids"].shape[1] + 3)
+
+    fast, plain = both(model, inputs, **GREEDY, stopping_criteria=StoppingCriteriaList([AfterThree()]))
+    assert torch.equal(fast, plain) and fast.shape[1] == inputs["input_ids"].shape[1] + 3
+
+
+def test_a_streamer_gets_the_prompt_and_each_token(model, inputs):
+    class Heard:
+        def __init__(self):
+            self.parts, self.ended = [], 0
+
+        def put(self, value):
+            self.parts.append(value.flatten().tolist())
+
+        def end(self):
+            self.ended += 1
+
+    heard = [Heard(), Heard()]
+    one = single(inputs, 0)
+    for fast, streamer in zip((True, False), heard, strict=True):
+        model.generate(**one, **GREEDY, streamer=streamer, fast=fast)
+    assert heard[0].parts == heard[1].parts and len(heard[0].parts) == 10
+    assert heard[0].ended == heard[1].ended == 1
+
+
+def test_a_second_question_uses_the_same_bucket(model, inputs):
+    engine = fast_generation(model)
+    model.generate(**inputs, **GREEDY, fast=True)
+    bucket = engine.decoder.bucket(2, 80, sampled=False)
+    longer = dict(inputs)
+    for name, value in (("input_ids", 9), ("attention_mask", 1)):
+        longer[name] = torch.cat((inputs[name], torch.full((2, 20), value)), dim=1)
+    fast, plain = both(model, longer, **GREEDY)
+    assert torch.equal(fast, plain)
+    assert fast_generation(model) is engine and engine.decoder.bucket(2, 100, sampled=False) is bucket
+    # A larger batch takes the cache, and afterwards the small one still works.
+    many = {name: value.repeat(5, *[1] * (value.ndim - 1)) for name, value in inputs.items()}
+    for given in (many, inputs):
+        fast, plain = both(model, given, **GREEDY)
+        assert torch.equal(fast, plain)
+
+
+def test_a_layer_is_compiled_once_for_a_bucket(model, inputs):
+    torch._dynamo.reset()
+    counted = CompileCounterWithBackend("aot_eager")
+    engine = FastGeneration(model)
+    engine.decoder._layer = torch.compile(engine.decoder._layer, backend=counted, dynamic=False, fullgraph=True)
+    expected = model.generate(**inputs, **GREEDY, fast=False)
+    assert torch.equal(engine(model, Request.of(model, inputs | GREEDY)), expected)
+    assert counted.frame_count == 1
+    with torch.inference_mode():
+        engine(model, Request.of(model, {name: value.clone() for name, value in inputs.items()} | GREEDY))
+    one = single(inputs, 1)
+    engine(model, Request.of(model, one | GREEDY))
+    assert counted.frame_count == 2
+
+
+def test_what_it_cannot_do_goes_the_plain_way(model, inputs):
+    for settings in (
+        {"num_beams": 2}, {"repetition_penalty": 1.3}, {"do_sample": True, "top_k": 5}, {"max_new_tokens": None},
+        {"return_dict_in_generate": True}, {"logits_processor": [lambda ids, scores: scores]},
+    ):  # fmt: skip
+        asked = inputs | {"max_new_tokens": 2} | settings
+        assert Request.of(model, asked) is None
+        with pytest.raises(ValueError, match="leave out fast=True"):
+            model.generate(**asked, fast=True)
+    other = tiny_config()
+    other.text_config.rope_parameters = {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}
+    assert Request.of(MoAIForConditionalGeneration(other), inputs | GREEDY) is None
+
+
+def test_weights_are_shared_and_noticed(model, inputs):
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    engine = fast_generation(model)
+    after = model.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    attention = model.language_model.layers[0].self_attn
+    joined = engine.decoder.layers[0].attention.weights
+    assert len(joined) == 1 and joined[0].data_ptr() == attention.q_proj.weight.data_ptr()
+    assert joined[0].shape[0] == sum(one.out_features for one in (attention.q_proj, attention.k_proj, attention.v_proj))
+    with torch.no_grad():
+        attention.v_proj.weight.mul_(2)
+    assert fast_generation(model) is engine
+    fast, plain = both(model, inputs, **GREEDY)
+    assert torch.equal(fast, plain)
+    attention.v_proj.weight.data = attention.v_proj.weight.data * -1
+    assert fast_generation(model) is not engine
+    fast, plain = both(model, inputs, **GREEDY)
+    assert torch.equal(fast, plain)
+    clone = copy.deepcopy(model)
+    assert torch.equal(clone.generate(**inputs, **GREEDY, fast=True), plain)
+
+
+def test_joined_weights_still_train_and_save(model, inputs, tmp_path):
+    model.generate(**inputs, **GREEDY, fast=True)
+    with torch.inference_mode():
+        model.generate(**inputs, **GREEDY, fast=True)
+    model(**inputs).logits.sum().backward()
+    assert model.language_model.layers[1].self_attn.k_proj.weight.grad.any()
+    model.save_pretrained(tmp_path)
+    again = MoAIForConditionalGeneration.from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        assert torch.equal(again(**inputs).logits, model(**inputs).logits)
+
+
+def test_sampling_has_the_plain_paths_shares():
+    torch.manual_seed(0)
+    logits = torch.randn(3, 40) * 3
+    for temperature, top_p in ((0.7, 0.8), (1.5, 1.0), (1.0, 1e-6)):
+        scores = TopPLogitsWarper(top_p)(None, TemperatureLogitsWarper(temperature)(None, logits))
+        shares, order = sampling_order(logits, torch.tensor(temperature), torch.tensor(top_p))
+        ours = torch.zeros_like(logits).scatter(1, order, shares)
+        torch.testing.assert_close(ours / ours.sum(-1, keepdim=True), scores.softmax(dim=-1))
+    many = choose(logits[:1].expand(20000, -1), torch.tensor(1.0), torch.tensor(0.9))
+    shares, order = sampling_order(logits[:1], torch.tensor(1.0), torch.tensor(0.9))
+    counted = torch.bincount(many, minlength=40)[order[0]] / 20000
+    torch.testing.assert_close(counted, shares[0] / shares.sum(), atol=0.02, rtol=0)
+    assert torch.equal(choose(logits, None, None), logits.argmax(dim=-1))
+
+
+def test_sampling_by_the_fast_path(model, inputs):
+    settings = {"max_new_tokens": 6, "do_sample": True, "temperature": 3.0, "top_p": 0.95, "top_k": 0}
+    torch.manual_seed(0)
+    answers = {tuple(model.generate(**inputs, **settings, fast=True)[0].tolist()) for _ in range(4)}
+    assert len(answers) > 1
+    sure = model.generate(**inputs, **settings | {"top_p": 1e-6, "eos_token_id": None}, fast=True)
+    assert torch.equal(sure[:, -6:], model.generate(**inputs, **GREEDY, fast=True)[:, -9:][:, :6])
+
+
+def test_attention_over_the_cache():
+    torch.manual_seed(0)
+    query, length = torch.randn(2, 2, 3, 8), 2 * SPLIT
+    keys, values = torch.randn(2, 2, length, 8), torch.randn(2, 2, length, 8)
+    unseen = torch.arange(length) > torch.tensor([[5], [200]])
+    expected = torch.nn.functional.scaled_dot_product_attention(
+        query, keys, values, attn_mask=~unseen[:, None, None]
+    ).flatten(1)
+    torch.testing.assert_close(attend_cache(query, keys, values, unseen), expected)
+
+
+def test_padding_moves_to_the_right(inputs):
+    moved = aligned(inputs)
+    assert moved["lengths"].tolist() == inputs["attention_mask"].sum(1).tolist()
+    for row in range(2):
+        kept = inputs["attention_mask"][row].bool()
+        length = int(kept.sum())
+        assert torch.equal(moved["input_ids"][row, :length], inputs["input_ids"][row, kept])
+        assert moved["prompt_mask"][row].tolist() == [1] * length + [0] * int((~kept).sum())
+
+
+def test_buckets():
+    assert [bucket_rows(rows) for rows in (1, 2, 3, 8, 9)] == [1, 2, 4, 8, 16]
+    assert [bucket_length(length) for length in (1, 512, 513, 4096, 4097)] == [512, 512, 1024, 4096, 6144]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_generate_is_fast_by_itself(model, inputs):
+    model.to("cuda")
+    given = {name: value.to("cuda") for name, value in inputs.items()}
+    longer = dict(given)
+    for name, value in (("input_ids", 9), ("attention_mask", 1)):
+        longer[name] = torch.cat((given[name], given[name].new_full((2, 21), value)), dim=1)
+    for asked in (given, longer, {name: value[:1] for name, value in given.items()}):
+        assert torch.equal(model.generate(**asked, **GREEDY), model.generate(**asked, **GREEDY, fast=False))
+    engine = fast_generation(model)
+    assert engine.decoder.bucket(2, 80, sampled=False).graphs.keys() == {False}
+    sampled = {"max_new_tokens": 9, "do_sample": True, "temperature": 3.0, "top_p": 0.95, "top_k": 0}
+    answers = {tuple(model.generate(**given, **sampled)[0].tolist()) for _ in range(4)}
+    assert len(answers) > 1

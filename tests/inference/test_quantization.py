@@ -1,0 +1,52 @@
+"""Memory tiers: what they refuse and, where torchao is installed, that a smaller model still answers."""
+
+import sys
+
+import pytest
+import torch
+
+from moai.assistant import MoAI
+from moai.inference.quantization import check_tier, quantize
+from tests.inference.test_generation import GREEDY, talkative
+
+CPU = torch.device("cpu")
+
+
+def test_refusals(model_folder, monkeypatch):
+    with pytest.raises(ValueError, match="unknown quantisation 'int3'; allowed are bf16, int8, int4"):
+        MoAI.from_pretrained(model_folder, device="cpu", quantize="int3")
+    with pytest.raises(ValueError, match="int4 needs a CUDA device"):
+        check_tier("int4", CPU)
+    monkeypatch.setitem(sys.modules, "torchao", None)
+    with pytest.raises(ValueError, match=r"int8 needs the package torchao; pip install 'moai-vlm\[quantize\]'"):
+        check_tier("int8", CPU)
+    check_tier("bf16", CPU)
+    check_tier(None, CPU)
+
+
+def test_bf16(model_folder):
+    assert MoAI.from_pretrained(model_folder, device="cpu", quantize="bf16").model.dtype == torch.bfloat16
+
+
+@torch.no_grad()
+def test_int8_is_near_and_half_as_large(inputs):
+    pytest.importorskip("torchao")
+    model = talkative()
+    expected = model(**inputs).logits
+    linear = model.language_model.layers[0].mlp.down_proj
+    before = linear.weight.clone()
+    quantize(model, "int8", CPU)
+    assert type(linear.weight).__name__ == "Int8Tensor" and type(linear.lora_A.weight) is torch.nn.Parameter
+    assert (linear.weight.dequantize() - before).abs().max() <= before.abs().amax(dim=1).max() / 127
+    assert (model(**inputs).logits - expected).abs().max() < 0.05 * expected.abs().max()
+    plain = model.generate(**inputs, **GREEDY, fast=False)
+    assert torch.equal(model.generate(**inputs, **GREEDY, fast=True), plain)
+
+
+def test_int8_through_the_assistant(model_folder):
+    pytest.importorskip("torchao")
+    from perception import Perception
+
+    assistant = MoAI.from_pretrained(model_folder, device="cpu", quantize="int8", perception=Perception(experts=()))
+    picture = torch.zeros(40, 40, 3, dtype=torch.uint8).numpy()
+    assert assistant.ask(picture, "What is it?", max_new_tokens=3).timings["generate"] > 0

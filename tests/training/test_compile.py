@@ -1,0 +1,41 @@
+"""The training step can be compiled whole, and then trains what the plain step trains."""
+
+import numpy as np
+import pytest
+import torch
+
+from moai.data.drawn.source import PictureQuestions, RowSizes
+from moai.training.command import compile_step, load_model
+from moai.training.objective import MoAIObjective
+from moai.training.stages import STAGES, freeze_all_but
+from weights import EMBEDDED_MODEL
+
+
+@pytest.mark.parametrize("name", ["bridge", "gates"])
+def test_the_whole_step_is_one_graph(monkeypatch, name):
+    stage = STAGES[name]
+    torch.manual_seed(0)
+    model, processor = load_model(EMBEDDED_MODEL)
+    freeze_all_but(model, (*stage.trains, "decoder"))
+    source = PictureQuestions(processor, 0, RowSizes(questions=2, packed=100), windows=1, packed=stage.packed)
+    samples = [source.sample(seed) for seed in range(2)]
+    batch = {name: torch.from_numpy(np.stack([one[name] for one in samples])) for name in samples[0]}
+    objective = MoAIObjective(model, processor, stage).train()
+
+    def gradients() -> dict:
+        objective.zero_grad()
+        objective(**batch)["loss"].backward()
+        return {name: p.grad.clone() for name, p in objective.named_parameters() if p.grad is not None}
+
+    plain = gradients()
+    torch._dynamo.reset()
+    # The graph is what is tested here, not the code generator, which takes minutes.
+    compile_module = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda module, mode=None, **kw: compile_module(module, backend="aot_eager", **kw)
+    )
+    compile_step(objective, "graphs")
+    compiled = gradients()
+    assert plain.keys() == compiled.keys() and any(name.startswith("model.mixers.7") for name in plain)
+    for parameter_name, gradient in plain.items():
+        torch.testing.assert_close(compiled[parameter_name], gradient, atol=1e-5, rtol=1e-3, msg=parameter_name)

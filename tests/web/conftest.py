@@ -1,0 +1,57 @@
+"""The page as people start it, in a process of its own, and the same model in this one."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from moai.web.engine import Engine
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """The embedded model in this process."""
+    engine = Engine()
+    engine.load()
+    return engine
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Address of a running page that is ready to answer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-u", "app.py", "--port", str(port)]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    said, ready = [], threading.Event()
+
+    def listen():
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("Ready"):
+                ready.set()
+        ready.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    started = time.monotonic()
+    ready.wait(150)
+    if process.poll() is not None or not ready.is_set():
+        process.kill()
+        pytest.fail(f"the page was not ready after {time.monotonic() - started:.0f} s; it said:\n{''.join(said)}")
+    yield f"http://127.0.0.1:{port}/"
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
