@@ -17,7 +17,7 @@ import gradio as gr
 from moai.web import overlays, views
 from moai.web.engine import Engine
 from moai.web.handlers import EVERY_LAYER, Handlers
-from moai.web.image_input import picture_input
+from moai.web.image_input import image_input
 from moai.web.session import EXPERTS, MAX_BYTES, MAX_QUESTION_LENGTH, Session
 
 ROOT = Path(__file__).resolve().parent
@@ -106,7 +106,7 @@ class Page:
         self.timer = gr.Timer(0.5, active=not self.engine.ready)
 
     def _left(self) -> None:
-        self.picture = picture_input(
+        self.picture = image_input(
             label="Picture",
             sources=["upload", "clipboard", "webcam"],
             height=300,
@@ -241,7 +241,7 @@ class Page:
     def _endpoint(self) -> None:
         # Hidden fields rather than loose values, so that gradio checks that the file is one that was uploaded.
         with gr.Row(visible=False):
-            picture, question, answer = picture_input(label="picture"), gr.Textbox(label="question"), gr.Textbox()
+            picture, question, answer = image_input(label="picture"), gr.Textbox(label="question"), gr.Textbox()
             gr.Button().click(
                 self.handlers.ask,
                 [picture, question],

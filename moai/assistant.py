@@ -55,7 +55,7 @@ class Answer:
 
 
 @dataclass
-class EncodedPicture:
+class EncodedImage:
     """A picture that has been seen once and can be asked many questions: its scene and the model's encoded inputs."""
 
     scene: Scene
@@ -143,7 +143,7 @@ class MoAI:
         """What the experts see in a picture (path, bytes, PIL image or array); raises ImageError for a bad one."""
         return self.perception(load_image(picture), experts=self._experts(experts))
 
-    def encode(self, picture, experts: Sequence[str] | str | None = None, moai: bool = True) -> EncodedPicture:
+    def encode(self, picture, experts: Sequence[str] | str | None = None, moai: bool = True) -> EncodedImage:
         """Look at a picture once, to ask it several questions: `ask(encoded, question)`.
 
         With `moai` False the experts do not run and the plain backbone will answer.
@@ -151,7 +151,7 @@ class MoAI:
         return self._encode([picture], experts, moai)[0]
 
     @torch.inference_mode()
-    def _encode(self, pictures: Sequence, experts: Sequence[str] | str | None, moai: bool) -> list[EncodedPicture]:
+    def _encode(self, pictures: Sequence, experts: Sequence[str] | str | None, moai: bool) -> list[EncodedImage]:
         """All pictures in one batch of the networks; each gets the seconds of the whole."""
         timings: dict[str, float] = {}
         with timed(timings, "load"):
@@ -160,10 +160,10 @@ class MoAI:
         with timed(timings, "perception"):
             scenes = self.perception.batch(images, experts=kept) if moai else [Scene(*image.size) for image in images]
         with timed(timings, "encode"), self._passing(len(images), "picture"):
-            inputs = self.processor.picture_inputs(images, scenes if moai else None, kept)
+            inputs = self.processor.image_inputs(images, scenes if moai else None, kept)
             encoded = self.model.encode(**{key: value.to(self.device) for key, value in inputs.items()})
         return [
-            EncodedPicture(scene, kept, {key: value[row : row + 1] for key, value in encoded.items()}, dict(timings))
+            EncodedImage(scene, kept, {key: value[row : row + 1] for key, value in encoded.items()}, dict(timings))
             for row, scene in enumerate(scenes)
         ]
 
@@ -223,7 +223,7 @@ class MoAI:
         for messages in conversations:
             self._check(messages)
         distinct = {id(picture): picture for picture in pictures}
-        seen = {key: one for key, one in distinct.items() if isinstance(one, EncodedPicture)}
+        seen = {key: one for key, one in distinct.items() if isinstance(one, EncodedImage)}
         seen = {key: self._encoded(one, experts, moai) for key, one in seen.items()}
         new = [key for key in distinct if key not in seen]
         for start in range(0, len(new), MAX_AT_ONCE):
@@ -261,8 +261,8 @@ class MoAI:
             raise ValueError(f"{absent[0]} was not loaded; loaded experts are {', '.join(self.perception.experts)}")
         return kept
 
-    def _encoded(self, picture, experts: Sequence[str] | str | None, moai: bool) -> EncodedPicture:
-        if not isinstance(picture, EncodedPicture):
+    def _encoded(self, picture, experts: Sequence[str] | str | None, moai: bool) -> EncodedImage:
+        if not isinstance(picture, EncodedImage):
             return self.encode(picture, experts, moai)
         if not moai:
             embeds = {"image_embeds": picture.inputs["image_embeds"]}
@@ -273,7 +273,7 @@ class MoAI:
         return picture
 
     def _check(self, messages: Sequence[dict]) -> None:
-        length = len(self.processor.conversation_ids(messages, with_picture=True))
+        length = len(self.processor.conversation_ids(messages, with_image=True))
         if not messages[-1]["content"].strip():
             raise ValueError("the question is empty; ask something about the picture")
         limit = self.model.config.text_config.max_position_embeddings
@@ -283,7 +283,7 @@ class MoAI:
     @torch.inference_mode()
     def _answer(
         self,
-        encoded: Sequence[EncodedPicture],
+        encoded: Sequence[EncodedImage],
         conversations: Sequence[Sequence[dict]],
         settings: Decoding,
         streamer: PieceStreamer | None = None,
@@ -293,7 +293,7 @@ class MoAI:
             raise ValueError("some pictures were encoded with experts and some without; ask about them separately")
         timings: dict[str, float] = {}
         style = self.processor.style
-        inputs = self.processor.prompt_inputs(conversations, with_picture=True)
+        inputs = self.processor.prompt_inputs(conversations, with_image=True)
         inputs = {key: value.to(self.device) for key, value in inputs.items()}
         inputs |= {key: torch.cat([one.inputs[key] for one in encoded]) for key in encoded[0].inputs}
         arguments = settings.arguments()

@@ -82,7 +82,7 @@ class Perception:
         self._cache_lock = threading.Lock()
         self._pool = ThreadPoolExecutor(2 * SIDE_BY_SIDE, thread_name_prefix="expert")
         # A pool of their own: pictures wait for their experts.
-        self._pictures = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="picture")
+        self._images = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="picture")
 
     def __call__(self, picture, experts: Sequence[str] | str | None = None) -> Scene:
         """The Scene of one picture: a PIL image, an array or whatever `load_image` takes.
@@ -104,7 +104,7 @@ class Perception:
             part = list(new.items())[start : start + MAX_AT_ONCE]
             if len(part) > 1:
                 self._prepare([array for _, array in part], names)
-            looked = self._pictures.map(lambda array: self._perceive(array, names), [array for _, array in part])
+            looked = self._images.map(lambda array: self._perceive(array, names), [array for _, array in part])
             for (key, _), (scene, passing) in zip(part, looked, strict=True):
                 scenes[key] = scene
                 if not passing:
@@ -222,9 +222,9 @@ def _pixels(picture) -> np.ndarray:
 
 
 def _digest(picture: np.ndarray) -> str:
-    from perception.yolo import picture_key
+    from perception.yolo import image_key
 
-    return picture_key(picture)
+    return image_key(picture)
 
 
 def _mask_bytes(scene: Scene) -> int:

@@ -59,7 +59,7 @@ def thumbnail(picture: np.ndarray, mask: np.ndarray | None, box) -> np.ndarray:
     return np.concatenate([shape.ravel(), small.ravel()])
 
 
-def strip_picture(picture: np.ndarray) -> np.ndarray:
+def strip_image(picture: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 RGB -> grey uint8 with a longer side of STRIP_SIDE, to cut strips from."""
     scale = STRIP_SIDE / max(picture.shape[:2])
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
@@ -68,7 +68,7 @@ def strip_picture(picture: np.ndarray) -> np.ndarray:
 
 
 def strips(grey: np.ndarray, boxes: np.ndarray, things: int) -> tuple[np.ndarray, np.ndarray]:
-    """What a `strip_picture` shows between the middles of every two of the first `things` objects that are near enough.
+    """What a `strip_image` shows between the middles of every two of the first `things` objects that are near enough.
 
     boxes (N, 4) in shares. Returns the strips (S, *STRIP) uint8 and, for each ordered pair, the number of its strip
     (N, N) int64, -1 for none; both orders share one.

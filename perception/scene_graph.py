@@ -19,7 +19,7 @@ from perception.relation_features import (
     box_grid,
     mask_grid,
     pair_features,
-    strip_picture,
+    strip_image,
     strips,
     thumbnail,
 )
@@ -179,7 +179,7 @@ class LearnedSceneGraph:
         pairs = np.array([(i, j) for i in range(things) for j in range(len(nodes.labels)) if i != j], np.int64)
         height, width = picture.shape[:2]
         features = pair_features(nodes.boxes, nodes.grids, width, height)[pairs[:, 0], pairs[:, 1]]
-        cut, number = strips(strip_picture(picture), nodes.boxes, things)
+        cut, number = strips(strip_image(picture), nodes.boxes, things)
         with torch.inference_mode():
             logits = head(
                 head.class_ids(nodes.labels), torch.from_numpy(nodes.thumbs), torch.from_numpy(features),

@@ -195,7 +195,7 @@ class Yolo:
 
     def batch(self, pictures: Sequence[np.ndarray]) -> list[Found]:
         """What is in each picture, in one pass where their shapes allow; known pictures are not looked at again."""
-        keys = [picture_key(picture) for picture in pictures]
+        keys = [image_key(picture) for picture in pictures]
         # Held while the network runs: the second expert to ask about a picture then finds it in the memo.
         with self._lock:
             self.load()
@@ -298,7 +298,7 @@ def wrapped(network):
     return model
 
 
-def picture_key(picture: np.ndarray) -> str:
+def image_key(picture: np.ndarray) -> str:
     """A digest of a picture's shape and pixels."""
     digest = hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16)
     digest.update(repr(picture.shape).encode())

@@ -101,7 +101,7 @@ def tokenizer():
 @pytest.fixture(scope="session")
 def processor(tokenizer):
     """For the tiny models: pictures of 32 pixels are 64 tokens."""
-    return MoAIProcessor(tokenizer, picture_size=32, picture_tokens=64)
+    return MoAIProcessor(tokenizer, image_size=32, num_image_tokens=64)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from PIL import Image
 
-from moai.assistant import Decoding, EncodedPicture, MoAI
+from moai.assistant import Decoding, EncodedImage, MoAI
 from moai.models.processing import ALL_EXPERTS
 from moai.streaming import spoken
 
@@ -18,11 +18,11 @@ _ENCODINGS = 32
 
 @dataclass(frozen=True)
 class Request:
-    """A question about a picture. `key` names the request, `picture_key` the picture, `load` returns it (None: there is
+    """A question about a picture. `key` names the request, `image_key` the picture, `load` returns it (None: there is
     none, the question alone is asked); `decoding` has fields of `moai.assistant.Decoding`."""
 
     key: str
-    picture_key: Hashable
+    image_key: Hashable
     load: Callable[[], Image.Image | None]
     question: str
     decoding: dict = field(default_factory=dict)
@@ -55,20 +55,20 @@ class Answerer:
         if batch_size < 1:
             raise ValueError(f"the batch size must be at least 1, got {batch_size}")
         self.assistant, self.variant, self.batch_size = assistant, variant or Variant(), batch_size
-        self._encoded: OrderedDict[str, EncodedPicture] = OrderedDict()
+        self._encoded: OrderedDict[str, EncodedImage] = OrderedDict()
         self._digests: dict[Hashable, str | None] = {}
 
-    def encode(self, request: Request) -> EncodedPicture | None:
+    def encode(self, request: Request) -> EncodedImage | None:
         """What of the request's picture does not depend on the question; None for a request without a picture.
 
         The last pictures are remembered, by name and by pixels: data sets repeat a picture for each question about it.
         """
-        digest = self._digests.get(request.picture_key)
+        digest = self._digests.get(request.image_key)
         if digest is None or digest not in self._encoded:
             picture = request.load()
             if picture is None:
                 return None
-            digest = self._digests[request.picture_key] = picture_digest(picture)
+            digest = self._digests[request.image_key] = image_digest(picture)
             if digest not in self._encoded:
                 experts = self.variant.experts if self.variant.moai else None
                 encoded = self.assistant.encode(picture, experts=experts, moai=self.variant.moai)
@@ -108,20 +108,20 @@ class Answerer:
                 texts = self.assistant.ask_batch(pictures, questions, moai=self.variant.moai, **decoding)
                 answers |= {request.key: one.text for (request, _), one in zip(seen, texts, strict=True)}
             for request in unseen:
-                answers[request.key] = self._answer_without_picture(request.question, decoding)
+                answers[request.key] = self._answer_without_image(request.question, decoding)
         finally:
             model.routing = before
         return [(request, answers[request.key]) for request in batch]
 
     def _too_long(self, question: str) -> bool:
         messages = [{"role": "user", "content": question}]
-        length = len(self.assistant.processor.conversation_ids(messages, with_picture=True))
+        length = len(self.assistant.processor.conversation_ids(messages, with_image=True))
         return length >= self.assistant.model.config.text_config.max_position_embeddings
 
     @torch.inference_mode()
-    def _answer_without_picture(self, question: str, decoding: dict) -> str:
+    def _answer_without_image(self, question: str, decoding: dict) -> str:
         processor, model = self.assistant.processor, self.assistant.model
-        inputs = processor.prompt_inputs([[{"role": "user", "content": question}]], with_picture=False)
+        inputs = processor.prompt_inputs([[{"role": "user", "content": question}]], with_image=False)
         inputs = {name: tensor.to(self.assistant.device) for name, tensor in inputs.items()}
         arguments = Decoding(**decoding).arguments() | {"pad_token_id": processor.tokenizer.pad_token_id}
         if processor.style.stop:
@@ -130,7 +130,7 @@ class Answerer:
         return spoken(processor.tokenizer.decode(generated, skip_special_tokens=True), processor.style.stop)
 
 
-def picture_digest(picture: Image.Image) -> str:
+def image_digest(picture: Image.Image) -> str:
     """A short name for the pixels of a picture."""
     pixels = picture.convert("RGB")
     return hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).hexdigest()

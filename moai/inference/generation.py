@@ -16,7 +16,7 @@ from moai.inference.decoding import Bucket, Decoder, choose
 from moai.inference.fused import can_be_fused, places
 from moai.inference.prefill import Prefill
 
-PICTURE_INPUTS = (
+IMAGE_INPUTS = (
     "pixel_values",
     "aux_input_ids",
     "aux_attention_mask",
@@ -25,7 +25,7 @@ PICTURE_INPUTS = (
     "aux_tokens",
     "prompt_mask",
 )
-_MODEL_INPUTS = ("input_ids", "attention_mask", *PICTURE_INPUTS)
+_MODEL_INPUTS = ("input_ids", "attention_mask", *IMAGE_INPUTS)
 _SETTINGS = {
     "max_new_tokens", "do_sample", "temperature", "top_p", "top_k", "stop_strings", "use_cache",
     "pad_token_id", "bos_token_id", "eos_token_id", "transformers_version", "_from_model_config",

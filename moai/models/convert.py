@@ -270,8 +270,8 @@ def convert_folder(source: Path, target: Path, sizes: dict | None = None) -> Non
     model.save_pretrained(target)
     processor = MoAIProcessor(
         tokenizer,
-        picture_size=config.vision_config.image_size,
-        picture_tokens=config.num_image_tokens,
+        image_size=config.vision_config.image_size,
+        num_image_tokens=config.num_image_tokens,
         prompt_style="reference_demo",
         legacy_color_map=config.legacy_color_map,
     )

@@ -14,7 +14,7 @@ from transformers import (
 )
 from transformers.utils import ModelOutput
 
-from moai.inference.generation import PICTURE_INPUTS, Request, fast_generation
+from moai.inference.generation import IMAGE_INPUTS, Request, fast_generation
 from moai.models.compressor import MoAICompressor
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
 from moai.models.mixer import ROUTINGS, FusionContext, MoAIMixer, add_mixer
@@ -332,7 +332,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """Pictures and experts go into the first pass alone; afterwards the plain decoder runs on its cache."""
         inputs = super().prepare_inputs_for_generation(input_ids, past_key_values=past_key_values, **kwargs)
         if past_key_values_length(past_key_values) > 0:
-            for name in PICTURE_INPUTS:
+            for name in IMAGE_INPUTS:
                 inputs.pop(name, None)
             return inputs
         # For a static cache the decoder's mask is spread to four dimensions, and no longer tells where padding is.

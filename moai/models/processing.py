@@ -18,6 +18,7 @@ PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 """CLIP's channel means, as shares of the full range 0..255."""
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 SYSTEM = "AI assistant should give helpful and detailed answers to user after fully understanding an image."
+_OLD_NAMES = {"picture_size": "image_size", "picture_tokens": "num_image_tokens", "picture_token": "image_token"}
 ALL_EXPERTS = ("segmentation", "detection", "scene_graph", "ocr")
 
 
@@ -51,7 +52,7 @@ def normalize_pixels(pixels: Tensor, legacy_color_map: bool = False) -> Tensor:
     return (values - mean * 255) / (std * 255) if legacy_color_map else (values - mean) / std
 
 
-def picture_pixels(picture: Image.Image | np.ndarray, size: int) -> Tensor:
+def image_pixels(picture: Image.Image | np.ndarray, size: int) -> Tensor:
     """One RGB picture (PIL, or uint8 (H, W, 3)) -> uint8 (3, size, size); the aspect ratio is not kept."""
     image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture.convert("RGB")
     resized = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
@@ -73,16 +74,16 @@ def pad(rows: Sequence[Sequence[int]], value: int, left: bool, width: int | None
 class MoAIProcessor(ProcessorMixin):
     """Turns conversations about pictures into model inputs.
 
-    `picture_size` is the side of the square model input in pixels, `picture_tokens` the image tokens it becomes,
+    `image_size` is the side of the square model input in pixels, `num_image_tokens` the image tokens it becomes,
     `prompt_style` a key of `PROMPT_STYLES`.
     """
 
     def __init__(
         self,
         tokenizer=None,
-        picture_size: int = 192,
-        picture_tokens: int = 144,
-        picture_token: str = "<image>",
+        image_size: int = 192,
+        num_image_tokens: int = 144,
+        image_token: str = "<image>",
         prompt_style: str = "plain",
         legacy_color_map: bool = False,
         chat_template: str | None = None,
@@ -90,11 +91,17 @@ class MoAIProcessor(ProcessorMixin):
         super().__init__(tokenizer, chat_template=chat_template)
         if prompt_style not in PROMPT_STYLES:
             raise ValueError(f"unknown prompt style {prompt_style!r}; allowed are {', '.join(PROMPT_STYLES)}")
-        self.picture_size = picture_size
-        self.picture_tokens = picture_tokens
-        self.picture_token = picture_token
+        self.image_size = image_size
+        self.num_image_tokens = num_image_tokens
+        self.image_token = image_token
         self.prompt_style = prompt_style
         self.legacy_color_map = legacy_color_map
+
+    @classmethod
+    def get_processor_dict(cls, *args, **kwargs) -> tuple[dict, dict]:
+        """As in transformers; also reads folders that were written by MoAI 0.1, which had other names."""
+        settings, rest = super().get_processor_dict(*args, **kwargs)
+        return {_OLD_NAMES.get(name, name): value for name, value in settings.items()}, rest
 
     @property
     def style(self) -> PromptStyle:
@@ -111,11 +118,11 @@ class MoAIProcessor(ProcessorMixin):
             backend.encode_special_tokens = True
         return backend.encode(text, add_special_tokens=False).ids
 
-    def prefix_ids(self, with_picture: bool) -> list[int]:
+    def prefix_ids(self, with_image: bool) -> list[int]:
         """System text and, with a picture, its placeholders, one token for each image feature."""
         ids = self.encode_text(SYSTEM)
-        if with_picture:
-            ids = ids + [self.tokenizer.convert_tokens_to_ids(self.picture_token)] * self.picture_tokens
+        if with_image:
+            ids = ids + [self.tokenizer.convert_tokens_to_ids(self.image_token)] * self.num_image_tokens
         return ids
 
     def question_ids(self, question: str) -> list[int]:
@@ -126,7 +133,7 @@ class MoAIProcessor(ProcessorMixin):
         """An assistant's turn with the end-of-sequence token."""
         return [*self.encode_text(self.style.answer.format(answer)), self.tokenizer.eos_token_id]
 
-    def conversation_ids(self, messages: Sequence[dict], with_picture: bool) -> list[int]:
+    def conversation_ids(self, messages: Sequence[dict], with_image: bool) -> list[int]:
         """A conversation as prompt ids. messages: dicts with `role` ("user" or "assistant") and `content`.
 
         Raises ValueError for a message of another form, an unknown role, or when the last word is not the user's.
@@ -136,7 +143,7 @@ class MoAIProcessor(ProcessorMixin):
                 raise ValueError(f"each message needs a role and a content, both text; got {message!r}")
         if not messages or messages[-1].get("role") != "user":
             raise ValueError("a conversation must end with a message of the user")
-        ids = self.prefix_ids(with_picture)
+        ids = self.prefix_ids(with_image)
         for message in messages:
             if message.get("role") == "user":
                 ids += self.question_ids(message["content"])
@@ -150,7 +157,7 @@ class MoAIProcessor(ProcessorMixin):
         """Token ids of the verbalised scene, without blank edges; empty when the experts saw nothing."""
         return self.encode_text(verbalize(scene, experts).strip())
 
-    def picture_inputs(
+    def image_inputs(
         self, pictures: Sequence, scenes: Sequence[Scene] | None, experts: Sequence[str] = ALL_EXPERTS
     ) -> dict[str, Tensor]:
         """Everything the model needs of pictures (B,) and their scenes, apart from the questions.
@@ -158,8 +165,8 @@ class MoAIProcessor(ProcessorMixin):
         Without `scenes` the experts are left out and the plain backbone answers. Without "segmentation" among
         `experts` the colour map is blank.
         """
-        size = self.picture_size
-        inputs = {"pixel_values": normalize_pixels(torch.stack([picture_pixels(p, size) for p in pictures]))}
+        size = self.image_size
+        inputs = {"pixel_values": normalize_pixels(torch.stack([image_pixels(p, size) for p in pictures]))}
         if scenes is None:
             return inputs
         pad_id = self.tokenizer.pad_token_id
@@ -173,9 +180,9 @@ class MoAIProcessor(ProcessorMixin):
             "panoptic_pixel_values": normalize_pixels(colours, self.legacy_color_map),
         }
 
-    def prompt_inputs(self, conversations: Sequence[Sequence[dict]], with_picture: bool) -> dict[str, Tensor]:
+    def prompt_inputs(self, conversations: Sequence[Sequence[dict]], with_image: bool) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` (B, S), padded on the left."""
-        rows = [self.conversation_ids(messages, with_picture) for messages in conversations]
+        rows = [self.conversation_ids(messages, with_image) for messages in conversations]
         input_ids, attention_mask = pad(rows, self.tokenizer.pad_token_id, left=True)
         return {"input_ids": input_ids, "attention_mask": attention_mask}
 
@@ -195,7 +202,7 @@ class MoAIProcessor(ProcessorMixin):
                 raise ValueError(f"got {len(messages)} conversations but {len(given)} {name}; give one for each")
         inputs = self.prompt_inputs(messages, pictures is not None)
         if pictures is not None:
-            inputs |= self.picture_inputs(pictures, scenes, experts)
+            inputs |= self.image_inputs(pictures, scenes, experts)
         return inputs
 
 

@@ -14,8 +14,8 @@ from torch.utils.data import default_collate
 from transformers import AutoProcessor, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from moai.data.drawn.source import DrawnScenes, ExpertWords, PictureQuestions, RowSizes, VerbalizedScenes, trimmed
-from moai.data.drawn.unanswerable import UnfamiliarPictures
+from moai.data.drawn.source import DrawnScenes, ExpertWords, ImageQuestions, RowSizes, VerbalizedScenes, trimmed
+from moai.data.drawn.unanswerable import UnfamiliarImages
 from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
@@ -78,7 +78,10 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--unfreeze", default="", help="further parts to train, for example decoder,plora")
     top.add_argument("--difficulty", type=float, help="of the drawn scenes, 0 (plain) to 1 (default: mixed)")
     top.add_argument(
-        "--picture-size", type=int, help="side of the picture in pixels, of a model that starts from nothing"
+        "--image-size",
+        "--picture-size",
+        type=int,
+        help="side of the picture in pixels, of a model that starts from nothing",
     )
     top.add_argument("--seed", type=int, default=0, help="of the weights; also the first scene's seed")
     top.add_argument("--workers", type=int, default=0, help="processes that draw scenes")
@@ -115,8 +118,8 @@ def _share(text: str) -> float:
     return share
 
 
-def fresh_model(seed: int, picture_size: int | None = None) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
-    """An untrained embedded model with its tokenizer; `picture_size` is the side of what its own eyes see, in pixels.
+def fresh_model(seed: int, image_size: int | None = None) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+    """An untrained embedded model with its tokenizer; `image_size` is the side of what its own eyes see, in pixels.
 
     Raises ValueError for a side that is not made of whole patches.
     """
@@ -126,10 +129,10 @@ def fresh_model(seed: int, picture_size: int | None = None) -> tuple[MoAIForCond
     vocabulary = -(-len(tokenizer) // 64) * 64
     config = MoAIConfig.moai_nano(vocabulary, tokenizer.convert_tokens_to_ids("<image>"))
     vision = config.vision_config
-    if picture_size is not None:
-        vision.image_size = picture_size
+    if image_size is not None:
+        vision.image_size = image_size
     if vision.image_size % vision.patch_size:
-        raise ValueError(f"the picture's side must be a multiple of {vision.patch_size} pixels, got {picture_size}")
+        raise ValueError(f"the picture's side must be a multiple of {vision.patch_size} pixels, got {image_size}")
     processor = MoAIProcessor(tokenizer, vision.image_size, config.num_image_tokens)
     return MoAIForConditionalGeneration(config), processor
 
@@ -166,7 +169,7 @@ def data_set(
     if stage.pictures:
         # What is asked about a picture that tells nothing rests on the words of all experts.
         told = stage.unfamiliar and set(speaking) == set(ALL_EXPERTS)
-        kind = partial(UnfamiliarPictures, share=stage.unfamiliar) if told else PictureQuestions
+        kind = partial(UnfamiliarImages, share=stage.unfamiliar) if told else ImageQuestions
         source = kind(*given, experts=speaking, windows=stage.windows, readings=stage.readings, packed=stage.packed)
     else:
         source = ExpertWords(*given, experts=speaking) if speaking else VerbalizedScenes(*given)
@@ -203,14 +206,12 @@ def train_stage(arguments: argparse.Namespace) -> None:
     budget = Budget(stage.steps, arguments.minutes)
     set_seed(arguments.seed)
     if arguments.init is not None:
-        if arguments.picture_size is not None:
-            raise SystemExit(
-                "train.py: --picture-size is for a model that starts from nothing; leave it out with --init"
-            )
+        if arguments.image_size is not None:
+            raise SystemExit("train.py: --image-size is for a model that starts from nothing; leave it out with --init")
         model, processor = load_model(arguments.init)
     elif arguments.stage == "language":
         try:
-            model, processor = fresh_model(arguments.seed, arguments.picture_size)
+            model, processor = fresh_model(arguments.seed, arguments.image_size)
         except ValueError as error:
             raise SystemExit(f"train.py: {error}") from error
     else:

@@ -60,8 +60,8 @@ class MoAIObjective(nn.Module):
         if self.transcribe_weight:
             self.transcriber = Transcriber(model.config.text_config.hidden_size)
         self.legacy_color_map = processor.legacy_color_map
-        self.prefix = len(processor.prefix_ids(with_picture=False))
-        self.picture_tokens = processor.picture_tokens
+        self.prefix = len(processor.prefix_ids(with_image=False))
+        self.num_image_tokens = processor.num_image_tokens
         names = [processor.encode_text(f" {name}") for name in PATCH_CLASSES]
         members = torch.zeros(len(names), model.config.text_config.vocab_size)
         for row, ids in enumerate(names):
@@ -109,7 +109,7 @@ class MoAIObjective(nn.Module):
         rows = {name: batch[name].flatten(0, -2) for name in fields if name in batch}
         ids, turns = rows["input_ids"], rows.get("turn_ids")
         repeats, width = len(ids) // len(batch["input_ids"]), ids.shape[1]
-        prefix = self.prefix + self.picture_tokens
+        prefix = self.prefix + self.num_image_tokens
         mask, positions = (None, None) if turns is None else (turn_mask(turns), turn_positions(turns))
         # The head is the costliest part of so small a model; answers stand behind what all share.
         logits = self.model(

@@ -80,7 +80,7 @@ class Handlers:
                 ]
         except Exception as error:
             gr.Warning(sentence_of(error), title="This picture cannot be used")
-        session.forget_picture()
+        session.forget_image()
         none = gr.Image(None, alt_text="No picture yet")
         return [session, None, none, views.empty(views.WAITING), "", "", ""]
 

@@ -3,7 +3,7 @@
 import gradio as gr
 
 
-def picture_input(**options) -> gr.Image:
+def image_input(**options) -> gr.Image:
     """A `gr.Image` whose value is the path of the file as it was uploaded, unopened; None when there is none.
 
     Gradio has checked by then that the path lies in its own folder of uploads.

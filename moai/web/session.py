@@ -116,7 +116,7 @@ class Session:
                 self.since = len(self.turns)
             return self.look
 
-    def forget_picture(self) -> None:
+    def forget_image(self) -> None:
         """No picture is in question any more; the chat stays."""
         with self.lock:
             self.look, self.gates, self.since = None, [], len(self.turns)
@@ -229,7 +229,7 @@ def checked_question(question: str | None) -> str:
     return question
 
 
-def checked_picture(path: str | None) -> Image.Image:
+def checked_image(path: str | None) -> Image.Image:
     """The picture behind a path, reduced where it is very large. Raises ImageError with one sentence for people."""
     if not path:
         raise ImageError("Choose a picture first: upload one, paste one, use the camera or click an example.")
@@ -249,7 +249,7 @@ def checked_picture(path: str | None) -> Image.Image:
 
 def look_at(engine: Engine, path: str) -> Look:
     """Everything that is shown about a picture before it is asked about."""
-    picture = checked_picture(path)
+    picture = checked_image(path)
     assistant = engine.get()
     started = time.perf_counter()
     encoded = assistant.encode(picture)

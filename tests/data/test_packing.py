@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moai.data.drawn.source import PictureQuestions, RowSizes
+from moai.data.drawn.source import ImageQuestions, RowSizes
 from moai.data.packing import turn_mask, turn_positions
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
 from moai.training.objective import MoAIObjective
@@ -28,7 +28,7 @@ def test_masks_and_positions(shared, lengths, padding):
 
 def both(processor, seed, **kwargs):
     """A packed sample as a batch of one, and the same turns in rows of their own, in which they are turn 1."""
-    sample = PictureQuestions(processor, 0, SIZES, packed=True, **kwargs).sample(seed)
+    sample = ImageQuestions(processor, 0, SIZES, packed=True, **kwargs).sample(seed)
     packed = {name: torch.from_numpy(values)[None] for name, values in sample.items()}
     turns, prefix = packed["turn_ids"][0], int((packed["turn_ids"] == 0).sum())
     rows = {"input_ids": [], "labels": [], "weights": [], "prompt_mask": [], "turn_ids": []}

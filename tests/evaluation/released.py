@@ -5,10 +5,10 @@ import io
 import json
 from pathlib import Path
 
-from moai.evaluation.drawn.documents import scene_picture, scene_seeds
+from moai.evaluation.drawn.documents import scene_image, scene_seeds
 from moai.evaluation.metrics.mme import COGNITION, PERCEPTION
 
-PICTURES = [scene_picture(seed).resize((96, 96)) for seed in scene_seeds(2)]
+PICTURES = [scene_image(seed).resize((96, 96)) for seed in scene_seeds(2)]
 
 
 def picture(path: Path, number: int = 0) -> None:

@@ -59,8 +59,8 @@ def test_a_folder_becomes_an_assistant(source, tmp_path, weights):
     assistant = MoAI.from_pretrained(target, device="cpu", perception=Perception(experts="ocr"))
     processor = assistant.processor
     assert (processor.prompt_style, processor.legacy_color_map) == ("reference_demo", True)
-    assert (processor.picture_size, processor.picture_tokens) == (490, 1225)
-    assert assistant.model.config.image_token_id == 128 == processor.prefix_ids(with_picture=True)[-1]
+    assert (processor.image_size, processor.num_image_tokens) == (490, 1225)
+    assert assistant.model.config.image_token_id == 128 == processor.prefix_ids(with_image=True)[-1]
     assert processor.tokenizer.pad_token_id == assistant.model.generation_config.eos_token_id == 2
     expected = from_reference(weights, SIZES).state_dict()
     for name, value in assistant.model.state_dict().items():

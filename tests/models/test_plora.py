@@ -44,12 +44,12 @@ def test_every_linear_of_a_layer_keeps_its_weight_and_key():
 def test_in_the_decoder(model, inputs):
     plain = {name: inputs[name] for name in ("input_ids", "attention_mask")}
     text = torch.tensor([[5, 6, 7, 8]])
-    before_picture = model(**plain, pixel_values=inputs["pixel_values"]).logits
+    before_image = model(**plain, pixel_values=inputs["pixel_values"]).logits
     before_text = model(input_ids=text).logits
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             parameter.add_(0.3)
-    assert (model(**plain, pixel_values=inputs["pixel_values"]).logits - before_picture).abs().max() > 1e-3
+    assert (model(**plain, pixel_values=inputs["pixel_values"]).logits - before_image).abs().max() > 1e-3
     assert torch.equal(model(input_ids=text).logits, before_text)
 
 

@@ -46,7 +46,7 @@ def test_prompts_are_padded_left_and_words_right(processor, scene):
 
 def test_chat_turns(processor):
     messages = [user("What?"), {"role": "assistant", "content": "A dog"}, user("Where?")]
-    ids = processor.conversation_ids(messages, with_picture=False)
+    ids = processor.conversation_ids(messages, with_image=False)
     assert processor.tokenizer.decode(ids) == f"{SYSTEM} USER: What? ASSISTANT: A dog</s> USER: Where? ASSISTANT:"
     assert ids.count(processor.tokenizer.eos_token_id) == 1
 
@@ -55,7 +55,7 @@ def test_chat_turns(processor):
 @given(st.lists(st.sampled_from(["<image>", "</s>", "<pad>", "<unk>", "{}", "a", " ", "é", "\n", "7"]), max_size=8))
 def test_special_tokens_of_a_user_are_letters(tokenizer, pieces):
     processor, text = MoAIProcessor(tokenizer, 32, 64), "".join(pieces)
-    ids = processor.conversation_ids([user(text)], with_picture=True)
+    ids = processor.conversation_ids([user(text)], with_image=True)
     assert ids.count(tokenizer.convert_tokens_to_ids("<image>")) == 64
     assert not {tokenizer.eos_token_id, tokenizer.pad_token_id} & set(ids)
     assert tokenizer.decode(processor.question_ids(text)) == f" USER: {text} ASSISTANT:"
@@ -75,7 +75,7 @@ def test_special_tokens_of_a_user_are_letters(tokenizer, pieces):
 )
 def test_bad_conversations(processor, messages, sentence):
     with pytest.raises(ValueError, match=sentence):
-        processor.conversation_ids(messages, with_picture=True)
+        processor.conversation_ids(messages, with_image=True)
 
 
 def test_unequal_numbers(processor, scene):
@@ -125,7 +125,7 @@ def test_saving_and_loading(tokenizer, model_folder, scene, tmp_path):
     (tmp_path / "config.json").write_bytes((model_folder / "config.json").read_bytes())
     loaded = AutoProcessor.from_pretrained(tmp_path)
     assert isinstance(loaded, MoAIProcessor)
-    for name in ("picture_size", "picture_tokens", "picture_token", "prompt_style", "legacy_color_map"):
+    for name in ("image_size", "num_image_tokens", "image_token", "prompt_style", "legacy_color_map"):
         assert getattr(loaded, name) == getattr(given, name)
     arguments = dict(messages=[[user("<image> {} 0.25, é?")]], pictures=[PICTURE], scenes=[scene])
     before, after = given(**arguments), loaded(**arguments)
@@ -145,3 +145,19 @@ def test_padding_of_rows():
     ids, mask = pad([[1], []], 9, left=False, width=2)
     assert ids.tolist() == [[1, 9], [9, 9]] and mask.tolist() == [[1, 0], [0, 0]]
     assert pad([], 0, left=True)[0].shape == (0, 0)
+
+
+def test_folders_with_the_names_of_version_0_1_are_read(processor, tmp_path):
+    processor.save_pretrained(tmp_path)
+    settings = tmp_path / "processor_config.json"
+    text = settings.read_text()
+    for new, old in (
+        ("image_size", "picture_size"),
+        ("num_image_tokens", "picture_tokens"),
+        ("image_token", "picture_token"),
+    ):
+        assert f'"{new}"' in text
+        text = text.replace(f'"{new}"', f'"{old}"')
+    settings.write_text(text)
+    read = MoAIProcessor.from_pretrained(tmp_path)
+    assert (read.image_size, read.num_image_tokens, read.image_token) == (32, 64, "<image>")

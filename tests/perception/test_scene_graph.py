@@ -15,7 +15,7 @@ from perception.relation_features import (
     box_grid,
     mask_grid,
     pair_features,
-    strip_picture,
+    strip_image,
     strips,
     thumbnail,
 )
@@ -103,7 +103,7 @@ def test_strips_do_not_depend_on_the_size_of_the_picture():
     picture = np.repeat(np.random.default_rng(0).integers(0, 256, (96, 1, 3), np.uint8), 96, axis=1)
     small = cv2.resize(picture, (384, 384), interpolation=cv2.INTER_NEAREST)
     large = cv2.resize(picture, (768, 768), interpolation=cv2.INTER_NEAREST)
-    assert (strip_picture(small) == strip_picture(large)).all()
+    assert (strip_image(small) == strip_image(large)).all()
 
 
 def test_objects_are_detections_then_stuff_of_relations(folder):

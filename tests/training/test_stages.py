@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from moai.data.drawn.source import PictureQuestions, RowSizes
+from moai.data.drawn.source import ImageQuestions, RowSizes
 from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor, normalize_pixels
@@ -84,7 +84,7 @@ def test_a_frozen_encoder_keeps_its_statistics(model_folder, processor):
 def tiny(monkeypatch, tokenizer):
     """train.py with a tiny fresh model and short rows."""
 
-    def fresh(seed, picture_size=None):
+    def fresh(seed, image_size=None):
         torch.manual_seed(seed)
         text = tiny_config().text_config
         text.hidden_size, text.vocab_size, text.max_position_embeddings = 64, len(tokenizer), 512
@@ -159,10 +159,8 @@ def test_resuming(tiny, tmp_path, monkeypatch):
     checkpoint = folder / "checkpoint-2"
     assert (checkpoint / "transcriber.safetensors").is_file()
     seeds = []
-    plain = command.PictureQuestions.sample
-    monkeypatch.setattr(
-        command.PictureQuestions, "sample", lambda self, seed: (seeds.append(seed), plain(self, seed))[1]
-    )
+    plain = command.ImageQuestions.sample
+    monkeypatch.setattr(command.ImageQuestions, "sample", lambda self, seed: (seeds.append(seed), plain(self, seed))[1])
     train("experts", folder, "--init", first, "--show-every", "0", "--resume", "--steps", "3")
     record = json.loads((folder / "training.json").read_text())
     assert record["steps"] == 3
@@ -253,11 +251,11 @@ def test_messages(tiny, tmp_path, capsys):
 
 def test_a_fresh_model_may_see_smaller_pictures(tmp_path):
     model, processor = command.fresh_model(0, 96)
-    assert processor.picture_size == 96 and processor.picture_tokens == model.config.num_image_tokens == 144
+    assert processor.image_size == 96 and processor.num_image_tokens == model.config.num_image_tokens == 144
     with pytest.raises(SystemExit, match="must be a multiple of 8 pixels, got 100"):
-        train("language", tmp_path, "--picture-size", "100")
+        train("language", tmp_path, "--image-size", "100")
     with pytest.raises(SystemExit, match="leave it out with --init"):
-        train("backbone", tmp_path, "--init", tmp_path, "--picture-size", "96")
+        train("backbone", tmp_path, "--init", tmp_path, "--image-size", "96")
 
 
 def test_training_lets_go_of_the_pass(tiny, tmp_path, monkeypatch):
@@ -275,7 +273,7 @@ def test_training_lets_go_of_the_pass(tiny, tmp_path, monkeypatch):
 def test_the_objective_scores_what_the_model_scores(model_folder, processor):
     model = MoAIForConditionalGeneration.from_pretrained(model_folder)
     sizes = RowSizes(turn=48, aux=64, questions=2)
-    sample = PictureQuestions(processor, 0, sizes, windows=1, readings=1).sample(1)
+    sample = ImageQuestions(processor, 0, sizes, windows=1, readings=1).sample(1)
     batch = {name: torch.from_numpy(values)[None] for name, values in sample.items()}
     objective = MoAIObjective(model, processor, STAGES["gates"]).eval()
     losses = objective(**batch)
@@ -292,7 +290,7 @@ def test_the_objective_scores_what_the_model_scores(model_folder, processor):
 
 def test_answers_and_tables(model_folder, processor):
     model = MoAIForConditionalGeneration.from_pretrained(model_folder).eval()
-    examples = list(simulated_examples(6, per_picture=3))
+    examples = list(simulated_examples(6, per_image=3))
     assert len(examples) == 6
     tables = {}
     for name, experts in (("all", ("segmentation", "ocr")), ("emptied", ()), ("backbone", None)):

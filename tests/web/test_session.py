@@ -13,7 +13,7 @@ from moai.web.session import (
     MAX_QUESTION_LENGTH,
     Session,
     Settings,
-    checked_picture,
+    checked_image,
     checked_question,
 )
 from perception import ImageError
@@ -130,8 +130,8 @@ def test_bad_pictures_get_a_sentence_that_hides_where_the_server_keeps_them(tmp_
         file.truncate(MAX_BYTES + 1)
     for path, told in ((broken, "damaged"), (text, "not a picture"), (large, "up to 20 MiB")):
         with pytest.raises(ImageError) as caught:
-            checked_picture(str(path))
+            checked_image(str(path))
         sentence = str(caught.value)
         assert told in sentence and str(tmp_path) not in sentence and sentence.endswith(".")
     with pytest.raises(ImageError, match="Choose a picture first"):
-        checked_picture(None)
+        checked_image(None)

@@ -134,7 +134,7 @@ class VerbalizedScenes(DrawnScenes):
     def row(self, layout: Layout, scene: Scene, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """One row: as many turns as fit behind the verbalised scene."""
         aux = self.processor.encode_text(f" {verbalize(scene).strip()}")
-        ids = [*self.processor.prefix_ids(with_picture=False), *aux]
+        ids = [*self.processor.prefix_ids(with_image=False), *aux]
         weights = [self.text_weight] * len(ids)
         asked = ask(layout, rng, 10, READABLE_KINDS, "varied")
         turns = [self.turn(question) for question in asked if not question.colours]
@@ -191,7 +191,7 @@ class ExpertWords(DrawnScenes):
         }
 
 
-class PictureQuestions(ExpertWords):
+class ImageQuestions(ExpertWords):
     """A drawn picture, what simulated experts say about it, and several questions.
 
     Samples have, beside those of `ExpertWords`, for a picture of side s: `pixels` (3, s, s) uint8, `panoptic` (s, s)
@@ -209,12 +209,12 @@ class PictureQuestions(ExpertWords):
     def sample(self, seed: int) -> dict[str, np.ndarray] | None:
         rng = np.random.default_rng((seed, 2))
         layout, errors = self.scene(seed)
-        processor, side = self.processor, self.processor.picture_size
+        processor, side = self.processor, self.processor.image_size
         drawn = render(layout, scale=0.6)
         image = Image.fromarray(drawn.image).resize((side, side), Image.Resampling.BICUBIC)
         sample = {
             "pixels": np.asarray(image).transpose(2, 0, 1).copy(),
-            "patch_labels": patch_labels(layout, drawn, round(processor.picture_tokens**0.5)),
+            "patch_labels": patch_labels(layout, drawn, round(processor.num_image_tokens**0.5)),
         }
         turns = [self.turn(question) for question in ask(layout, rng, self.sizes.questions, wording="varied")]
         if self.experts:
@@ -248,7 +248,7 @@ class PictureQuestions(ExpertWords):
 
     def row(self, turns: list[tuple[list[int], list[int]]], room: int) -> dict[str, np.ndarray]:
         """Those of the turns, each on its own, that fit into `room` tokens behind what all share; the first must."""
-        prefix = self.processor.prefix_ids(with_picture=True)
+        prefix = self.processor.prefix_ids(with_image=True)
         ids, labels, prompt = list(prefix), [IGNORED] * len(prefix), [1] * len(prefix)
         weights, numbers = [0.0] * len(prefix), [0] * len(prefix)
         width = len(prefix) + room

@@ -8,8 +8,8 @@ from moai.data.drawn.ground_truth import to_scene
 from moai.data.drawn.noise import observe
 from moai.data.drawn.question import Question
 from moai.data.drawn.questions.ask import ask
-from moai.data.drawn.render.ood_images import strange_picture
-from moai.data.drawn.source import READABLE_KINDS, PictureQuestions
+from moai.data.drawn.render.ood_images import strange_image
+from moai.data.drawn.source import READABLE_KINDS, ImageQuestions
 from moai.data.drawn.text.pages import ask_of_page, page_lines
 from moai.models.modeling import IGNORED
 from perception.panoptic import panoptic_ids
@@ -30,8 +30,8 @@ def of_nothing(question: Question) -> Question:
     return replace(question, answer="No" if yes_no else _OF_NOTHING[question.kind])
 
 
-class UnfamiliarPictures(PictureQuestions):
-    """`PictureQuestions`, a `share` of which have a picture that is unlike drawn scenes (see
+class UnfamiliarImages(ImageQuestions):
+    """`ImageQuestions`, a `share` of which have a picture that is unlike drawn scenes (see
     `moai.data.drawn.render.ood_images`).
 
     What the experts say about it is made as for a drawn scene, or is text alone, or nothing, and all that is asked can
@@ -43,18 +43,18 @@ class UnfamiliarPictures(PictureQuestions):
         self.share = share
 
     def sample(self, seed: int) -> dict[str, np.ndarray] | None:
-        """The sample of one seed, as `PictureQuestions`."""
+        """The sample of one seed, as `ImageQuestions`."""
         rng = np.random.default_rng((seed, 4))
         return self.unfamiliar(seed, rng) if rng.random() < self.share else super().sample(seed)
 
     def unfamiliar(self, seed: int, rng: np.random.Generator) -> dict[str, np.ndarray] | None:
         """A sample with a strange picture."""
-        side = self.processor.picture_size
+        side = self.processor.image_size
         scene, questions = self.told(seed, rng)
         rows = self.rows([self.turn(question) for question in questions])
         sample = {
-            "pixels": strange_picture(side, rng).transpose(2, 0, 1).copy(),
-            "patch_labels": np.full(self.processor.picture_tokens, IGNORED),
+            "pixels": strange_image(side, rng).transpose(2, 0, 1).copy(),
+            "patch_labels": np.full(self.processor.num_image_tokens, IGNORED),
             "panoptic": panoptic_ids(scene, side),
         }
         return sample | self.arrays(self.words(scene, self.experts)) | rows if rows else None

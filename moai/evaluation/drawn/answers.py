@@ -31,7 +31,7 @@ def perceived_examples(
     assistant: MoAI,
     count: int,
     first_seed: int,
-    per_picture: int = 5,
+    per_image: int = 5,
     wording: str = "train",
     words: str = "train",
     level: str = "medium",
@@ -47,7 +47,7 @@ def perceived_examples(
         layout = sample_layout(seed, LEVELS[level], partial(sign_text, split=words))
         picture = render(layout).image
         scene = assistant.perceive(picture)
-        for question in ask(layout, np.random.default_rng((seed, 3)), per_picture, kinds, wording):
+        for question in ask(layout, np.random.default_rng((seed, 3)), per_image, kinds, wording):
             given += 1
             yield Example(picture, scene, question)
         seed += 1

@@ -29,18 +29,18 @@ class Example:
     question: Question
 
 
-def simulated_examples(count: int, per_picture: int = 5, first_seed: int = HELD_OUT_SEED) -> Iterator[Example]:
+def simulated_examples(count: int, per_image: int = 5, first_seed: int = HELD_OUT_SEED) -> Iterator[Example]:
     """`count` held-out examples whose experts are simulated from the ground truth."""
-    return itertools.islice(_endless_examples(per_picture, first_seed), count)
+    return itertools.islice(_endless_examples(per_image, first_seed), count)
 
 
-def _endless_examples(per_picture: int, first_seed: int) -> Iterator[Example]:
+def _endless_examples(per_image: int, first_seed: int) -> Iterator[Example]:
     for seed in itertools.count(first_seed):
         rng = np.random.default_rng((seed, 3))
         layout = sample_layout(seed)
         drawn = render(layout)
         scene = observe(to_scene(layout, drawn), rng)
-        for question in ask(layout, rng, per_picture):
+        for question in ask(layout, rng, per_image):
             yield Example(drawn.image, scene, question)
 
 

@@ -70,7 +70,7 @@ def scene_seeds(scenes: int, evaluation_seed: int = 0) -> range:
     return range(first, first + scenes)
 
 
-def scene_picture(scene: int) -> Image.Image:
+def scene_image(scene: int) -> Image.Image:
     """The picture (RGB) of the scene with this seed."""
     return Image.fromarray(render(sample_layout(scene)).image)
 

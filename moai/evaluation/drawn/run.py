@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from moai.assistant import MoAI
 from moai.evaluation.answering import Answerer, Request, Variant, fingerprint
-from moai.evaluation.drawn.documents import PARTS, SCENES, Document, make_documents, scene_picture
+from moai.evaluation.drawn.documents import PARTS, SCENES, Document, make_documents, scene_image
 from moai.evaluation.drawn.scores import drawn_scores
 from moai.evaluation.journal import Journal, write_json
 
@@ -19,7 +19,7 @@ MAX_NEW_TOKENS = 16
 def requests_of(documents: Iterable[Document]) -> list[Request]:
     """Documents as requests about their scenes' pictures."""
     return [
-        Request(one.key, one.scene, partial(scene_picture, one.scene), one.question, {"max_new_tokens": MAX_NEW_TOKENS})
+        Request(one.key, one.scene, partial(scene_image, one.scene), one.question, {"max_new_tokens": MAX_NEW_TOKENS})
         for one in documents
     ]
 

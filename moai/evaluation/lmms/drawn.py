@@ -7,7 +7,7 @@ import datasets
 
 from moai.assistant import MoAI
 from moai.evaluation.answering import fingerprint
-from moai.evaluation.drawn.documents import PARTS, SCENES, Document, make_documents, scene_picture
+from moai.evaluation.drawn.documents import PARTS, SCENES, Document, make_documents, scene_image
 from moai.evaluation.drawn.run import MAX_NEW_TOKENS
 from moai.evaluation.drawn.scores import drawn_scores
 from moai.evaluation.journal import Journal, write_json
@@ -47,7 +47,7 @@ class DrawnTask(ConfigurableTask):
                 "task": f"drawn_{self.part}",
                 "test_split": "test",
                 "output_type": "generate_until",
-                "doc_to_visual": _picture,
+                "doc_to_visual": _image,
                 "doc_to_text": _question,
                 "doc_to_target": _answer,
                 "process_results": partial(_marked, METRICS[self.part]),
@@ -87,8 +87,8 @@ class DrawnMMBench(DrawnTask):
     PART = "mmbench"
 
 
-def _picture(doc: dict) -> list:
-    return [scene_picture(doc["scene"])]
+def _image(doc: dict) -> list:
+    return [scene_image(doc["scene"])]
 
 
 def _question(doc: dict) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import torch
 
-from moai.assistant import EncodedPicture, MoAI
+from moai.assistant import EncodedImage, MoAI
 from moai.models.processing import pad
 
 
 @torch.inference_mode()
 def answer_losses(
-    assistant: MoAI, encoded: Sequence[EncodedPicture], questions: Sequence[str], answers: Sequence[str]
+    assistant: MoAI, encoded: Sequence[EncodedImage], questions: Sequence[str], answers: Sequence[str]
 ) -> list[tuple[float, bool]]:
     """For each answer its negative log-likelihood (nats, summed over its tokens) given picture and question, and
     whether greedy decoding would say exactly this.
@@ -18,7 +18,7 @@ def answer_losses(
     As in decoding, mixers see the prompt and no token of the answer. Raises ValueError for an empty answer.
     """
     processor, model = assistant.processor, assistant.model
-    prompts = [processor.conversation_ids([{"role": "user", "content": one}], with_picture=True) for one in questions]
+    prompts = [processor.conversation_ids([{"role": "user", "content": one}], with_image=True) for one in questions]
     targets = [processor.encode_text(processor.style.answer.format(one.strip())) for one in answers]
     if not all(one.strip() for one in answers):
         raise ValueError("the likelihood of an empty answer is not defined")

@@ -23,7 +23,7 @@ from moai.data.drawn.levels import mixed
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.relations import PREDICATES
 from moai.data.drawn.scene.sample import sample_layout
-from perception.relation_features import mask_grid, pair_features, strip_picture, strips, thumbnail
+from perception.relation_features import mask_grid, pair_features, strip_image, strips, thumbnail
 from perception.scene_graph import RelationHead, strongest
 from perception.segmentation import extent
 from perception.verbalize import RELATION_THRESHOLD
@@ -92,7 +92,7 @@ def make_example(seed: int, noise: bool = True) -> Example | None:
         for subject, predicate, other in layout.relations
         if subject in number_of and other in number_of
     }
-    cut, number = strips(strip_picture(drawn.image), boxes, things)
+    cut, number = strips(strip_image(drawn.image), boxes, things)
     ids = [0 if noise and rng.random() < _UNKNOWN else _CLASS[label] for label in labels]
     return Example(
         np.array(ids, np.int16),

@@ -28,7 +28,7 @@ def train_expert_stage(arguments: argparse.Namespace) -> None:
     from moai.training.experts.detector_card import write_card
 
     workers = arguments.workers or 8
-    data = _drawn_pictures(workers)
+    data = _drawn_images(workers)
     rate = {} if arguments.learning_rate is None else {"learning_rate": arguments.learning_rate}
     train_detector(
         data, arguments.output, hours=(arguments.minutes or 6.3) / 60, batch=arguments.rows or 256, workers=workers,
@@ -40,7 +40,7 @@ def train_expert_stage(arguments: argparse.Namespace) -> None:
     write_card(arguments.output)
 
 
-def _drawn_pictures(workers: int) -> Path:
+def _drawn_images(workers: int) -> Path:
     from moai.data.drawn.export import write_yolo_dataset
     from moai.data.drawn.levels import MEDIUM
 

@@ -16,7 +16,7 @@ from moai.data.drawn.source import (
     PATCH_CLASSES,
     WINDOW_ANSWER,
     ExpertWords,
-    PictureQuestions,
+    ImageQuestions,
     RowSizes,
     VerbalizedScenes,
     patch_labels,
@@ -86,8 +86,8 @@ def test_text_rows(processor, seed):
 
 @pytest.mark.parametrize("experts", [ALL_EXPERTS, ()])
 def test_picture_rows(processor, experts):
-    source = PictureQuestions(processor, 0, SIZES, experts=experts, windows=1, readings=1)
-    prefix = len(processor.prefix_ids(with_picture=True))
+    source = ImageQuestions(processor, 0, SIZES, experts=experts, windows=1, readings=1)
+    prefix = len(processor.prefix_ids(with_image=True))
     expected = {
         "pixels": (3, 32, 32),
         "patch_labels": (64,),
@@ -131,7 +131,7 @@ def test_words_alone(processor):
 
 
 def test_trimming_takes_padding_alone(processor):
-    samples = [PictureQuestions(processor, 0, SIZES, windows=1, readings=1).sample(seed) for seed in (1, 2)]
+    samples = [ImageQuestions(processor, 0, SIZES, windows=1, readings=1).sample(seed) for seed in (1, 2)]
     batch = trimmed(samples)
     for name in ("aux_input_ids", "aux_attention_mask", "input_ids", "labels", "weights", "prompt_mask"):
         values = batch[name]
@@ -145,7 +145,7 @@ def test_trimming_takes_padding_alone(processor):
 
 
 def test_a_seed_gives_the_same_sample_again(processor):
-    for kind in (VerbalizedScenes, ExpertWords, PictureQuestions):
+    for kind in (VerbalizedScenes, ExpertWords, ImageQuestions):
         first, second = (kind(processor, 0, SIZES).sample(5) for _ in range(2))
         other = kind(processor, 0, SIZES).sample(6)
         assert all(np.array_equal(first[name], second[name]) for name in first)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from moai.data.drawn.question import Question
-from moai.data.drawn.source import IGNORED, PictureQuestions, RowSizes
-from moai.data.drawn.unanswerable import NOTHING, UnfamiliarPictures, of_nothing
+from moai.data.drawn.source import IGNORED, ImageQuestions, RowSizes
+from moai.data.drawn.unanswerable import NOTHING, UnfamiliarImages, of_nothing
 from moai.models.processing import ALL_EXPERTS
 from moai.training.command import data_set, fresh_model
 from moai.training.stages import STAGES
@@ -21,7 +21,7 @@ def processor():
 
 @pytest.fixture(scope="module")
 def source(processor):
-    return UnfamiliarPictures(processor, 0, SIZES, share=0.4, windows=1, readings=2, packed=True)
+    return UnfamiliarImages(processor, 0, SIZES, share=0.4, windows=1, readings=2, packed=True)
 
 
 def told(source, seeds=120):
@@ -29,7 +29,7 @@ def told(source, seeds=120):
 
 
 def test_samples_have_the_shapes_of_familiar_ones(source, processor):
-    familiar = PictureQuestions(processor, 0, SIZES, windows=1, readings=2, packed=True).sample(1)
+    familiar = ImageQuestions(processor, 0, SIZES, windows=1, readings=2, packed=True).sample(1)
     shapes = {name: (array.shape, array.dtype) for name, array in familiar.items()}
     blank = []
     for seed in range(60):
@@ -70,4 +70,4 @@ def test_nothing_is_answered_as_such():
 )
 def test_the_bridge_learns_from_them_where_all_experts_speak(processor, stage, experts, unfamiliar):
     source = data_set(STAGES[stage], processor, SIZES, 0, None, experts)
-    assert isinstance(source, UnfamiliarPictures) == unfamiliar
+    assert isinstance(source, UnfamiliarImages) == unfamiliar

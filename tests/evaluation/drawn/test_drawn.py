@@ -13,7 +13,7 @@ from moai.evaluation.drawn.documents import (
     PARTS,
     POPE_SETTINGS,
     make_documents,
-    scene_picture,
+    scene_image,
     scene_seeds,
 )
 from moai.evaluation.drawn.run import run_drawn
@@ -127,7 +127,7 @@ def test_a_journal_is_shared_by_processes(tmp_path):
 
 def test_a_picture_is_looked_at_once(assistant):
     looks = assistant.perception.looks
-    requests = [Request(str(n), n, lambda: scene_picture(HELD_OUT_SEED), f"How many {n}?") for n in range(5)]
+    requests = [Request(str(n), n, lambda: scene_image(HELD_OUT_SEED), f"How many {n}?") for n in range(5)]
     batches = list(Answerer(assistant, batch_size=2).batches(requests))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     assert assistant.perception.looks == looks + 1

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 pytest.importorskip("lmms_eval.evaluator")
 
 from moai.assistant import MoAI
-from moai.evaluation.drawn.documents import make_documents, scene_picture
+from moai.evaluation.drawn.documents import make_documents, scene_image
 from moai.evaluation.drawn.run import run_drawn
 from moai.evaluation.lmms.drawn import run_drawn_in_harness
 from moai.evaluation.lmms.likelihood import answer_losses
@@ -87,7 +87,7 @@ def model(assistant):
 
 
 def visual(doc):
-    return [scene_picture(doc["scene"])]
+    return [scene_image(doc["scene"])]
 
 
 def test_answers_end_where_the_task_says(model):
@@ -125,7 +125,7 @@ def test_bad_model_arguments_are_refused(assistant, settings):
 
 def test_likelihoods_do_not_depend_on_the_batch_and_know_the_greedy_answer(model):
     assistant = model.answerer.assistant
-    pictures = [assistant.encode(scene_picture(one.scene)) for one in make_documents(("textvqa",), 3)[:2]]
+    pictures = [assistant.encode(scene_image(one.scene)) for one in make_documents(("textvqa",), 3)[:2]]
     questions = ["Is there a dog?", "What does the red sign say?"]
     said = [one.text for one in assistant.ask_batch(pictures, questions, max_new_tokens=3)]
     texts = ["Yes", "a red car", *said]
@@ -146,6 +146,6 @@ def test_likelihoods_do_not_depend_on_the_batch_and_know_the_greedy_answer(model
 def test_the_harness_gets_losses(model):
     requests = [Instance("Is it?", text, visual, 0, "task", "test") for text in (" Yes", " No", " a dog")]
     results = model.loglikelihood(requests)
-    picture = model.answerer.assistant.encode(scene_picture(model.task_dict["task"]["test"][0]["scene"]))
+    picture = model.answerer.assistant.encode(scene_image(model.task_dict["task"]["test"][0]["scene"]))
     direct = answer_losses(model.answerer.assistant, [picture] * 3, ["Is it?"] * 3, ["Yes", "No", "a dog"])
     assert [loss for loss, _ in results] == pytest.approx([loss for loss, _ in direct], abs=1e-3)

@@ -22,7 +22,7 @@ PER_SHEET = COLUMNS * COLUMNS
 INNER = CELL - 2
 
 
-def emoji_picture(font: ImageFont.FreeTypeFont, text: str) -> Image.Image:
+def emoji_image(font: ImageFont.FreeTypeFont, text: str) -> Image.Image:
     """The emoji as RGBA at the font's own size (about 128 px), cropped to what is drawn."""
     canvas = Image.new("RGBA", (320, 220))
     ImageDraw.Draw(canvas).text((40, 40), text, font=font, embedded_color=True)
@@ -42,12 +42,12 @@ def part_of(picture: Image.Image, which: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def drawn_picture(name: str, font: ImageFont.FreeTypeFont) -> Image.Image:
+def drawn_image(name: str, font: ImageFont.FreeTypeFont) -> Image.Image:
     """A sprite that the font lacks, drawn at 8 times the cell size."""
     if name == "@fork":
-        return part_of(emoji_picture(font, "🍴"), 0)
+        return part_of(emoji_image(font, "🍴"), 0)
     if name == "@knife":
-        return part_of(emoji_picture(font, "🍴"), 1)
+        return part_of(emoji_image(font, "🍴"), 1)
     canvas = Image.new("RGBA", (1000, 1000))
     draw = ImageDraw.Draw(canvas)
     kind, _, colour = name[1:].partition("_")
@@ -111,7 +111,7 @@ def make(font_path: str = FONT, folder: Path = FOLDER) -> int:
     cells = []
     for label, sources in SPRITE_SOURCES.items():
         for source, tag in sources:
-            picture = drawn_picture(source, font) if source.startswith("@") else emoji_picture(font, source)
+            picture = drawn_image(source, font) if source.startswith("@") else emoji_image(font, source)
             facing = "left" if tag.endswith("<") else ""
             entry = {"cell": len(cells), "source": source, "pose": tag.rstrip("<"), "facing": facing}
             index.setdefault(label, []).append(entry)
