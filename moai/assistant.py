@@ -17,10 +17,11 @@ from moai.inference.quantization import check_tier
 from moai.inference.quantization import quantize as quantized
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
-from moai.models.processing import ALL_EXPERTS, MoAIProcessor
+from moai.models.processing import MoAIProcessor
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
 from perception import Perception, Scene, load_image
-from perception.perception import MAX_AT_ONCE, expert_names
+from perception.perception import MAX_AT_ONCE
+from perception.registry import expert_names
 from weights import EMBEDDED_MODEL
 
 
@@ -113,15 +114,15 @@ class MoAI:
     def from_pretrained(
         cls,
         name: str | Path | None = None,
-        experts: Sequence[str] | str = ALL_EXPERTS,
+        experts: Sequence[str] | str | None = None,
         device: str | None = None,
         perception: Perception | None = None,
         quantize: str | None = None,
     ) -> "MoAI":
         """The embedded model, or the one in a folder or behind a hub id.
 
-        `experts` that will run: any of segmentation, detection, scene_graph, ocr (seg, det, sgg, ocr), as a list or
-        separated by commas. `device` defaults to CUDA when there is one. `perception` replaces the embedded experts.
+        `experts` that will run: names of `perception.registry` such as segmentation or seg, as a list or separated by
+        commas; None means all. `device` defaults to CUDA when there is one. `perception` replaces the embedded experts.
         `quantize`, one of `moai.inference.quantization.TIERS`, makes the language model smaller; None is bf16 on CUDA
         and fp32 elsewhere. Raises ValueError with one sentence for an unknown model, expert, device or quantisation.
         """

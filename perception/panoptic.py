@@ -5,9 +5,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from perception.kinds.segmentation import SEGMENT_THRESHOLD
 from perception.labels import COCO_PANOPTIC_CLASSES
 from perception.scene import Scene
-from perception.verbalize import SEGMENT_THRESHOLD, plain_label
+from perception.words import plain_label
 
 _IDS = {plain_label(name): index + 1 for index, name in enumerate(COCO_PANOPTIC_CLASSES)}
 # Some stuff classes share their spoken name; the raw names stay unambiguous.

@@ -12,39 +12,18 @@ import numpy as np
 
 from perception.expert import Expert, ExpertUnavailable, prepare
 from perception.images import load_image
+from perception.kinds.kind import Kind
 from perception.ocr import BACKENDS as OCR_BACKENDS
 from perception.ocr import build_ocr
+from perception.registry import expert_names, kind, kinds
 from perception.scene import Scene
-from perception.verbalize import EXPERTS
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
-SHORT_NAMES = {"seg": "segmentation", "det": "detection", "sgg": "scene_graph", "ocr": "ocr"}
-SPOKEN = {"segmentation": "segmentation", "detection": "detection", "scene_graph": "the scene graph", "ocr": "OCR"}
 MAX_CACHED_BYTES = 256 * 2**20
 MAX_AT_ONCE = 16
 """Pictures that networks look at in one pass."""
 SIDE_BY_SIDE = 8
 """Pictures of a batch that are on their way at once, where several experts can look at several."""
-
-
-def expert_names(names: Sequence[str] | str | None = None) -> tuple[str, ...]:
-    """Full names of experts in their fixed order, from a list or a text separated by commas; None means all.
-
-    Short names seg, det, sgg and ocr are understood. Raises ValueError with one sentence for an unknown name.
-    """
-    if names is None:
-        return EXPERTS
-    asked = names.split(",") if isinstance(names, str) else list(names)
-    full = set()
-    for name in asked:
-        known = SHORT_NAMES.get(str(name).strip().lower(), str(name).strip().lower())
-        if known not in EXPERTS:
-            if not known:
-                continue
-            allowed = ", ".join(f"{full} ({short})" if short != full else full for short, full in SHORT_NAMES.items())
-            raise ValueError(f"unknown expert {str(name).strip()!r}; allowed are {allowed}")
-        full.add(known)
-    return tuple(name for name in EXPERTS if name in full)
 
 
 class Perception:
@@ -53,7 +32,8 @@ class Perception:
     `experts`: names as `expert_names` takes them. `segmentation` and `detection`: None for the embedded network, or
     the folder, path or name of other YOLO weights, or an object of the shape of `perception.expert.Expert`.
     `ocr`: "rapidocr", "paddleocr" or an Expert. `scene_graph`: None for the embedded head, the folder of another, or
-    an Expert. `weights`: folder with `detector/` and `relations/`. `cache_size`: pictures remembered (0: none).
+    an Expert. `others`: Experts of kinds beside these, by name. `weights`: folder with `detector/` and `relations/`.
+    `cache_size`: pictures remembered (0: none).
     `device` for the networks, as torch names it; None lets ultralytics choose. Experts load at the first picture;
     what is missing then is told in `Scene.warnings`. Raises ValueError for unknown names.
     """
@@ -68,11 +48,13 @@ class Perception:
         weights: str | Path = WEIGHTS,
         cache_size: int = 32,
         device: str | None = None,
+        **others: Expert,
     ):
         self.experts = expert_names(experts)
         if isinstance(ocr, str) and ocr not in OCR_BACKENDS:
             raise ValueError(f"unknown OCR backend {ocr!r}; allowed are {', '.join(OCR_BACKENDS)}")
         self._given = {"segmentation": segmentation, "detection": detection, "ocr": ocr, "scene_graph": scene_graph}
+        self._given |= {kind(name).name: expert for name, expert in others.items()}
         self._weights, self._device = Path(weights), device
         self._networks: dict[str, object] = {}
         self._built: dict[str, Expert] = {}
@@ -134,23 +116,22 @@ class Perception:
         height, width = picture.shape[:2]
         scene = Scene(width, height)
         problems: dict[str, Exception] = {}
-        first = {
-            name: self._pool.submit(self._run, name, picture, scene, problems)
-            for name in names
-            if name != "scene_graph"
-        }
-        if "scene_graph" in names:
-            wait: list[Future] = [first[name] for name in ("segmentation", "detection") if name in first]
-            for future in wait:
-                future.result()
-            if "detection" in names and "detection" not in problems:
-                self._run("scene_graph", picture, scene, problems)
+        running: dict[str, Future] = {}
+        # Those that wait for others come last: nothing then waits in the pool for what has not begun.
+        for one in _in_turn(names):
+            for other in (*one.needs, *one.after):
+                if other in running:
+                    running[other].result()
+            missing = [other for other in one.needs if other not in names or other in problems]
+            if missing:
+                why = "failed" if missing[0] in names else "is switched off"
+                problems[one.name] = ExpertUnavailable(f"it needs {kind(missing[0]).spoken}, which {why}")
             else:
-                why = "failed" if "detection" in names else "is switched off"
-                problems["scene_graph"] = ExpertUnavailable(f"it needs detection, which {why}")
-        for future in first.values():
+                running[one.name] = self._pool.submit(self._run, one.name, picture, scene, problems)
+        for future in running.values():
             future.result()
-        scene.warnings = [f"{SPOKEN[name]} failed: {_sentence(problems[name])}" for name in names if name in problems]
+        spoken = {one.name: one.spoken for one in kinds()}
+        scene.warnings = [f"{spoken[name]} failed: {_sentence(problems[name])}" for name in names if name in problems]
         scene.timings = {name: scene.timings[name] for name in names if name in scene.timings}
         scene.timings["total"] = time.perf_counter() - started
         return scene, not all(isinstance(error, ExpertUnavailable) for error in problems.values())
@@ -216,6 +197,17 @@ class Perception:
                 self._cache.popitem(last=False)
 
 
+def _in_turn(names: Sequence[str]) -> list[Kind]:
+    """The kinds of these names, each after those that it waits for."""
+    left, ordered = [kind(name) for name in names], []
+    while left:
+        waiting = {one.name for one in left}
+        ready = [one for one in left if waiting.isdisjoint((*one.needs, *one.after))]
+        ordered += ready
+        left = [one for one in left if one not in ready]
+    return ordered
+
+
 def _pixels(picture) -> np.ndarray:
     """(H, W, 3) uint8 RGB."""
     return np.asarray(load_image(picture))
@@ -238,6 +230,7 @@ def _copied(scene: Scene) -> Scene:
     for name in ("objects", "object_boxes", "warnings"):
         setattr(copied, name, list(getattr(scene, name)))
     copied.timings = dict(scene.timings)
+    copied.more = {name: [copy.copy(one) for one in part] for name, part in scene.more.items()}
     return copied
 
 

@@ -1,8 +1,11 @@
 """What the experts saw, in one vocabulary: every backend's result is adapted into these dataclasses."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+
+from perception.registry import kinds
 
 Box = tuple[float, float, float, float]
 """(x1, y1, x2, y2) as shares of picture width and height, each in 0..1; right and bottom edges exclusive."""
@@ -52,7 +55,7 @@ class Scene:
 
     `objects` are the labels that relations point into and `object_boxes` their boxes (same length, or empty when
     the scene-graph backend gives none). `warnings` has one sentence for each expert that failed, and `timings`
-    the seconds each expert took, by expert name.
+    the seconds each expert took, by expert name. `more` has the lists that kinds beside the four fill, by name.
     """
 
     width: int
@@ -65,10 +68,18 @@ class Scene:
     warnings: list[str] = field(default_factory=list)
     object_boxes: list[Box] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    more: dict[str, list] = field(default_factory=dict)
+
+    def part(self, name: str) -> list:
+        """The list called `name`: one of those above, or one of `more` (empty when it is not there)."""
+        return getattr(self, name) if name in _OWN_PARTS else self.more.get(name, [])
 
     def to_dict(self) -> dict:
         """The scene as plain Python values, ready for `json.dumps`; masks are left out."""
-        record = asdict(self)
-        for segment in record["segments"]:
-            del segment["mask"]
-        return record
+        record: dict[str, Any] = {"width": self.width, "height": self.height}
+        for part in (part for kind in kinds() for part in kind.parts):
+            record[part.name] = [part.to_plain(one, False) for one in self.part(part.name)]
+        return record | {"warnings": list(self.warnings), "timings": dict(self.timings)}
+
+
+_OWN_PARTS = frozenset({"segments", "detections", "objects", "relations", "text_lines", "object_boxes"})

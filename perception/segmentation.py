@@ -7,7 +7,7 @@ import numpy as np
 from perception.expert import ExpertUnavailable
 from perception.labels import COCO_PANOPTIC_CLASSES
 from perception.scene import Box, Scene, Segment
-from perception.verbalize import plain_label
+from perception.words import plain_label
 from perception.yolo import Found, Yolo
 
 KNOWN = frozenset(COCO_PANOPTIC_CLASSES) | frozenset(plain_label(name) for name in COCO_PANOPTIC_CLASSES)

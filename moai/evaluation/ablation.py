@@ -11,12 +11,12 @@ from moai.evaluation.chart import bar_chart
 from moai.evaluation.drawn.documents import MME_CATEGORIES
 from moai.evaluation.drawn.run import run_drawn
 from moai.evaluation.journal import write_json
-from moai.models.processing import ALL_EXPERTS
 from perception import Perception
+from perception.registry import expert_names
 
 VARIANTS = (
     Variant(),
-    *(Variant(f"without {left_out.replace('_', ' ')}", without(left_out)) for left_out in ALL_EXPERTS),
+    *(Variant(f"without {left_out.replace('_', ' ')}", without(left_out)) for left_out in expert_names()),
     Variant("aux emptied", ()),
     Variant("backbone alone", moai=False),
     Variant("uniform gates", routing="uniform"),

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from moai.assistant import Decoding, EncodedImage, MoAI
-from moai.models.processing import ALL_EXPERTS
 from moai.streaming import spoken
+from perception.registry import expert_names
 
 _ENCODINGS = 32
 
@@ -34,7 +34,7 @@ class Variant:
     whether the mixers run at all (`moai`), and how they weigh (`routing`, as `moai.models.mixer.ROUTINGS`)."""
 
     name: str = "all experts"
-    experts: tuple[str, ...] = ALL_EXPERTS
+    experts: tuple[str, ...] = expert_names()
     moai: bool = True
     routing: str = "gates"
 
@@ -42,7 +42,7 @@ class Variant:
 def without(expert: str) -> tuple[str, ...]:
     """The experts that look when this one is left out: the scene graph stands on detected boxes and goes with them."""
     silent = {"detection": ("detection", "scene_graph")}.get(expert, (expert,))
-    return tuple(name for name in ALL_EXPERTS if name not in silent)
+    return tuple(name for name in expert_names() if name not in silent)
 
 
 class Answerer:

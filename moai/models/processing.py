@@ -19,7 +19,6 @@ PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 SYSTEM = "AI assistant should give helpful and detailed answers to user after fully understanding an image."
 _OLD_NAMES = {"picture_size": "image_size", "picture_tokens": "num_image_tokens", "picture_token": "image_token"}
-ALL_EXPERTS = ("segmentation", "detection", "scene_graph", "ocr")
 
 
 @dataclass(frozen=True)
@@ -153,12 +152,12 @@ class MoAIProcessor(ProcessorMixin):
                 raise ValueError(f"unknown role {message.get('role')!r}; allowed are user and assistant")
         return ids
 
-    def aux_ids(self, scene: Scene, experts: Sequence[str] = ALL_EXPERTS) -> list[int]:
-        """Token ids of the verbalised scene, without blank edges; empty when the experts saw nothing."""
+    def aux_ids(self, scene: Scene, experts: Sequence[str] | None = None) -> list[int]:
+        """Token ids of the scene in the words of `experts` (None: all), without blank edges; empty if they saw none."""
         return self.encode_text(verbalize(scene, experts).strip())
 
     def image_inputs(
-        self, pictures: Sequence, scenes: Sequence[Scene] | None, experts: Sequence[str] = ALL_EXPERTS
+        self, pictures: Sequence, scenes: Sequence[Scene] | None, experts: Sequence[str] | None = None
     ) -> dict[str, Tensor]:
         """Everything the model needs of pictures (B,) and their scenes, apart from the questions.
 
@@ -171,8 +170,9 @@ class MoAIProcessor(ProcessorMixin):
             return inputs
         pad_id = self.tokenizer.pad_token_id
         aux_ids, aux_mask = pad([self.aux_ids(scene, experts) for scene in scenes], pad_id, left=False)
+        shown = experts is None or "segmentation" in experts
         blank = np.zeros((size, size, 3), dtype=np.uint8)
-        maps = [colour_map(scene, size) if "segmentation" in experts else blank for scene in scenes]
+        maps = [colour_map(scene, size) if shown else blank for scene in scenes]
         colours = torch.from_numpy(np.stack(maps)).permute(0, 3, 1, 2)
         return inputs | {
             "aux_input_ids": aux_ids,
@@ -191,7 +191,7 @@ class MoAIProcessor(ProcessorMixin):
         messages: Sequence[Sequence[dict]],
         scenes: Sequence[Scene] | None = None,
         pictures: Sequence | None = None,
-        experts: Sequence[str] = ALL_EXPERTS,
+        experts: Sequence[str] | None = None,
     ) -> dict[str, Tensor]:
         """Model inputs for a batch of conversations, each about its picture (RGB, PIL or uint8 (H, W, 3)) and scene.
 

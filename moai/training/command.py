@@ -19,7 +19,7 @@ from moai.data.drawn.unanswerable import UnfamiliarImages
 from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
-from moai.models.processing import ALL_EXPERTS, MoAIProcessor
+from moai.models.processing import MoAIProcessor
 from moai.training.objective import MoAIObjective
 from moai.training.stages import STAGES, Stage, freeze_all_but, parameter_groups
 from moai.training.tokenizer import build_tokenizer, drawn_vocabulary
@@ -36,7 +36,7 @@ from moai.training.trainer import (
     training_arguments,
     weights_of,
 )
-from perception.perception import expert_names
+from perception.registry import expert_names
 
 EXPERT_STAGES = ("detector", "relations")
 
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="all questions about a scene in one row: several times faster, not quite what answering does",
     )
-    top.add_argument("--experts", type=_experts, default=ALL_EXPERTS, help="experts whose words are given")
+    top.add_argument("--experts", type=_experts, default=expert_names(), help="experts whose words are given")
     top.add_argument("--learning-rate", type=float)
     top.add_argument(
         "--average",
@@ -168,7 +168,7 @@ def data_set(
     speaking = experts if stage.experts else ()
     if stage.pictures:
         # What is asked about a picture that tells nothing rests on the words of all experts.
-        told = stage.unfamiliar and set(speaking) == set(ALL_EXPERTS)
+        told = stage.unfamiliar and set(speaking) == set(expert_names())
         kind = partial(UnfamiliarImages, share=stage.unfamiliar) if told else ImageQuestions
         source = kind(*given, experts=speaking, windows=stage.windows, readings=stage.readings, packed=stage.packed)
     else:
@@ -243,7 +243,7 @@ def train_stage(arguments: argparse.Namespace) -> None:
         model.routing = "gates"
         model.eval()
         shown = examples[:6]
-        answers = answer_examples(model, processor, shown, ALL_EXPERTS if stage.experts else None)
+        answers = answer_examples(model, processor, shown, expert_names() if stage.experts else None)
         for example, answer in zip(shown, answers, strict=True):
             print(f"  step {step}: {example.question.question} -> {answer} ({example.question.answer})", flush=True)
         objective.train(training)
@@ -296,7 +296,7 @@ def train_stage(arguments: argparse.Namespace) -> None:
     print(f"saved {arguments.output} after {trainer.state.global_step} steps", flush=True)
     if arguments.evaluate and stage.pictures:
         model.eval()
-        variants = {"all experts": ALL_EXPERTS, "aux emptied": ()} if stage.experts else {"backbone alone": None}
+        variants = {"all experts": expert_names(), "aux emptied": ()} if stage.experts else {"backbone alone": None}
         tables, asked = {}, examples[: arguments.evaluate]
         for name, experts in variants.items():
             tables[name] = tabulate(asked, answer_examples(model, processor, asked, experts))

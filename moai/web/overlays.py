@@ -7,14 +7,15 @@ import numpy as np
 from PIL import Image
 
 from moai.web.session import Look
-from perception.draw import LAYERS, draw
+from perception.draw import draw
+from perception.registry import layers as all_layers
 
 LAYER_CHOICES = [("Segments", "segments"), ("Detections", "detections"), ("Relations", "relations"), ("Text", "text")]
 
 
 def annotated(look: Look, layers: list[str]) -> Image.Image:
     """The picture with the chosen layers drawn on it."""
-    return draw(look.picture, look.scene, [name for name in LAYERS if name in layers])
+    return draw(look.picture, look.scene, [name for name in all_layers() if name in layers])
 
 
 def map_of(gates: list, layer: int | None) -> np.ndarray | None:

@@ -12,8 +12,9 @@ from PIL import Image
 
 from moai.web.engine import Engine
 from perception.images import ImageError, load_image
+from perception.kinds.detection import DETECTION_THRESHOLD
 from perception.scene import Scene
-from perception.verbalize import DETECTION_THRESHOLD, verbalize
+from perception.verbalize import verbalize
 
 MAX_BYTES = 20 * 2**20
 """Largest picture file that the page takes."""

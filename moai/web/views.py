@@ -7,9 +7,11 @@ import numpy as np
 
 from moai.web.engine import EXPERT_NAMES, Engine
 from moai.web.session import Look, Turn, Variant
-from perception.draw import colour_of
+from perception.canvas import colour_of
+from perception.kinds.ocr import OCR_THRESHOLD
+from perception.kinds.scene_graph import MAX_RELATIONS, RELATION_THRESHOLD
 from perception.scene import Scene
-from perception.verbalize import MAX_RELATIONS, OCR_THRESHOLD, RELATION_THRESHOLD, numbered
+from perception.words import numbered
 
 WAITING = "Choose a picture, and what the experts see in it appears here before the answer starts."
 SHARE_NAMES = {"aux": "experts", "language": "language", "image": "image", "self": "itself"}

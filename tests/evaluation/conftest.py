@@ -1,8 +1,8 @@
 import pytest
 
 from moai.assistant import MoAI
-from moai.models.processing import ALL_EXPERTS
 from perception import Detection, Scene, TextLine
+from perception.registry import expert_names
 from tests import conftest as tiny
 
 tokenizer, processor, model_folder = tiny.tokenizer, tiny.processor, tiny.model_folder
@@ -11,7 +11,7 @@ tokenizer, processor, model_folder = tiny.tokenizer, tiny.processor, tiny.model_
 class OneScene:
     """In place of experts: every picture holds a dog and a sign. Counts how often it looks, and notes with whom."""
 
-    experts = ALL_EXPERTS
+    experts = expert_names()
 
     def __init__(self):
         self.looks = 0

@@ -7,14 +7,14 @@ import pytest
 from moai.evaluation import ablation as module
 from moai.evaluation.ablation import VARIANTS, ablate, ablation_markdown, ablation_table, mean_and_spread
 from moai.evaluation.answering import Variant, without
-from moai.models.processing import ALL_EXPERTS
+from perception.registry import expert_names
 from tests.evaluation.conftest import OneScene
 
 
 def test_variants_leave_out_each_part_once():
     by_name = {one.name: one for one in VARIANTS}
-    assert by_name["all experts"].experts == ALL_EXPERTS
-    left_out = [set(ALL_EXPERTS) - set(one.experts) for one in VARIANTS if one.name.startswith("without")]
+    assert by_name["all experts"].experts == expert_names()
+    left_out = [set(expert_names()) - set(one.experts) for one in VARIANTS if one.name.startswith("without")]
     # The scene graph stands on the boxes of detection.
     assert left_out == [{"segmentation"}, {"detection", "scene_graph"}, {"scene_graph"}, {"ocr"}]
     assert by_name["aux emptied"].experts == () and by_name["aux emptied"].moai

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from perception import Detection, Relation, Scene, Segment, TextLine
-from perception.draw import LAYERS, colour_of, draw
+from perception.canvas import colour_of
+from perception.draw import draw
+from perception.registry import layers
 
 PICTURE = np.full((60, 90, 3), 200, np.uint8)
 
@@ -22,7 +24,7 @@ def scene() -> Scene:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", layers())
 def test_each_layer_changes_the_picture(layer):
     plain, one = np.asarray(draw(PICTURE, scene(), ())), np.asarray(draw(PICTURE, scene(), (layer,)))
     assert plain.shape == one.shape == (533, 800, 3)

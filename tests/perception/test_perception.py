@@ -10,8 +10,8 @@ import skimage.data
 from PIL import Image
 
 from perception import Detection, ImageError, Perception, TextLine, verbalize
-from perception.perception import WEIGHTS, expert_names
-from perception.verbalize import EXPERTS
+from perception.perception import WEIGHTS
+from perception.registry import expert_names
 from tests.perception.networks import save_untrained
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 72, 3), dtype=np.uint8)
@@ -29,7 +29,7 @@ class Fake:
 
 
 def fakes(**work) -> dict[str, Fake]:
-    return {name: Fake(name, work.get(name, lambda picture, scene: None)) for name in EXPERTS}
+    return {name: Fake(name, work.get(name, lambda picture, scene: None)) for name in expert_names()}
 
 
 def failing(error: Exception):
@@ -40,7 +40,7 @@ def failing(error: Exception):
 
 
 def test_names():
-    assert expert_names(None) == EXPERTS
+    assert expert_names(None) == ("segmentation", "detection", "scene_graph", "ocr")
     assert expert_names("ocr, seg") == ("segmentation", "ocr")
     assert expert_names(["sgg", "detection"]) == ("detection", "scene_graph")
     assert expert_names("") == () == expert_names([])
@@ -58,7 +58,7 @@ def test_one_expert_fails_alone():
     scene = Perception(**fakes(segmentation=failing(RuntimeError("no\nluck.")), detection=see))(PICTURE)
     assert scene.warnings == ["segmentation failed: no"]
     assert [one.label for one in scene.detections] == ["cat"]
-    assert list(scene.timings) == [*EXPERTS, "total"]
+    assert list(scene.timings) == [*expert_names(), "total"]
     assert (scene.width, scene.height) == (72, 48)
     assert "cat" in verbalize(scene)
 
@@ -157,7 +157,7 @@ def test_a_photograph_and_a_page_go_through_all_experts(tmp_path):
     for picture in (skimage.data.astronaut(), skimage.data.page()):
         scene = perception(picture)
         assert scene.warnings == []
-        assert list(scene.timings) == [*EXPERTS, "total"]
+        assert list(scene.timings) == [*expert_names(), "total"]
         for segment in scene.segments:
             assert segment.mask.shape == picture.shape[:2]
     assert "Region-based segmentation" in verbalize(scene)

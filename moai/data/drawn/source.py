@@ -21,10 +21,12 @@ from moai.data.drawn.render.signs import COLOURS
 from moai.data.drawn.scene.sample import sample_layout
 from moai.data.drawn.text.words import sign_text
 from moai.models.modeling import IGNORED
-from moai.models.processing import ALL_EXPERTS, MoAIProcessor
+from moai.models.processing import MoAIProcessor
+from perception.kinds.ocr import say_ocr
 from perception.panoptic import panoptic_ids
+from perception.registry import expert_names
 from perception.scene import Scene, TextLine
-from perception.verbalize import say_ocr, verbalize
+from perception.verbalize import verbalize
 
 HELD_OUT_SEED = 1_000_000_000
 """Seeds from here on are never trained on."""
@@ -161,9 +163,9 @@ class ExpertWords(DrawnScenes):
     then, `drop_expert` of the time. Scenes of which they have nothing to say are passed over.
     """
 
-    def __init__(self, *args, experts: Sequence[str] = ALL_EXPERTS, drop_expert: float = 0.08, **kwargs):
+    def __init__(self, *args, experts: Sequence[str] | None = None, drop_expert: float = 0.08, **kwargs):
         super().__init__(*args, **kwargs)
-        self.experts = tuple(experts)
+        self.experts = expert_names() if experts is None else tuple(experts)
         self.drop_expert = drop_expert
 
     def sample(self, seed: int) -> dict[str, np.ndarray] | None:

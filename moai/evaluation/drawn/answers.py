@@ -21,9 +21,9 @@ from moai.data.drawn.scene.sample import sample_layout
 from moai.data.drawn.source import HELD_OUT_SEED
 from moai.data.drawn.text.words import sign_text
 from moai.evaluation.drawn.by_kind import Example, answer_examples, print_table, tabulate
-from moai.models.processing import ALL_EXPERTS
+from perception.registry import expert_names
 
-VARIANTS = {"all experts": ALL_EXPERTS, "aux emptied": (), "backbone alone": None}
+VARIANTS = {"all experts": expert_names(), "aux emptied": (), "backbone alone": None}
 """Whose words the model gets: all; none, mixers running; none, mixers off."""
 
 

@@ -16,7 +16,7 @@ from moai.data.drawn.scene.sample import sample_layout
 from moai.data.drawn.scoring import majority_rate, score
 from moai.data.drawn.source import HELD_OUT_SEED
 from moai.models.modeling import MoAIForConditionalGeneration
-from moai.models.processing import ALL_EXPERTS, MoAIProcessor
+from moai.models.processing import MoAIProcessor
 from perception.scene import Scene
 
 
@@ -49,7 +49,7 @@ def answer_examples(
     model: MoAIForConditionalGeneration,
     processor: MoAIProcessor,
     examples: Sequence[Example],
-    experts: Sequence[str] | None = ALL_EXPERTS,
+    experts: Sequence[str] | None,
     batch_size: int = 100,
     max_new_tokens: int = 80,
 ) -> list[str]:

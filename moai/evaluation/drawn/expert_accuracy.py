@@ -14,13 +14,10 @@ from moai.data.drawn.levels import LEVELS, MEDIUM
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from perception import Perception, Scene
+from perception.kinds.detection import DETECTION_THRESHOLD
+from perception.kinds.ocr import OCR_THRESHOLD
+from perception.kinds.scene_graph import MAX_RELATIONS, RELATION_THRESHOLD
 from perception.panoptic import panoptic_ids
-from perception.verbalize import (
-    DETECTION_THRESHOLD,
-    MAX_RELATIONS,
-    OCR_THRESHOLD,
-    RELATION_THRESHOLD,
-)
 
 FIRST_SEED = 9_000_000
 """Seeds from here on are used for scores alone."""

@@ -21,7 +21,7 @@ from moai.data.drawn.scoring import labels_in, score
 from moai.data.drawn.source import HELD_OUT_SEED
 from moai.evaluation.answering import without
 from moai.evaluation.drawn.by_kind import Example, answer_examples
-from moai.models.processing import ALL_EXPERTS
+from perception.registry import expert_names
 
 KINDS = {
     "segmentation": ("existence", "surface"),
@@ -77,7 +77,7 @@ def compared(assistant: MoAI, examples: list[tuple[str, Example, Example]]) -> d
             continue
         bereft = [example for name, _, example in examples if name == expert]
         asked = {
-            "all experts": (own, ALL_EXPERTS),
+            "all experts": (own, expert_names()),
             "without it": (bereft, without(expert)),
             "it alone": (own, (expert,)),
             "aux emptied": (own, ()),

@@ -17,8 +17,8 @@ from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from moai.evaluation.drawn.expert_accuracy import FIRST_SEED, iou
 from perception import Perception, Scene
+from perception.kinds.ocr import OCR_THRESHOLD
 from perception.scene import TextLine
-from perception.verbalize import OCR_THRESHOLD
 
 SIMULATED = 30
 """Times that each scene is observed by the simulated expert."""

@@ -21,7 +21,10 @@ from moai.data.drawn.facts import asked_for
 from moai.data.drawn.scoring import mentions
 from perception import Scene
 from perception.images import load_image
-from perception.verbalize import DETECTION_THRESHOLD, OCR_THRESHOLD, SEGMENT_THRESHOLD, plain_label
+from perception.kinds.detection import DETECTION_THRESHOLD
+from perception.kinds.ocr import OCR_THRESHOLD
+from perception.kinds.segmentation import SEGMENT_THRESHOLD
+from perception.words import plain_label
 
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "hubble_deep_field", "rocket")
 PAGES = ("page", "text")

@@ -13,8 +13,7 @@ from moai.evaluation.answering import Answerer, Request, Variant, fingerprint
 from moai.evaluation.journal import Journal
 from moai.evaluation.lmms.likelihood import answer_losses
 from moai.evaluation.lmms.strict import import_lmms_eval
-from moai.models.processing import ALL_EXPERTS
-from perception.perception import expert_names
+from perception.registry import expert_names
 
 lmms = import_lmms_eval("api.model").lmms
 MAX_NEW_TOKENS = 64
@@ -36,7 +35,7 @@ class MoAIHarness(lmms):
     def __init__(
         self,
         pretrained: str | None = None,
-        experts: str = "+".join(ALL_EXPERTS),
+        experts: str | None = None,
         moai: bool = True,
         batch_size: int | str | None = 8,
         device: str | None = None,
@@ -57,8 +56,8 @@ class MoAIHarness(lmms):
             assistant = MoAI.from_pretrained(name, device=place)
         if not str(batch_size or 1).isdigit():
             raise ValueError(f"the batch size must be a number, got {batch_size!r}")
-        kept = expert_names(str(experts).replace("+", ","))
-        variant = Variant("all experts" if kept == ALL_EXPERTS else "+".join(kept), kept, moai)
+        kept = expert_names(None if experts is None else str(experts).replace("+", ","))
+        variant = Variant("all experts" if kept == expert_names() else "+".join(kept), kept, moai)
         self.answerer = Answerer(assistant, variant, int(batch_size or 1))
         if journal is not None and not isinstance(journal, Journal):
             settings = {"model": str(pretrained or "embedded"), "weights": fingerprint(assistant.model)}

@@ -24,7 +24,7 @@ from moai.data.drawn.source import (
 )
 from moai.evaluation.drawn.by_kind import simulated_examples
 from moai.models.modeling import IGNORED
-from moai.models.processing import ALL_EXPERTS
+from perception.registry import expert_names
 from perception.verbalize import verbalize
 from weights import EMBEDDED_MODEL
 
@@ -84,7 +84,7 @@ def test_text_rows(processor, seed):
             first = place + 1
 
 
-@pytest.mark.parametrize("experts", [ALL_EXPERTS, ()])
+@pytest.mark.parametrize("experts", [expert_names(), ()])
 def test_picture_rows(processor, experts):
     source = ImageQuestions(processor, 0, SIZES, experts=experts, windows=1, readings=1)
     prefix = len(processor.prefix_ids(with_image=True))

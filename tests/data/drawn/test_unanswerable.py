@@ -6,9 +6,9 @@ import pytest
 from moai.data.drawn.question import Question
 from moai.data.drawn.source import IGNORED, ImageQuestions, RowSizes
 from moai.data.drawn.unanswerable import NOTHING, UnfamiliarImages, of_nothing
-from moai.models.processing import ALL_EXPERTS
 from moai.training.command import data_set, fresh_model
 from moai.training.stages import STAGES
+from perception.registry import expert_names
 from perception.verbalize import verbalize
 
 SIZES = dataclasses.replace(RowSizes(), questions=6)
@@ -66,7 +66,7 @@ def test_nothing_is_answered_as_such():
 
 @pytest.mark.parametrize(
     ("stage", "experts", "unfamiliar"),
-    [("bridge", ALL_EXPERTS, True), ("bridge", ("ocr",), False), ("backbone", ALL_EXPERTS, False)],
+    [("bridge", expert_names(), True), ("bridge", ("ocr",), False), ("backbone", expert_names(), False)],
 )
 def test_the_bridge_learns_from_them_where_all_experts_speak(processor, stage, experts, unfamiliar):
     source = data_set(STAGES[stage], processor, SIZES, 0, None, experts)

@@ -4,7 +4,7 @@ import pytest
 
 from moai.data.drawn.question import NEGATIVE, Question
 from moai.evaluation.drawn import expert_contribution as own
-from moai.models.processing import ALL_EXPERTS
+from perception.registry import expert_names
 
 
 def test_questions_are_those_that_the_expert_s_words_answer():
@@ -29,7 +29,7 @@ def test_what_each_expert_adds_is_measured(tmp_path, capsys):
     out = tmp_path / "own.json"
     assert own.main(["--scenes", "3", "--level", "easy", "--out", str(out)]) == 0
     table = json.loads(out.read_text())
-    assert list(table) == list(ALL_EXPERTS) == list(own.KINDS)
+    assert list(table) == list(expert_names()) == list(own.KINDS)
     assert table["ocr"]["all experts"] - table["ocr"]["without it"] > 0.4
     assert table["scene_graph"]["questions"] > 3
     shown = capsys.readouterr().out

@@ -1,0 +1,37 @@
+"""Pieces of the sentences that the compressor reads."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from perception.scene import Box
+
+BOXES = "The image includes bounding box coordinates and their objects: "
+"""How the words of segmentation and of detection begin."""
+SUFFIXES = ("-merged", "-other", "-stuff")
+
+
+def plain_label(label: str) -> str:
+    """A COCO panoptic class as it is spoken: `wall-other-merged` is a wall."""
+    for suffix in SUFFIXES:
+        label = label.removesuffix(suffix)
+    return label
+
+
+def numbered(labels: Sequence[str]) -> list[str]:
+    """Spoken labels; those that occur several times are numbered in list order: `person (#1)`, `person (#2)`."""
+    plain = [plain_label(label) for label in labels]
+    totals, seen, names = Counter(plain), Counter[str](), []
+    for label in plain:
+        seen[label] += 1
+        names.append(f"{label} (#{seen[label]})" if totals[label] > 1 else label)
+    return names
+
+
+def listed(opening: str, phrases: list[str]) -> str:
+    """The sentence of one expert, or the empty string when there are no phrases."""
+    return f"{opening}{', and '.join(phrases)}." if phrases else ""
+
+
+def boxed_label(box: Box, label: str) -> str:
+    """A label with its box in shares of the picture."""
+    return f"[{box[0]:.2f}, {box[1]:.2f}, {box[2]:.2f}, {box[3]:.2f}] {label}"
