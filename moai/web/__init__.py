@@ -1,1 +1,1 @@
-"""What the web page shows and how it answers, without its layout; only `app.py` imports this."""
+"""The web page: what it shows, how it answers, and its server."""

@@ -24,9 +24,11 @@ class About:
 class Engine:
     """Loads the assistant once; `stage` and `share` (0..1) say how far loading is, `problem` why it failed."""
 
-    def __init__(self, model: str | None = None, quantize: str | None = None):
+    def __init__(self, model: str | None = None, quantize: str | None = None, experts_from: str | None = None):
         self.model = model
-        self.quantize = quantize
+        self.options = {"quantize": quantize}
+        if experts_from is not None:
+            self.options["experts_from"] = experts_from
         self.assistant = None
         self.about: About | None = None
         self.stage = "Starting"
@@ -44,7 +46,7 @@ class Engine:
             from moai.assistant import MoAI
 
             self._at("Loading the language model", 0.3)
-            assistant = MoAI.from_pretrained(self.model, quantize=self.quantize)
+            assistant = MoAI.from_pretrained(self.model, **self.options)
             if warm_up is not None:
                 self._at("Loading the experts", 0.5)
                 with Image.open(warm_up) as picture:

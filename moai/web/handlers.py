@@ -49,7 +49,7 @@ class Handlers:
             look = look_at(self.engine, picture)
             return self.engine.get().ask(look.encoded, question).text
         except Exception as error:
-            raise gr.Error(sentence_of(error)) from None
+            raise gr.Error(sentence_of(error), print_exception=False) from None
 
     def on_tick(self):
         """Loading goes on; the timer rests once it is over."""
