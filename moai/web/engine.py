@@ -6,12 +6,10 @@ from pathlib import Path
 
 from PIL import Image
 
-EXPERT_NAMES = {"segmentation": "segmentation", "detection": "detection", "scene_graph": "scene graph", "ocr": "OCR"}
-
 
 @dataclass(frozen=True)
 class About:
-    """Which model and experts answer, for people."""
+    """Which model and experts (names of `perception.registry`) answer, for people."""
 
     model: str
     source: str
@@ -54,14 +52,19 @@ class Engine:
                     encoded = assistant.encode(picture.convert("RGB").resize((320, 320)))
                 self._at("Answering a first question", 0.9)
                 assistant.ask(encoded, "Is there a road?", max_new_tokens=2)
-            self.about = _about(assistant, self.model)
-            self.assistant = assistant
-            self._at("Ready", 1.0)
+            self.use(assistant)
         except Exception as error:
             self.problem = str(error) if isinstance(error, ValueError) else "The model could not be loaded."
             raise
         finally:
             self._done.set()
+
+    def use(self, assistant) -> None:
+        """Answer with this assistant, which is loaded."""
+        self.about = _about(assistant, self.model)
+        self.assistant = assistant
+        self._at("Ready", 1.0)
+        self._done.set()
 
     def _at(self, stage: str, share: float) -> None:
         self.stage, self.share = stage, share
@@ -93,5 +96,5 @@ def _about(assistant, model: str | None) -> About:
         parameters=sum(one.numel() for one in assistant.model.parameters()),
         device=str(assistant.device),
         mixer_layers=tuple(layer + 1 for layer in assistant.model.config.mixer_layers),
-        experts=tuple(EXPERT_NAMES[name] for name in assistant.perception.experts),
+        experts=assistant.perception.experts,
     )

@@ -1,6 +1,7 @@
 """What happens when something on the page is used: updates for its fields, and one sentence for every error."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import gradio as gr
@@ -8,6 +9,8 @@ import gradio as gr
 from moai.web import overlays, views
 from moai.web.engine import Engine
 from moai.web.session import Session, Settings, checked_question, describe, look_at
+from perception.kinds.kind import Kind
+from perception.registry import kinds, layers
 
 EVERY_LAYER = ("All layers, mean", 0)
 SEEN, LISTENED = 7, 4
@@ -36,6 +39,17 @@ def messages_of(session: Session) -> list[dict]:
     return messages
 
 
+def layer_choices(there: Sequence[Kind]) -> dict:
+    """The layers that these kinds of experts draw, as choices of a `gr.CheckboxGroup`, all chosen."""
+    drawn = [(label, layer) for layer, label in layers().items() if any(one.layer == layer for one in there)]
+    return {"choices": drawn, "value": [layer for _, layer in drawn]}
+
+
+def expert_choices(there: Sequence[Kind]) -> dict:
+    """These kinds of experts as choices of a `gr.CheckboxGroup`, all chosen."""
+    return {"choices": [(one.label, one.name) for one in there], "value": [one.name for one in there]}
+
+
 class Handlers:
     """Each method answers one event; the session is its visitor's own."""
 
@@ -52,9 +66,13 @@ class Handlers:
             raise gr.Error(sentence_of(error), print_exception=False) from None
 
     def on_tick(self):
-        """Loading goes on; the timer rests once it is over."""
-        over = self.engine.wait(0)
-        return views.status(self.engine), gr.Timer(active=not over)
+        """Loading goes on; when it is over the timer rests, and only experts that are there can be switched."""
+        about = self.engine.about
+        there = [] if about is None else [one for one in kinds() if one.name in about.experts]
+        switches = [gr.skip()] * 2
+        if about is not None and len(there) < len(kinds()):
+            switches = [gr.CheckboxGroup(**layer_choices(there)), gr.CheckboxGroup(**expert_choices(there))]
+        return [views.status(self.engine), gr.Timer(active=not self.engine.wait(0)), *switches]
 
     def on_look(self, session: Session, path: str | None, layers: list[str], progress=gr.Progress()):  # noqa: B008
         """A picture was chosen, or removed: show what the experts see in it."""
@@ -74,7 +92,7 @@ class Handlers:
                     gr.skip(),
                     gr.Image(drawn, alt_text=describe(look.scene)),
                     views.relations(look.scene),
-                    views.text_lines(look.scene),
+                    views.text_lines(look.scene) + views.other_findings(look.scene),
                     look.words or "The experts had nothing to say.",
                     views.expert_times(look),
                 ]

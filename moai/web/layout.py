@@ -4,23 +4,17 @@ import functools
 
 import gradio as gr
 
-from moai.web import overlays, views
+from moai.web import views
 from moai.web.engine import Engine
 from moai.web.examples import EXAMPLES, FOLDER
-from moai.web.handlers import EVERY_LAYER, Handlers
-from moai.web.session import EXPERTS, MAX_QUESTION_LENGTH, Session
+from moai.web.handlers import EVERY_LAYER, Handlers, expert_choices, layer_choices
+from moai.web.session import MAX_QUESTION_LENGTH, Session
 from moai.web.theme import TOGGLE
 from moai.web.uploads import CheckedBlocks, UploadedImage
+from perception.registry import kinds
 
 AT_ONCE = 4
 KEPT_SECONDS = 2 * 3600
-ALL_LAYERS = [name for _, name in overlays.LAYER_CHOICES]
-SWITCHES = [
-    ("Segmentation", "segmentation"),
-    ("Detection", "detection"),
-    ("Scene graph", "scene_graph"),
-    ("OCR", "ocr"),
-]
 
 
 class Page:
@@ -103,7 +97,7 @@ class Page:
             )
 
     def _evidence(self) -> None:
-        self.layers = gr.CheckboxGroup(overlays.LAYER_CHOICES, value=ALL_LAYERS, label="Show", elem_id="layers")
+        self.layers = gr.CheckboxGroup(**layer_choices(kinds()), label="Show", elem_id="layers")
         self.annotated = gr.Image(
             label="Annotated picture",
             interactive=False,
@@ -143,7 +137,7 @@ class Page:
 
     def _what_if(self) -> None:
         gr.Markdown("Switch experts off and ask again: both answers appear side by side.")
-        self.kept = gr.CheckboxGroup(SWITCHES, value=list(EXPERTS), label="Experts that speak", elem_id="kept")
+        self.kept = gr.CheckboxGroup(**expert_choices(kinds()), label="Experts that speak", elem_id="kept")
         self.moai = gr.Checkbox(True, label="MoAI as a whole (off: the plain backbone answers)", elem_id="moai")
         self.again = gr.Textbox(
             label="Question",
@@ -161,8 +155,9 @@ class Page:
         private = {"api_visibility": "private"}
         quiet = private | {"show_progress": "hidden", "queue": False}
         working = private | {"concurrency_id": "model", "concurrency_limit": AT_ONCE}
-        self.timer.tick(does.on_tick, None, [self.status, self.timer], **quiet)
-        self.blocks.load(does.on_tick, None, [self.status, self.timer], **quiet)
+        progress = [self.status, self.timer, self.layers, self.kept]
+        self.timer.tick(does.on_tick, None, progress, **quiet)
+        self.blocks.load(does.on_tick, None, progress, **quiet)
         self.theme.click(None, js=TOGGLE, **private)
         look = {"fn": does.on_look, "inputs": [self.session, self.picture, self.layers], "outputs": self.seen}
         look |= {"show_progress_on": [self.annotated]}

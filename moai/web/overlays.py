@@ -10,8 +10,6 @@ from moai.web.session import Look
 from perception.draw import draw
 from perception.registry import layers as all_layers
 
-LAYER_CHOICES = [("Segments", "segments"), ("Detections", "detections"), ("Relations", "relations"), ("Text", "text")]
-
 
 def annotated(look: Look, layers: list[str]) -> Image.Image:
     """The picture with the chosen layers drawn on it."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from PIL import Image
 from moai.web.engine import Engine
 from perception.images import ImageError, load_image
 from perception.kinds.detection import DETECTION_THRESHOLD
+from perception.registry import kind
 from perception.scene import Scene
 from perception.verbalize import verbalize
 
@@ -24,7 +25,6 @@ MAX_TURNS = 40
 LONGER_SIDE = 1600
 """Larger pictures are reduced to this before the experts look, so that one person's picture cannot fill the memory."""
 SHOWN_SIDE = 1200
-EXPERTS = ("segmentation", "detection", "scene_graph", "ocr")
 
 
 @dataclass(frozen=True)
@@ -190,11 +190,13 @@ class Session:
         if messages and messages[-2]["content"].strip() == question:
             messages = messages[:-2]
         messages.append({"role": "user", "content": question})
-        kept = tuple(name for name in EXPERTS if name in experts)
+        everything = tuple(look.encoded.experts)
+        kept = tuple(name for name in everything if name in experts)
+        changed = variant_title(kept, everything, moai)
         variants = []
-        for title, names, mixing in (("Everything on", EXPERTS, True), (variant_title(kept, moai), kept, moai)):
+        for title, names, mixing in (("Everything on", everything, True), (changed, kept, moai)):
             started = time.perf_counter()
-            same = mixing and names == tuple(look.encoded.experts)
+            same = mixing and names == everything
             encoded = look.encoded if same else assistant.encode(look.original, experts=names, moai=mixing)
             answer = assistant.chat(encoded, messages, **vars(settings))
             words = verbalize(encoded.scene, names).strip() if mixing else ""
@@ -204,13 +206,11 @@ class Session:
         return variants
 
 
-def variant_title(kept: tuple[str, ...], moai: bool) -> str:
-    """What is different, in words: "Without OCR and detection"."""
-    from moai.web.engine import EXPERT_NAMES
-
+def variant_title(kept: Sequence[str], everything: Sequence[str], moai: bool) -> str:
+    """What is different when, of the experts that are there, only `kept` speak: "Without detection and OCR"."""
     if not moai:
         return "MoAI off: the plain backbone"
-    off = [EXPERT_NAMES[name] for name in EXPERTS if name not in kept]
+    off = [kind(name).spoken for name in everything if name not in kept]
     if not off:
         return "Everything on, once more"
     if not kept:

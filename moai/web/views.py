@@ -5,16 +5,19 @@ from html import escape
 
 import numpy as np
 
-from moai.web.engine import EXPERT_NAMES, Engine
+from moai.web.engine import Engine
 from moai.web.session import Look, Turn, Variant
 from perception.canvas import colour_of
+from perception.kinds import scene_graph
 from perception.kinds.ocr import OCR_THRESHOLD
-from perception.kinds.scene_graph import MAX_RELATIONS, RELATION_THRESHOLD
+from perception.registry import kinds
 from perception.scene import Scene
 from perception.words import numbered
 
 WAITING = "Choose a picture, and what the experts see in it appears here before the answer starts."
 SHARE_NAMES = {"aux": "experts", "language": "language", "image": "image", "self": "itself"}
+_OWN_PANEL = ("relations", "text_lines")
+"""Lists of a Scene that have a panel of their own here."""
 
 
 def empty(sentence: str) -> str:
@@ -32,34 +35,34 @@ def status(engine: Engine) -> str:
             f'aria-label="Loading"></progress><span>{escape(engine.stage)} …</span></div>'
         )
     about = engine.about
+    count = f"{len(about.experts)} expert{'' if len(about.experts) == 1 else 's'}"
     rows = (
         ("Model", f"{about.model}, {about.source}"),
         ("Size", f"{about.parameters / 1e6:,.0f} million parameters on {about.device}"),
         ("Mixers", "decoder layers " + ", ".join(str(layer) for layer in about.mixer_layers)),
-        ("Experts", ", ".join(about.experts) or "none"),
+        ("Experts", ", ".join(kind.label for kind in kinds() if kind.name in about.experts) or "none"),
     )
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
     return (
-        f'<details class="about"><summary><span class="dot"></span>{escape(about.model)} · {len(about.experts)} experts'
-        f"</summary><dl>{listed}</dl></details>"
+        f'<details class="about"><summary><span class="dot"></span>{escape(about.model)} · {count}</summary>'
+        f"<dl>{listed}</dl></details>"
     )
 
 
 def relations(scene: Scene) -> str:
     """Table of relations, surest first; what is not handed on is paler."""
     if not scene.relations:
-        return empty("The scene-graph expert found no relations between objects here.")
-    names = numbered(scene.objects)
-    rows, untold = [], 0
+        return empty("No relations between objects were found here.")
+    names, told = numbered(scene.objects), len(scene_graph.told(scene))
+    rows = []
     for place, one in enumerate(sorted(scene.relations, key=lambda one: -one.score)):
-        told = one.score >= RELATION_THRESHOLD and place < MAX_RELATIONS
-        untold += not told
-        subject, object_ = (_tag(scene.objects[index], names[index]) for index in (one.subject, one.object))
+        subject, object_ = (_tag(names[index], colour_of(scene.objects[index])) for index in (one.subject, one.object))
         rows.append(
-            f'<tr class="{"told" if told else "untold"}"><td>{subject}</td>'
+            f'<tr class="{_told(place < told)}"><td>{subject}</td>'
             f"<td>{escape(one.predicate)}</td><td>{object_}</td>"
             f'<td class="number">{one.score:.0%}</td></tr>'
         )
+    untold = len(rows) - told
     return (
         '<table class="relations"><caption>Relations</caption><thead><tr><th scope="col">Subject</th>'
         '<th scope="col">Relation</th><th scope="col">Object</th><th scope="col" class="number">Sure</th></tr></thead>'
@@ -68,44 +71,58 @@ def relations(scene: Scene) -> str:
     )
 
 
-def _tag(label: str, shown: str) -> str:
-    red, green, blue = colour_of(label)
-    return f'<span class="tag"><i style="background:rgb({red},{green},{blue})"></i>{escape(shown)}</span>'
+def _told(yes: bool) -> str:
+    return "told" if yes else "untold"
+
+
+def _tag(text: str, colour: tuple[int, int, int]) -> str:
+    red, green, blue = colour
+    return f'<span class="tag"><i style="background:rgb({red},{green},{blue})"></i>{escape(text)}</span>'
 
 
 def text_lines(scene: Scene) -> str:
-    """The recognised lines, in reading order."""
+    """The recognised lines, in reading order; what is not handed on is paler."""
     if not scene.text_lines:
-        return empty("The OCR expert read no text in this picture.")
-    lines = "".join(
-        f'<li class="{"told" if one.score >= OCR_THRESHOLD else "untold"}"><q>{escape(one.text)}</q> '
-        f"<small>{one.score:.0%}</small></li>"
-        for one in scene.text_lines
+        return empty("No text was read in this picture.")
+    return _chips("Recognised text", [(one.text, one.score, one.score >= OCR_THRESHOLD) for one in scene.text_lines])
+
+
+def other_findings(scene: Scene) -> str:
+    """What kinds of experts found that have no panel of their own and whose findings have no place in the picture."""
+    panels = []
+    for kind in kinds():
+        placeless = [one for one in kind.findings(scene) if one.box is None]
+        if placeless and not any(part.name in _OWN_PANEL for part in kind.parts):
+            panels.append(_chips(kind.label, [(one.what, one.score, True) for one in placeless]))
+    return "".join(panels)
+
+
+def _chips(title: str, found: Sequence[tuple[str, float, bool]]) -> str:
+    chips = "".join(
+        f'<li class="{_told(told)}"><q>{escape(text)}</q> <small>{score:.0%}</small></li>'
+        for text, score, told in found
     )
-    return f'<h4>Recognised text</h4><ul class="lines">{lines}</ul>'
+    return f'<h4>{escape(title)}</h4><ul class="lines">{chips}</ul>'
 
 
 def expert_times(look: Look) -> str:
     """How long each expert took, as bars; they run side by side."""
-    times = {name: look.scene.timings[name] for name in EXPERT_NAMES if name in look.scene.timings}
-    longest = max([*times.values(), 1e-3])
-    found = {
-        "segmentation": len(look.scene.segments),
-        "detection": len(look.scene.detections),
-        "scene_graph": len(look.scene.relations),
-        "ocr": len(look.scene.text_lines),
-    }
-    rows = "".join(
-        f'<tr><th scope="row">{escape(EXPERT_NAMES[name])}</th><td class="number">{found[name]}</td>'
-        f'<td class="bar"><i style="width:{max(1.0, 100 * seconds / longest):.0f}%"></i></td>'
-        f'<td class="number">{seconds:.2f} s</td></tr>'
-        for name, seconds in times.items()
-    )
+    ran = [kind for kind in kinds() if kind.name in look.scene.timings]
+    longest = max([look.scene.timings[kind.name] for kind in ran] + [1e-3])
+    rows = []
+    for kind in ran:
+        seconds = look.scene.timings[kind.name]
+        rows.append(
+            f'<tr><th scope="row">{_tag(kind.label, kind.colour)}</th>'
+            f'<td class="number">{len(kind.findings(look.scene))}</td>'
+            f'<td class="bar"><i style="width:{max(1.0, 100 * seconds / longest):.0f}%"></i></td>'
+            f'<td class="number">{seconds:.2f} s</td></tr>'
+        )
     warnings = "".join(f'<p class="problem">{escape(one)}.</p>' for one in look.scene.warnings)
     return (
         '<table class="times"><caption>Time per expert</caption><thead><tr><th scope="col">Expert</th>'
         '<th scope="col" class="number">Found</th><th scope="col"><span class="hidden">Bar</span></th>'
-        f'<th scope="col" class="number">Time</th></tr></thead><tbody>{rows}</tbody></table>{warnings}'
+        f'<th scope="col" class="number">Time</th></tr></thead><tbody>{"".join(rows)}</tbody></table>{warnings}'
     )
 
 

@@ -125,7 +125,7 @@ def test_an_example_is_answered_with_all_its_evidence(person):
     assert "driving on" in person.text("#relations")
     assert "GALLERY" in person.text("#lines")
     assert person.all("#words textarea")[0].get_attribute("value").startswith("The image includes")
-    assert all(name in person.text("#times") for name in ("segmentation", "detection", "scene graph", "OCR"))
+    assert all(name in person.text("#times") for name in ("Segmentation", "Detection", "Scene graph", "OCR"))
     alt = person.all("#annotated img")[0].get_attribute("alt")
     assert alt.startswith("Picture with") and "car" in alt
     person.open_tab("Listened to")

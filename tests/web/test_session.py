@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from moai.web.session import (
-    EXPERTS,
     MAX_BYTES,
     MAX_QUESTION_LENGTH,
     Session,
@@ -17,6 +16,7 @@ from moai.web.session import (
     checked_question,
 )
 from perception import ImageError
+from perception.registry import expert_names
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 STREET, BED = str(EXAMPLES / "street.png"), str(EXAMPLES / "bed.png")
@@ -78,7 +78,7 @@ def test_leaving_in_the_middle_of_an_answer_leaves_the_session_usable(engine):
 
 def test_without_ocr_the_words_of_the_sign_are_not_handed_on(engine):
     session = Session()
-    kept = [name for name in EXPERTS if name != "ocr"]
+    kept = [name for name in expert_names() if name != "ocr"]
     everything, without = session.compare(engine, STREET, "What does the sign say?", kept, True, Settings())
     assert "GALLERY" in everything.words and "GALLERY" not in without.words
     assert without.words == everything.words[: len(without.words)]
@@ -86,7 +86,7 @@ def test_without_ocr_the_words_of_the_sign_are_not_handed_on(engine):
 
 
 def test_without_moai_no_expert_is_heard(engine):
-    _, plain = Session().compare(engine, STREET, "What color is the sign?", list(EXPERTS), False, Settings())
+    _, plain = Session().compare(engine, STREET, "What color is the sign?", expert_names(), False, Settings())
     assert plain.words == "" and plain.listened is None and plain.answer == "purple"
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from moai.web import overlays, views
 from moai.web.engine import About, Engine
 from moai.web.session import Session, Turn, Variant, describe, variant_title
-from perception import Detection, Relation, Scene, TextLine
+from perception import Detection, Relation, Scene, TextLine, registry
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -37,8 +37,8 @@ def test_relations_are_a_table_with_the_surest_first_and_the_unsure_paler():
 
 def test_empty_scenes_say_so_in_a_sentence():
     scene = Scene(10, 10)
-    assert "no relations" in views.relations(scene)
-    assert "no text" in views.text_lines(scene)
+    assert "No relations" in views.relations(scene)
+    assert "No text" in views.text_lines(scene)
     assert "Ask a question" in views.gates_chart([])
     assert "Ask a question" in views.heat_legend(None)
     assert describe(scene) == "Picture in which the experts detected nothing"
@@ -87,9 +87,11 @@ def test_the_status_tells_loading_ready_and_failed_apart():
     engine.problem = "no such model"
     assert "no such model" in views.status(engine) and "alert" in views.status(engine)
     engine.problem, engine.assistant = None, object()
-    engine.about = About("moai-nano", "embedded", 26_000_000, "cpu", (2, 4), ("detection", "OCR"))
+    engine.about = About("moai-nano", "embedded", 26_000_000, "cpu", (2, 4), ("detection", "ocr"))
     html = views.status(engine)
-    assert "moai-nano · 2 experts" in html and "26 million" in html and "layers 2, 4" in html
+    assert (
+        "moai-nano · 2 experts" in html and "26 million" in html and "layers 2, 4" in html and "Detection, OCR" in html
+    )
 
 
 def test_a_changed_answer_is_marked_as_such():
@@ -103,14 +105,14 @@ def test_a_changed_answer_is_marked_as_such():
     ("kept", "moai", "title"),
     [
         (("segmentation", "detection", "scene_graph"), True, "Without OCR"),
-        (("ocr",), True, "Without segmentation, detection and scene graph"),
+        (("ocr",), True, "Without segmentation, detection and the scene graph"),
         ((), True, "Without any expert"),
         (("ocr",), False, "MoAI off: the plain backbone"),
         (("segmentation", "detection", "scene_graph", "ocr"), True, "Everything on, once more"),
     ],
 )
 def test_a_variant_is_named_after_what_is_missing(kept, moai, title):
-    assert variant_title(kept, moai) == title
+    assert variant_title(kept, registry.expert_names(), moai) == title
 
 
 def test_history_is_what_was_said_about_the_picture_in_question():
