@@ -219,10 +219,12 @@ def variant_title(kept: Sequence[str], everything: Sequence[str], moai: bool) ->
 
 
 def checked_question(question: str | None) -> str:
-    """The question without blank edges. Raises ValueError when it is empty or too long."""
+    """The question without blank edges. Raises ValueError when it is empty, too long or no text."""
     question = (question or "").strip()
     if not question:
         raise ValueError("Type a question about the picture first.")
+    if any("\ud800" <= character <= "\udfff" for character in question):
+        raise ValueError("The question holds half of a character (a lone surrogate), which is no text. Type it again.")
     if len(question) > MAX_QUESTION_LENGTH:
         raise ValueError(
             f"The question is {len(question)} characters long; up to {MAX_QUESTION_LENGTH} are answered. Shorten it."

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from moai.web.engine import Engine
+from tests.web.visit import Visit
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,8 +25,8 @@ def engine():
 
 
 @pytest.fixture(scope="session")
-def server():
-    """Address of a running page that is ready to answer."""
+def running():
+    """A page that is ready to answer: its address, and the lines of its log so far."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -49,9 +50,29 @@ def server():
     if process.poll() is not None or not ready.is_set():
         process.kill()
         pytest.fail(f"the page was not ready after {time.monotonic() - started:.0f} s; it said:\n{''.join(said)}")
-    yield f"http://127.0.0.1:{port}/"
+    yield f"http://127.0.0.1:{port}/", said
     process.terminate()
     try:
         process.wait(20)
     except subprocess.TimeoutExpired:
         process.kill()
+
+
+@pytest.fixture(scope="session")
+def server(running):
+    """Address of a running page that is ready to answer."""
+    return running[0]
+
+
+@pytest.fixture
+def log(running):
+    """What the page writes into its log during the test: call it for the lines so far."""
+    lines = running[1]
+    before = len(lines)
+    return lambda: "".join(lines[before:])
+
+
+@pytest.fixture
+def visit(server):
+    """A new visit to the page."""
+    return Visit(server)

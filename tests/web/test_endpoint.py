@@ -39,7 +39,7 @@ def test_ask_is_the_only_named_endpoint(client):
     assert list(described["named_endpoints"]) == ["/ask"]
 
 
-def test_mistakes_get_a_sentence(client, tmp_path):
+def test_mistakes_get_a_sentence_and_no_traceback_in_the_log(client, tmp_path, log):
     broken = tmp_path / "broken.png"
     broken.write_bytes((EXAMPLES / "street.png").read_bytes()[:3000])
     picture = handle_file(EXAMPLES / "street.png")
@@ -51,6 +51,18 @@ def test_mistakes_get_a_sentence(client, tmp_path):
     ):
         with pytest.raises(AppError, match=told):
             client.predict(given, question, api_name="/ask")
+    assert "Traceback" not in log()
+
+
+def test_half_of_a_character_in_a_question_gets_a_sentence_everywhere(visit, log):
+    street = {"path": str(EXAMPLES / "street.png")}
+    question, told = "What is \ud83d?", "half of a character"
+    assert told in visit.call(street, question)
+    success, answer = visit.queue(visit.event("chat"), street, question=question)
+    assert success and answer["data"][0] == [], "nothing is asked"
+    visit.queue(visit.event("compared"), street, again=question)
+    assert sum(told in warning for warning in visit.warnings) == 2
+    assert "Traceback" not in log()
 
 
 def test_only_the_pages_own_files_are_served(server):

@@ -1,82 +1,17 @@
 """What people may ask about: their uploads and the examples, through every way in, and nothing else."""
 
 import io
-import json
 import os
-import uuid
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
 from moai.web.uploads import NOT_HERE
+from tests.web.visit import META
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-META = {"meta": {"_type": "gradio.FileData"}}
-QUESTION = "What does the sign say?"
-
-
-class Visit:
-    """One visit to the page, by a program that sends what it likes."""
-
-    def __init__(self, server):
-        self.http = httpx.Client(base_url=server, timeout=120)
-        self.session = {"session_hash": uuid.uuid4().hex}
-        config = self.http.get("config").json()
-        self.kinds = {one["id"]: one for one in config["components"]}
-        self.events = [one for one in config["dependencies"] if self._pictures(one) and one["backend_fn"]]
-
-    def _pictures(self, event):
-        return [place for place, field in enumerate(event["inputs"]) if self.kinds[field]["type"] == "image"]
-
-    def event(self, output):
-        """The first event with an input picture and an output of this id."""
-        shown = {field for field, one in self.kinds.items() if one["props"].get("elem_id") == output}
-        return next(one for one in self.events if shown & set(one["outputs"]))
-
-    def data(self, event, picture, **others):
-        """What the fields of an event send: the picture, and `others` by the id of their field."""
-        values = {"image": picture, "state": None, "textbox": QUESTION}
-        fields = [self.kinds[field] for field in event["inputs"]]
-        usual = [values.get(one["type"], one["props"].get("value")) for one in fields]
-        return [others.get(one["props"].get("elem_id"), value) for one, value in zip(fields, usual, strict=True)]
-
-    def upload(self, path, name=None):
-        files = {"files": (name or Path(path).name, Path(path).read_bytes())}
-        return self.http.post("gradio_api/upload", files=files).json()[0]
-
-    def run(self, event, picture):
-        """Straight: status and body."""
-        body = {"fn_index": event["id"], "data": self.data(event, picture), **self.session}
-        reply = self.http.post("gradio_api/run/predict", json=body)
-        return reply.status_code, reply.json()
-
-    def queue(self, event, picture, **others):
-        """Through the queue, as the browser does: whether it went well, and what came of it."""
-        body = {"fn_index": event["id"], "data": self.data(event, picture, **others), **self.session}
-        joined = self.http.post("gradio_api/queue/join", json=body)
-        assert joined.status_code == 200, joined.text
-        last = None
-        with self.http.stream("GET", "gradio_api/queue/data", params=self.session) as messages:
-            for line in messages.iter_lines():
-                message = json.loads(line.removeprefix("data: ")) if line else {}
-                if message.get("msg") == "process_completed":
-                    last = message
-                if message.get("msg") == "close_stream":
-                    break
-        return last["success"], last["output"]
-
-    def call(self, picture):
-        """The named endpoint, as its page of documentation shows."""
-        event = self.http.post("gradio_api/call/ask", json={"data": [picture, QUESTION]}).json()["event_id"]
-        return self.http.get(f"gradio_api/call/ask/{event}").text
-
-
-@pytest.fixture
-def visit(server):
-    return Visit(server)
 
 
 @pytest.fixture(scope="module")
