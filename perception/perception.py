@@ -4,21 +4,21 @@ import copy
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from perception import registry
+from perception.builder import Builder
 from perception.expert import Expert, ExpertUnavailable, prepare
-from perception.images import load_image
+from perception.forks import ProcessBound
 from perception.kinds.kind import Kind
-from perception.ocr import BACKENDS as OCR_BACKENDS
-from perception.ocr import build_ocr
-from perception.registry import expert_names, kind, kinds
+from perception.pixels import Pixels, pixels_of
+from perception.presets import DEFAULT, Entry, Preset, entry_of, load_preset
 from perception.scene import Scene
+from weights import WEIGHTS
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 MAX_CACHED_BYTES = 256 * 2**20
 MAX_AT_ONCE = 16
 """Pictures that networks look at in one pass."""
@@ -26,45 +26,61 @@ SIDE_BY_SIDE = 8
 """Pictures of a batch that are on their way at once, where several experts can look at several."""
 
 
-class Perception:
+class Perception(ProcessBound):
     """Looks at a picture with several experts and returns one Scene. Safe to call from several threads.
 
-    `experts`: names as `expert_names` takes them. `segmentation` and `detection`: None for the embedded network, or
-    the folder, path or name of other YOLO weights, or an object of the shape of `perception.expert.Expert`.
-    `ocr`: "rapidocr", "paddleocr" or an Expert. `scene_graph`: None for the embedded head, the folder of another, or
-    an Expert. `others`: Experts of kinds beside these, by name. `weights`: folder with `detector/` and `relations/`.
-    `cache_size`: pictures remembered (0: none).
-    `device` for the networks, as torch names it; None lets ultralytics choose. Experts load at the first picture;
-    what is missing then is told in `Scene.warnings`. Raises ValueError for unknown names.
+    `experts`: names as `perception.registry.expert_names` takes them; None means all that there are. `experts_from`:
+    which backends and weights run them, as `perception.presets.load_preset` takes it: the name of a preset, a YAML
+    file or a mapping. `given` replaces single experts of it, by kind: an object of the shape of
+    `perception.expert.Expert`, a backend's name, other weights for the preset's backend, or a mapping as in a preset.
+    `weights`: folder of the embedded weights. `cache_size`: pictures remembered (0: none). `device` for the networks,
+    as torch names it; None lets each choose.
+
+    Experts load at the first picture; what is missing then is told in `Scene.warnings`. Pickles and copies, and forked
+    children, load theirs anew. Raises ValueError with one sentence for unknown names.
     """
 
     def __init__(
         self,
         experts: Sequence[str] | str | None = None,
-        segmentation: str | Path | Expert | None = None,
-        detection: str | Path | Expert | None = None,
-        ocr: str | Expert = "rapidocr",
-        scene_graph: str | Path | Expert | None = None,
+        *,
+        experts_from: str | Path | Mapping = DEFAULT,
         weights: str | Path = WEIGHTS,
         cache_size: int = 32,
         device: str | None = None,
-        **others: Expert,
+        **given: Any,
     ):
-        self.experts = expert_names(experts)
-        if isinstance(ocr, str) and ocr not in OCR_BACKENDS:
-            raise ValueError(f"unknown OCR backend {ocr!r}; allowed are {', '.join(OCR_BACKENDS)}")
-        self._given = {"segmentation": segmentation, "detection": detection, "ocr": ocr, "scene_graph": scene_graph}
-        self._given |= {kind(name).name: expert for name, expert in others.items()}
-        self._weights, self._device = Path(weights), device
-        self._networks: dict[str, object] = {}
-        self._built: dict[str, Expert] = {}
-        self._build_lock = threading.Lock()
+        preset = load_preset(experts_from, weights)
+        entries: dict[str, Entry | Expert] = dict(preset.entries)
+        for kind, one in given.items():
+            if one is not None:
+                entries[registry.kind(kind).name] = _entry(kind, one, preset)
+        self.experts_from = preset.name
+        self.experts = _asked(experts, [name for name in registry.expert_names() if name in entries], preset.name)
+        self.device = device
+        self._builder = Builder(entries, device)
         self._cache_size = cache_size
-        self._cache: OrderedDict[tuple, Scene] = OrderedDict()
-        self._cache_lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(2 * SIDE_BY_SIDE, thread_name_prefix="expert")
-        # A pool of their own: pictures wait for their experts.
-        self._images = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="picture")
+        super().__init__()
+
+    _cache: OrderedDict[tuple, Scene]
+    _cache_lock: threading.Lock
+    _pool: ThreadPoolExecutor
+    _images: ThreadPoolExecutor
+
+    def _fresh(self) -> dict[str, Any]:
+        return {
+            "_cache": OrderedDict(),
+            "_cache_lock": threading.Lock(),
+            "_pool": ThreadPoolExecutor(2 * SIDE_BY_SIDE, thread_name_prefix="expert"),
+            # A pool of their own: pictures wait for their experts.
+            "_images": ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="picture"),
+        }
+
+    def narrowed(self, experts: Sequence[str] | str | None) -> "Perception":
+        """The same experts and memory, of which only `experts` run. Raises ValueError for one that is not there."""
+        narrow = self._twin()
+        narrow.experts = self._kept(experts)
+        return narrow
 
     def __call__(self, picture, experts: Sequence[str] | str | None = None) -> Scene:
         """The Scene of one picture: a PIL image, an array or whatever `load_image` takes.
@@ -77,16 +93,16 @@ class Perception:
 
     def batch(self, pictures: Sequence, experts: Sequence[str] | str | None = None) -> list[Scene]:
         """The Scenes of several pictures; networks look at up to 16 of them in one pass. Otherwise as a call."""
-        names = self._asked(experts)
-        arrays = [_pixels(picture) for picture in pictures]
-        keys = [(_digest(array), names) for array in arrays]
+        names = self._kept(experts)
+        loaded = [pixels_of(picture) for picture in pictures]
+        keys = [(pixels.digest, names) for pixels in loaded]
         scenes = {key: scene for key in keys if (scene := self._remembered(key)) is not None}
-        new = {key: array for key, array in zip(keys, arrays, strict=True) if key not in scenes}
+        new = {key: pixels for key, pixels in zip(keys, loaded, strict=True) if key not in scenes}
         for start in range(0, len(new), MAX_AT_ONCE):
             part = list(new.items())[start : start + MAX_AT_ONCE]
             if len(part) > 1:
-                self._prepare([array for _, array in part], names)
-            looked = self._images.map(lambda array: self._perceive(array, names), [array for _, array in part])
+                self._prepare([pixels for _, pixels in part], names)
+            looked = self._images.map(lambda pixels: self._perceive(pixels, names), [pixels for _, pixels in part])
             for (key, _), (scene, passing) in zip(part, looked, strict=True):
                 scenes[key] = scene
                 if not passing:
@@ -94,90 +110,56 @@ class Perception:
         # Copies, since a caller may change its scene; masks are shared, being large and never written to.
         return [_copied(scenes[key]) for key in keys]
 
-    def _asked(self, experts) -> tuple[str, ...]:
+    def _kept(self, experts: Sequence[str] | str | None) -> tuple[str, ...]:
         if experts is None:
             return self.experts
-        names = expert_names(experts)
+        names = registry.expert_names(experts)
         for name in names:
             if name not in self.experts:
                 raise ValueError(f"the expert {name} was not loaded; loaded are {', '.join(self.experts) or 'none'}")
         return names
 
-    def _prepare(self, pictures: list[np.ndarray], names: tuple[str, ...]) -> None:
+    def _prepare(self, pictures: list[Pixels], names: tuple[str, ...]) -> None:
         for name in names:
             try:
-                prepare(self._expert(name), pictures)
+                prepare(self._builder.expert(name), pictures)
             except Exception:
                 continue  # the call for each picture meets the same failure, and reports it
 
-    def _perceive(self, picture: np.ndarray, names: tuple[str, ...]) -> tuple[Scene, bool]:
+    def _perceive(self, picture: Pixels, names: tuple[str, ...]) -> tuple[Scene, bool]:
         """The scene, and whether an expert failed in a way that another try may mend."""
         started = time.perf_counter()
         height, width = picture.shape[:2]
         scene = Scene(width, height)
         problems: dict[str, Exception] = {}
         running: dict[str, Future] = {}
-        # Those that wait for others come last: nothing then waits in the pool for what has not begun.
-        for one in _in_turn(names):
-            for other in (*one.needs, *one.after):
+        # Those that wait for others come last, so that the others are on their way already.
+        for kind in _in_turn(names):
+            for other in (*kind.needs, *kind.after):
                 if other in running:
                     running[other].result()
-            missing = [other for other in one.needs if other not in names or other in problems]
+            missing = [other for other in kind.needs if other not in names or other in problems]
             if missing:
                 why = "failed" if missing[0] in names else "is switched off"
-                problems[one.name] = ExpertUnavailable(f"it needs {kind(missing[0]).spoken}, which {why}")
+                spoken = registry.kind(missing[0]).spoken
+                problems[kind.name] = ExpertUnavailable(f"it needs {spoken}, which {why}")
             else:
-                running[one.name] = self._pool.submit(self._run, one.name, picture, scene, problems)
+                running[kind.name] = self._pool.submit(self._run, kind.name, picture, scene, problems)
         for future in running.values():
             future.result()
-        spoken = {one.name: one.spoken for one in kinds()}
-        scene.warnings = [f"{spoken[name]} failed: {_sentence(problems[name])}" for name in names if name in problems]
+        failed = [registry.kind(name) for name in names if name in problems]
+        scene.warnings = [f"{kind.spoken} failed: {_sentence(problems[kind.name])}" for kind in failed]
         scene.timings = {name: scene.timings[name] for name in names if name in scene.timings}
         scene.timings["total"] = time.perf_counter() - started
         return scene, not all(isinstance(error, ExpertUnavailable) for error in problems.values())
 
-    def _run(self, name: str, picture: np.ndarray, scene: Scene, problems: dict[str, Exception]) -> None:
+    def _run(self, name: str, picture: Pixels, scene: Scene, problems: dict[str, Exception]) -> None:
         started = time.perf_counter()
         try:
-            self._expert(name)(picture, scene)
+            self._builder.expert(name)(picture, scene)
         except Exception as error:
             problems[name] = error
         scene.timings[name] = time.perf_counter() - started
-
-    def _expert(self, name: str) -> Expert:
-        with self._build_lock:
-            if name not in self._built:
-                self._built[name] = self._build(name)
-            return self._built[name]
-
-    def _build(self, name: str) -> Expert:
-        given = self._given[name]
-        if given is not None and not isinstance(given, (str, Path)):
-            return given
-        if name == "ocr":
-            return build_ocr(given)
-        if name == "segmentation":
-            from perception.segmentation import YoloSegmentation
-
-            return YoloSegmentation(self._network(given))
-        if name == "detection":
-            from perception.detection import YoloDetection
-
-            return YoloDetection(self._network(given))
-        from perception.scene_graph import LearnedSceneGraph
-
-        detection = self._given["detection"]
-        network = None if detection is not None and not isinstance(detection, (str, Path)) else self._network(detection)
-        return LearnedSceneGraph(given or self._weights / "relations", network)
-
-    def _network(self, source: str | Path | None):
-        """The network behind a source; experts that name the same source share it."""
-        from perception.yolo import Yolo
-
-        source = str(source or self._weights / "detector")
-        if source not in self._networks:
-            self._networks[source] = Yolo(source, device=self._device)
-        return self._networks[source]
 
     def _remembered(self, key: tuple) -> Scene | None:
         with self._cache_lock:
@@ -197,26 +179,40 @@ class Perception:
                 self._cache.popitem(last=False)
 
 
-def _in_turn(names: Sequence[str]) -> list[Kind]:
+def _entry(kind: str, given: Any, preset: Preset) -> Entry | Expert:
+    """What runs a kind whose expert is replaced, as Perception takes it."""
+    if isinstance(given, Mapping):
+        return entry_of(kind, given)
+    if not isinstance(given, (str, Path)):
+        if not callable(given):
+            raise ValueError(f"{kind} cannot be {given!r}; give weights, a backend's name or an Expert")
+        return given
+    backends = {one.name: one for one in registry.backends_of(kind)}
+    usual = preset.entries.get(kind) or Entry(next(iter(backends), None))
+    if str(given) in backends or usual.backend is None or backends[usual.backend].weights is None:
+        return entry_of(kind, {"backend": str(given)})
+    return entry_of(kind, {"backend": usual.backend, "weights": str(given), "options": usual.options})
+
+
+def _asked(experts: Sequence[str] | str | None, there: Sequence[str], preset: str) -> tuple[str, ...]:
+    if experts is None:
+        return tuple(there)
+    names = registry.expert_names(experts)
+    absent = [name for name in names if name not in there]
+    if absent:
+        raise ValueError(f"the preset of experts {preset} has no {absent[0]}; it has {', '.join(there) or 'none'}")
+    return names
+
+
+def _in_turn(names: Iterable[str]) -> list[Kind]:
     """The kinds of these names, each after those that it waits for."""
-    left, ordered = [kind(name) for name in names], []
+    left, ordered = [registry.kind(name) for name in names], []
     while left:
         waiting = {one.name for one in left}
         ready = [one for one in left if waiting.isdisjoint((*one.needs, *one.after))]
         ordered += ready
         left = [one for one in left if one not in ready]
     return ordered
-
-
-def _pixels(picture) -> np.ndarray:
-    """(H, W, 3) uint8 RGB."""
-    return np.asarray(load_image(picture))
-
-
-def _digest(picture: np.ndarray) -> str:
-    from perception.yolo import image_key
-
-    return image_key(picture)
 
 
 def _mask_bytes(scene: Scene) -> int:

@@ -1,4 +1,4 @@
-"""Which kinds of experts there are. Adding one: its module in `perception/kinds/`, and its line here."""
+"""Which kinds and which backends of experts there are. Adding one: its module, and its line here."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from perception.backends.backend import Backend
     from perception.kinds.kind import Kind
 
 # By name, since a kind's module knows Scene, and Scene asks here which parts there are. In the order of their words.
@@ -14,6 +15,13 @@ _KINDS: list[str] = [
     "perception.kinds.detection",
     "perception.kinds.scene_graph",
     "perception.kinds.ocr",
+]
+# By name too, since backends bring networks along.
+_BACKENDS: list[str] = [
+    "perception.backends.yolo",
+    "perception.backends.relation_head",
+    "perception.backends.rapidocr",
+    "perception.backends.paddleocr",
 ]
 
 
@@ -59,14 +67,56 @@ def layers() -> dict[str, str]:
     return {one.layer: one.layer_label or one.label for one in kinds() if one.layer is not None}
 
 
+@lru_cache(maxsize=1)
+def backends() -> "tuple[Backend, ...]":
+    """Every backend."""
+    return tuple(import_module(module).BACKEND for module in _BACKENDS)
+
+
+def backend(name: str) -> "Backend":
+    """The backend of this name; raises ValueError for an unknown one."""
+    for one in backends():
+        if one.name == name:
+            return one
+    raise ValueError(f"unknown backend {name!r}; allowed are {', '.join(one.name for one in backends())}")
+
+
+def backends_of(kind: str) -> "tuple[Backend, ...]":
+    """The backends that run experts of a kind, the usual one first."""
+    return tuple(one for one in backends() if kind in one.kinds)
+
+
 def register(module: str) -> None:
-    """Adds the kind that `module` declares as its `KIND`, after those that are there."""
-    if module not in _KINDS:
+    """Adds what `module` declares, as its `KIND` or its `BACKEND`, after what is there.
+
+    Raises ValueError with one sentence for a name that is taken and for a kind that needs one which is not there.
+    """
+    declared = import_module(module)
+    if hasattr(declared, "KIND"):
+        _check_kind(declared.KIND)
         _KINDS.append(module)
         kinds.cache_clear()
+    if hasattr(declared, "BACKEND"):
+        if any(one.name == declared.BACKEND.name for one in backends()):
+            raise ValueError(f"there is a backend {declared.BACKEND.name!r} already; choose another name")
+        _BACKENDS.append(module)
+        backends.cache_clear()
 
 
 def unregister(module: str) -> None:
-    """Takes a registered kind away again."""
-    _KINDS.remove(module)
-    kinds.cache_clear()
+    """Takes away what `register` added."""
+    for modules, listed in ((_KINDS, kinds), (_BACKENDS, backends)):
+        if module in modules:
+            modules.remove(module)
+            listed.cache_clear()
+
+
+def _check_kind(new: "Kind") -> None:
+    names = {name for one in kinds() for name in (one.name, one.short_name)}
+    taken = names & {new.name, new.short_name}
+    taken |= {one.layer for one in kinds() if one.layer is not None and one.layer == new.layer}
+    taken |= {part.name for one in kinds() for part in one.parts} & {part.name for part in new.parts}
+    if taken:
+        raise ValueError(f"there is {min(taken)!r} already; choose another name for the kind {new.name!r}")
+    for other in (*new.needs, *new.after):
+        kind(other)

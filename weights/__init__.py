@@ -4,5 +4,3 @@ from pathlib import Path
 
 WEIGHTS = Path(__file__).parent
 EMBEDDED_MODEL = WEIGHTS / "moai-nano"
-EMBEDDED_DETECTOR = WEIGHTS / "detector"
-EMBEDDED_RELATIONS = WEIGHTS / "relations"

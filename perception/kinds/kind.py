@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from perception.builder import Builder
 from perception.canvas import Canvas
+from perception.expert import Expert
 from perception.scene import Box, Scene
 
 Colour = tuple[int, int, int]
@@ -49,7 +51,8 @@ class Kind:
     failed: ..."). `parts` are the lists of a Scene that it fills; `say` puts them into words for the compressor (""
     when there is nothing), `findings` lists them for tables. `draw` paints them on a canvas as the layer `layer`, which
     pages call `layer_label`; None draws nothing. `colour` marks the kind on pages.
-    `needs` names kinds that must run and succeed first, `after` kinds that it waits for where they run.
+    `needs` names kinds that must run and succeed first, `after` kinds that it waits for where they run. `build` makes
+    the kind's own expert, which runs unless a preset names another or says `off`; None leaves it to presets.
     """
 
     name: str
@@ -65,3 +68,4 @@ class Kind:
     draw: Callable[[Canvas, Scene], None] | None = None
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    build: Callable[[Builder], Expert] | None = None

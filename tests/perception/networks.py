@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from perception.yolo import import_ultralytics, save_network
+from perception.networks.yolo import import_ultralytics, save_network
 
 NAMES = ("person", "dog", "mushroom", "grass")
 

@@ -207,7 +207,7 @@ def test_the_picture_given_stays_as_it_is():
 
 
 def test_ultralytics_changes_nothing(tmp_path):
-    from perception.yolo import import_ultralytics
+    from perception.networks.yolo import import_ultralytics
 
     import_ultralytics()
     import ultralytics.utils.patches  # noqa: F401 - it replaces PIL.Image.open

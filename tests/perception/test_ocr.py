@@ -9,9 +9,11 @@ import pytest
 import skimage.data
 from PIL import Image, ImageDraw, ImageFont
 
-from perception import Scene, TextLine
+from perception import Perception, Scene, TextLine
+from perception.backends.paddleocr import PaddleOCRReader
+from perception.backends.rapidocr import RapidOCRReader
 from perception.expert import ExpertUnavailable
-from perception.ocr import RapidOCRReader, build_ocr, merge_lines
+from perception.reading import merge_lines
 
 
 def line(text: str, x: float, y: float, wide: float = 200, high: float = 20) -> TextLine:
@@ -46,12 +48,12 @@ def test_nothing_to_order():
 
 def test_unknown_backend():
     with pytest.raises(ValueError, match="rapidocr, paddleocr"):
-        build_ocr("tesseract")
+        Perception(ocr="tesseract")
 
 
 @pytest.fixture(scope="module")
 def reader():
-    return build_ocr("rapidocr")
+    return RapidOCRReader()
 
 
 def read(reader, picture: np.ndarray) -> Scene:
@@ -97,7 +99,7 @@ def test_paddleocr_results_are_adapted(monkeypatch):
             return [{"rec_polys": polygons, "rec_texts": ["second", "first"], "rec_scores": [0.9, 0.8]}]
 
     paddle_like(monkeypatch, Engine)
-    scene = read(build_ocr("paddleocr"), np.zeros((100, 100, 3), np.uint8))
+    scene = read(PaddleOCRReader(), np.zeros((100, 100, 3), np.uint8))
     assert [one.text for one in scene.text_lines] == ["first", "second"]
     assert scene.text_lines[0].box == pytest.approx((0.1, 0.1, 0.5, 0.2))
 
@@ -108,7 +110,7 @@ def test_paddleocr_without_models_is_one_sentence(monkeypatch):
 
     paddle_like(monkeypatch, unreachable)
     with pytest.raises(ExpertUnavailable, match="out of reach; use ocr='rapidocr'"):
-        read(build_ocr("paddleocr"), np.zeros((9, 9, 3), np.uint8))
+        read(PaddleOCRReader(), np.zeros((9, 9, 3), np.uint8))
 
 
 def test_several_engines_read_as_one_does(reader):

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from perception import Detection, Scene, Segment
+from perception.backends.relation_head import LearnedSceneGraph, strongest
 from perception.expert import ExpertUnavailable
-from perception.relation_features import (
+from perception.networks.relation_features import (
     FEATURES,
     GRID,
     STRIP,
@@ -19,7 +20,7 @@ from perception.relation_features import (
     strips,
     thumbnail,
 )
-from perception.scene_graph import LearnedSceneGraph, RelationHead, strongest
+from perception.networks.relation_head import RelationHead
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from perception.segmentation import extent, panoptic
-from perception.yolo import Found
+from perception.backends.yolo import panoptic
+from perception.boxes import extent
+from perception.networks.yolo import Found
 
 
 def block(y1, x1, y2, x2) -> np.ndarray:

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from perception import Scene
-from perception.detection import YoloDetection
+from perception.backends.yolo import YoloDetection, YoloSegmentation
 from perception.expert import ExpertUnavailable
-from perception.segmentation import YoloSegmentation
-from perception.yolo import Found, Yolo, calibrated, without_doubles
+from perception.networks.yolo import Found, Yolo, calibrated, without_doubles
 from tests.perception.networks import NAMES, save_untrained, untrained
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 72, 3), dtype=np.uint8)
@@ -41,7 +40,7 @@ def test_our_format(network, folder):
 
 
 def test_saved_weights_are_the_network(folder):
-    from perception.yolo import build_network
+    from perception.networks.yolo import build_network
 
     original, loaded = untrained().state_dict(), build_network(folder)[0].state_dict()
     assert original.keys() == loaded.keys()

@@ -16,7 +16,7 @@ from moai.data.drawn.catalog import STUFF_LABELS
 from moai.training.experts.detector_card import write_card
 from moai.training.experts.gpu_dataset import ResidentLoader, Variation
 from moai.training.experts.mask_loss import batched_mask_loss
-from perception.yolo import SETTINGS_FILE, build_network, import_ultralytics, save_network, wrapped
+from perception.networks.yolo import SETTINGS_FILE, build_network, import_ultralytics, save_network, wrapped
 
 DEFAULT_MODEL = "yolo11n-seg.yaml"
 THRESHOLD = 0.25

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from perception.yolo import SETTINGS_FILE, WEIGHTS_FILE
+from perception.networks.yolo import SETTINGS_FILE, WEIGHTS_FILE
 
 _LICENCE = (
     "the network's definition is ultralytics' (AGPL-3.0); the drawings of the data are Noto Color Emoji (OFL-1.1)"

@@ -23,10 +23,11 @@ from moai.data.drawn.levels import mixed
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.relations import PREDICATES
 from moai.data.drawn.scene.sample import sample_layout
+from perception.backends.relation_head import strongest
+from perception.boxes import extent
 from perception.kinds.scene_graph import RELATION_THRESHOLD
-from perception.relation_features import mask_grid, pair_features, strip_image, strips, thumbnail
-from perception.scene_graph import RelationHead, strongest
-from perception.segmentation import extent
+from perception.networks.relation_features import mask_grid, pair_features, strip_image, strips, thumbnail
+from perception.networks.relation_head import RelationHead
 
 IGNORED = ("sign",)
 """Things that drawn scenes give no relations."""

@@ -20,8 +20,8 @@ from moai.training.experts.relation_head import (
     score_at,
     train_relations,
 )
-from perception.scene_graph import RelationHead
-from perception.yolo import Yolo
+from perception.networks.relation_head import RelationHead
+from perception.networks.yolo import Yolo
 
 
 def test_detector(tmp_path):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 
 from moai.training.experts.mask_loss import batched_mask_loss
-from perception.yolo import import_ultralytics
+from perception.networks.yolo import import_ultralytics
 
 
 def inputs(positives: float = 0.4):

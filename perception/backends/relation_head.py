@@ -1,19 +1,17 @@
-"""The scene graph: a small learned head says which predicate, if any, holds for each ordered pair of objects."""
+"""Scene graphs from the relation head, on the boxes of detection and the stuff of segmentation."""
 
-import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch import nn
 
-from perception.expert import ExpertUnavailable
-from perception.relation_features import (
-    FEATURES,
-    STRIP,
+from perception.backends.backend import Backend
+from perception.builder import Builder
+from perception.forks import ProcessBound
+from perception.networks.relation_features import (
     THUMB_VALUES,
     Nodes,
     box_grid,
@@ -23,10 +21,10 @@ from perception.relation_features import (
     strips,
     thumbnail,
 )
+from perception.networks.relation_head import RelationHead
+from perception.networks.yolo import Yolo
 from perception.scene import Relation, Scene
-from perception.yolo import Yolo
 
-WEIGHTS_FILE, SETTINGS_FILE = "model.safetensors", "config.json"
 MIN_SCORE = 0.6
 """Relations below are not reported; verbalisation keeps those from 0.8."""
 MIN_OBJECT_SCORE = 0.5
@@ -34,102 +32,7 @@ MAX_OBJECTS = 24
 MAX_RELATIONS = 30
 
 
-class RelationHead(nn.Module):
-    """Scores of predicates for ordered pairs of objects.
-
-    `labels` are the classes that it knows; others share one embedding. `predicates` are its outputs. `stuff` are
-    labels that are only ever objects of a relation, `ignored` labels that take no part.
-    """
-
-    def __init__(
-        self,
-        labels: Sequence[str],
-        predicates: Sequence[str],
-        stuff: Sequence[str] = (),
-        ignored: Sequence[str] = (),
-        width: int = 256,
-        temperature: float = 1.0,
-        power: float = 1.0,
-    ):
-        super().__init__()
-        self.settings = {
-            "labels": list(labels), "predicates": list(predicates), "stuff": list(stuff), "ignored": list(ignored),
-            "width": width, "temperature": temperature, "power": power,
-        }  # fmt: skip
-        self.index = {label: number + 1 for number, label in enumerate(labels)}
-        self.classes = nn.Embedding(len(labels) + 1, 32)
-        self.look = nn.Sequential(nn.Linear(THUMB_VALUES, 128), nn.GELU(), nn.Linear(128, 48))
-        # Ridges are found anywhere across the strip, and how far along it they reach is kept.
-        self.ridges = nn.Sequential(
-            nn.Conv2d(1, 12, (5, 3), padding=(2, 1)), nn.GELU(), nn.Conv2d(12, 12, (5, 3), padding=(2, 1)), nn.GELU()
-        )
-        self.between = nn.Sequential(nn.Linear(12 * STRIP[1], 32), nn.GELU())
-        self.nothing_between = nn.Parameter(torch.zeros(32))
-        self.pair = nn.Sequential(
-            nn.Linear(FEATURES + 32 + 2 * (32 + 48), width), nn.GELU(), nn.LayerNorm(width),
-            nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width), nn.Linear(width, len(predicates)),
-        )  # fmt: skip
-
-    def class_ids(self, labels: Sequence[str]) -> torch.Tensor:
-        """(N,) int64 numbers of labels, 0 for unknown ones."""
-        return torch.tensor([self.index.get(label, 0) for label in labels], dtype=torch.int64)
-
-    def forward(
-        self,
-        class_ids: torch.Tensor,
-        thumbs: torch.Tensor,
-        features: torch.Tensor,
-        pairs: torch.Tensor,
-        strips: torch.Tensor,
-        strip_of: torch.Tensor,
-    ) -> torch.Tensor:
-        """Logits (P, predicates).
-
-        class_ids (N,) int64; thumbs (N, THUMB_VALUES) uint8; features (P, F) float; pairs (P, 2) int64 into the N
-        nodes, subject then object; strips (S, *STRIP) uint8; strip_of (P,) int64 into them, -1 for none.
-        """
-        nodes = torch.cat([self.classes(class_ids), self.look(thumbs.float() / 127.5 - 1)], dim=-1)
-        between = torch.cat([self.seen_between(strips), self.nothing_between[None]])[strip_of]
-        return self.pair(torch.cat([features, between, nodes[pairs[:, 0]], nodes[pairs[:, 1]]], dim=-1))
-
-    def seen_between(self, strips: torch.Tensor) -> torch.Tensor:
-        """(S, *STRIP) uint8 -> (S, 32): what runs along the strips, however light the picture."""
-        grey = strips.float()
-        grey = (grey - grey.mean(dim=1, keepdim=True)) / 40
-        return self.between(self.ridges(grey[:, None]).amax(dim=2).flatten(1))
-
-    def scores(self, logits: torch.Tensor) -> torch.Tensor:
-        """Probabilities in 0..1: logits divided by the temperature that was fitted on held-out scenes, then sigmoid.
-
-        `power` then moves the cut at which F1 was best to 0.8, the threshold of verbalisation (1 leaves them).
-        """
-        return torch.sigmoid(logits / self.settings["temperature"]) ** self.settings["power"]
-
-    def save(self, folder: str | Path, **record) -> None:
-        """Writes weights (safetensors, fp16) and settings (config.json, with `record` added) into a folder."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {name: value.detach().half().cpu().contiguous() for name, value in self.state_dict().items()}
-        save_file(state, folder / WEIGHTS_FILE)
-        (folder / SETTINGS_FILE).write_text(json.dumps({**self.settings, **record}, indent=1) + "\n")
-
-    @classmethod
-    def load(cls, folder: str | Path) -> "RelationHead":
-        """The head saved in a folder, fp32, in evaluation mode; raises ExpertUnavailable when there is none."""
-        folder = Path(folder)
-        if not (folder / WEIGHTS_FILE).is_file() or not (folder / SETTINGS_FILE).is_file():
-            raise ExpertUnavailable(
-                f"{folder} holds no relation head: {WEIGHTS_FILE} and {SETTINGS_FILE} belong there; train one with "
-                "train.py --stage relations"
-            )
-        record = json.loads((folder / SETTINGS_FILE).read_text())
-        names = ("labels", "predicates", "stuff", "ignored", "width", "temperature", "power")
-        head = cls(**{name: record[name] for name in names})
-        head.load_state_dict({name: value.float() for name, value in load_file(folder / WEIGHTS_FILE).items()})
-        return head.eval()
-
-
-class LearnedSceneGraph:
+class LearnedSceneGraph(ProcessBound):
     """Relations between the detections and the stuff of a scene; waits for detection and segmentation.
 
     `folder` holds the head. `network`, when given, is asked for the masks of its detections (it has looked at the
@@ -137,12 +40,16 @@ class LearnedSceneGraph:
     """
 
     name = "scene_graph"
+    _head: RelationHead | None
+    _lock: threading.Lock
 
     def __init__(self, folder: str | Path, network: Yolo | None = None):
         self.folder = folder
         self.network = network
-        self._head: RelationHead | None = None
-        self._lock = threading.Lock()
+        super().__init__()
+
+    def _fresh(self) -> dict[str, Any]:
+        return {"_head": None, "_lock": threading.Lock()}
 
     @property
     def head(self) -> RelationHead:
@@ -217,6 +124,12 @@ class LearnedSceneGraph:
         return [known.get((one.label, one.box)) for one in things]
 
 
+def build(kind: str, weights: str, builder: Builder) -> LearnedSceneGraph:
+    """The scene graph of a head saved in a folder, which asks a YOLO network of detection for masks."""
+    network = getattr(builder.expert("detection"), "network", None)
+    return LearnedSceneGraph(weights, network if isinstance(network, Yolo) else None)
+
+
 def strongest(
     pairs: np.ndarray,
     predicates: list[int],
@@ -241,3 +154,8 @@ def strongest(
             subject, other = pairs[index].tolist()
             relations.append(Relation(subject, names[predicates[index]], other, scores[index]))
     return relations
+
+
+BACKEND = Backend(
+    name="relation_head", kinds=("scene_graph",), build=build, weights="a folder of a relation head trained here"
+)

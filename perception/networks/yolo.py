@@ -1,6 +1,5 @@
 """YOLO networks, through ultralytics. The one module that imports ultralytics, whose licence is AGPL-3.0."""
 
-import hashlib
 import json
 import os
 import threading
@@ -8,13 +7,19 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from perception.boxes import iou
 from perception.expert import ExpertUnavailable
+from perception.forks import ProcessBound
+from perception.pixels import digest_of
 
 WEIGHTS_FILE, ARCHITECTURE_FILE, SETTINGS_FILE = "model.safetensors", "model.yaml", "config.json"
+ULTRALYTICS_SUFFIX = ".pt"
+DEFAULT_THRESHOLD = 0.25
 _MEMO_SIZE = 4
 _MAX_PIXELS = 1280
 """Longer side in pixels above which a picture is reduced before the network sees it; masks grow back afterwards."""
@@ -113,25 +118,37 @@ def calibrated(scores: np.ndarray, power: float) -> np.ndarray:
     return scores if power == 1 else scores**power
 
 
-class Yolo:
+class Yolo(ProcessBound):
     """One YOLO network, loaded at first use. Several threads and experts may share it: a picture is looked at once.
 
     `source`: a folder in our format, or the path or name of ultralytics weights (`yolo11n-seg.pt`; a name is
     downloaded by ultralytics when it is not there). Weights in `.pt` are pickles, which can run code when they are
-    loaded: use only files that you trust. Raises ExpertUnavailable when the weights cannot be had.
+    loaded: use only files that you trust. `imgsz` (side in pixels that pictures are scaled to) and `threshold` (least
+    score reported) default to those of the network. Raises ExpertUnavailable when the weights cannot be had.
     """
 
-    def __init__(self, source: str | Path, imgsz: int | None = None, device: str | None = None):
+    _model: Any
+    _memo: OrderedDict[str, Found]
+    _room: int
+    _lock: threading.RLock
+
+    def __init__(
+        self,
+        source: str | Path,
+        imgsz: int | None = None,
+        device: str | None = None,
+        threshold: float | None = None,
+    ):
         self.source = str(source)
         self.imgsz = imgsz
         self.device = device
-        self.threshold = 0.25
+        self.threshold = threshold
         self.stuff: frozenset[str] = frozenset()
         self._power = 1.0
-        self._model = None
-        self._memo: OrderedDict[str, Found] = OrderedDict()
-        self._room = _MEMO_SIZE
-        self._lock = threading.RLock()
+        super().__init__()
+
+    def _fresh(self) -> dict[str, Any]:
+        return {"_model": None, "_memo": OrderedDict(), "_room": _MEMO_SIZE, "_lock": threading.RLock()}
 
     def load(self) -> "Yolo":
         """Loads the network if it is not there yet."""
@@ -142,15 +159,17 @@ class Yolo:
 
     def _load(self):
         source = Path(self.source)
-        if source.is_dir() or not source.suffix:
+        if source.suffix != ULTRALYTICS_SUFFIX:
             if not is_embedded(source):
                 raise ExpertUnavailable(
-                    f"{source} holds no trained detector: {WEIGHTS_FILE}, {ARCHITECTURE_FILE} and {SETTINGS_FILE} "
-                    "belong there; train one with train.py --stage detector, or name other weights"
+                    f"there is no trained detector at {source}; allowed are a folder with {WEIGHTS_FILE}, "
+                    f"{ARCHITECTURE_FILE} and {SETTINGS_FILE}, and the path or name of ultralytics weights "
+                    f"(*{ULTRALYTICS_SUFFIX})"
                 )
             network, settings = build_network(source)
             self.imgsz = self.imgsz or settings["imgsz"]
-            self.threshold = settings.get("threshold", self.threshold)
+            if self.threshold is None:
+                self.threshold = settings.get("threshold")
             self.stuff = frozenset(settings.get("stuff", ()))
             self._power = settings.get("score_power", 1.0)
             return wrapped(network)
@@ -195,7 +214,7 @@ class Yolo:
 
     def batch(self, pictures: Sequence[np.ndarray]) -> list[Found]:
         """What is in each picture, in one pass where their shapes allow; known pictures are not looked at again."""
-        keys = [image_key(picture) for picture in pictures]
+        keys = [digest_of(picture) for picture in pictures]
         # Held while the network runs: the second expert to ask about a picture then finds it in the memo.
         with self._lock:
             self.load()
@@ -217,7 +236,7 @@ class Yolo:
             [_reduced(np.ascontiguousarray(picture[..., ::-1])) for picture in pictures],
             imgsz=self.imgsz or 640,
             # The network's own scores are compared with this, so the calibration is undone.
-            conf=self.threshold ** (1 / self._power),
+            conf=(DEFAULT_THRESHOLD if self.threshold is None else self.threshold) ** (1 / self._power),
             iou=0.6,
             batch=len(pictures),
             device=self.device,
@@ -255,20 +274,12 @@ def without_doubles(found: Found, stuff: frozenset[str] = frozenset()) -> Found:
     keep: list[int] = []
     for index, label in enumerate(found.labels):
         doubled = label not in stuff and any(
-            found.labels[other] not in stuff and _iou(found.boxes[index], found.boxes[other]) > _SAME_OBJECT
+            found.labels[other] not in stuff and iou(found.boxes[index], found.boxes[other]) > _SAME_OBJECT
             for other in keep
         )
         if not doubled:
             keep.append(index)
     return _chosen(found, keep)
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if across <= 0 or down <= 0:
-        return 0.0
-    common = across * down
-    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
 
 
 def _chosen(found: Found, order) -> Found:
@@ -296,10 +307,3 @@ def wrapped(network):
     model.task = network.task
     model.overrides = {"task": network.task, "imgsz": network.args["imgsz"]}
     return model
-
-
-def image_key(picture: np.ndarray) -> str:
-    """A digest of a picture's shape and pixels."""
-    digest = hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16)
-    digest.update(repr(picture.shape).encode())
-    return digest.hexdigest()

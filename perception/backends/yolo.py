@@ -1,30 +1,23 @@
-"""Panoptic segmentation: which COCO thing or stuff each pixel shows, from a YOLO segmentation network."""
+"""Segmentation and detection by YOLO networks. Experts of the same weights share one network."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from perception.expert import ExpertUnavailable
+from perception.backends.backend import Backend, Option
+from perception.boxes import extent
+from perception.builder import Builder
+from perception.expert import Expert, ExpertUnavailable
 from perception.labels import COCO_PANOPTIC_CLASSES
-from perception.scene import Box, Scene, Segment
+from perception.networks.yolo import Found, Yolo
+from perception.scene import Detection, Scene, Segment
 from perception.words import plain_label
-from perception.yolo import Found, Yolo
 
 KNOWN = frozenset(COCO_PANOPTIC_CLASSES) | frozenset(plain_label(name) for name in COCO_PANOPTIC_CLASSES)
 COCO_THINGS = frozenset(COCO_PANOPTIC_CLASSES[:80])
 MIN_SHARE = 0.25
 """A segment of whose mask less than this share is left after surer ones took theirs is dropped."""
 MIN_PIXELS = 12
-
-
-def extent(mask: np.ndarray) -> Box | None:
-    """The box of a boolean (H, W) mask in shares of the picture, right and bottom exclusive; None when it is empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    height, width = mask.shape
-    left, right = float(columns[0] / width), float((columns[-1] + 1) / width)
-    return left, float(rows[0] / height), right, float((rows[-1] + 1) / height)
 
 
 def panoptic(found: Found, stuff: frozenset[str]) -> list[Segment]:
@@ -81,3 +74,41 @@ class YoloSegmentation:
         if not self.network.draws_masks:
             raise ExpertUnavailable(f"{self.network.source} draws boxes only; segmentation needs a network with -seg")
         scene.segments = panoptic(self.network(picture), self.network.stuff)
+
+
+class YoloDetection:
+    """Every thing class that a YOLO network knows, surest first; stuff is left to segmentation."""
+
+    name = "detection"
+
+    def __init__(self, network: Yolo):
+        self.network = network
+
+    def prepare(self, pictures: Sequence[np.ndarray]) -> None:
+        """Looks at several pictures at once."""
+        self.network.batch(pictures)
+
+    def __call__(self, picture: np.ndarray, scene: Scene) -> None:
+        """Fills `scene.detections` from (H, W, 3) uint8 RGB."""
+        found = self.network(picture)
+        scene.detections = [
+            Detection(label, tuple(box), score)
+            for label, box, score in zip(found.labels, found.boxes.tolist(), found.scores.tolist(), strict=True)
+            if label not in self.network.stuff
+        ]
+
+
+def build(kind: str, weights: str, builder: Builder, **options) -> Expert:
+    """The expert of a kind, from a folder of ours or ultralytics weights."""
+    key = ("yolo", weights, *sorted(options.items()))
+    network = builder.shared(key, lambda: Yolo(weights, device=builder.device, **options))
+    return YoloSegmentation(network) if kind == "segmentation" else YoloDetection(network)
+
+
+BACKEND = Backend(
+    name="yolo",
+    kinds=("segmentation", "detection"),
+    build=build,
+    weights="a folder of a network trained here, or the path or name of ultralytics weights such as yolo11n-seg.pt",
+    options={"imgsz": Option(int, 32, 4096), "threshold": Option(float, 0.001, 1.0)},
+)
