@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from moai.models.processing import MoAIProcessor
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
 from perception import Perception, Scene, load_image
 from perception.perception import MAX_AT_ONCE
+from perception.presets import preset_names
 from perception.registry import expert_names
 from weights import EMBEDDED_MODEL
 
@@ -118,22 +119,33 @@ class MoAI:
         device: str | None = None,
         perception: Perception | None = None,
         quantize: str | None = None,
+        experts_from: str | Path | Mapping | None = None,
     ) -> "MoAI":
         """The embedded model, or the one in a folder or behind a hub id.
 
         `experts` that will run: names of `perception.registry` such as segmentation or seg, as a list or separated by
-        commas; None means all. `device` defaults to CUDA when there is one. `perception` replaces the embedded experts.
-        `quantize`, one of `moai.inference.quantization.TIERS`, makes the language model smaller; None is bf16 on CUDA
-        and fp32 elsewhere. Raises ValueError with one sentence for an unknown model, expert, device or quantisation.
+        commas; None means all. `experts_from` names the preset of experts (or a YAML file, or a mapping) that takes the
+        place of the one which the model names; `perception` replaces the experts altogether. `device`, of model and
+        experts, defaults to CUDA when there is one. `quantize`, one of `moai.inference.quantization.TIERS`, makes the
+        language model smaller; None is bf16 on CUDA and fp32 elsewhere. Raises ValueError with one sentence for an
+        unknown model, expert, preset, device or quantisation.
         """
-        kept = expert_names(experts)
+        expert_names(experts)  # a typo is told before anything loads
+        if perception is not None and experts_from is not None:
+            raise ValueError("give experts_from or perception, not both: each says which experts there are")
+        if experts_from is not None:
+            perception = Perception(experts, experts_from=experts_from, device=device)
+        elif perception is not None and experts is not None:
+            perception = perception.narrowed(experts)
         place = _device(device)
         check_tier(quantize, place)
         dtype = torch.bfloat16 if place.type == "cuda" or quantize == "bf16" else torch.float32
         model, processor = _load(str(EMBEDDED_MODEL if name is None else name), dtype)
+        if perception is None:
+            perception = _named_perception(model.config, experts, device)
         with _in_memory(place, "this model", "choose a smaller quantisation"):
             model = model.to(place) if quantize in (None, "bf16") else quantized(model, quantize, place)
-        return cls(model, processor, perception or Perception(experts=kept))
+        return cls(model, processor, perception)
 
     @property
     def device(self) -> torch.device:
@@ -368,6 +380,17 @@ def _load(name: str, dtype: torch.dtype) -> tuple[MoAIForConditionalGeneration, 
     if not isinstance(processor, MoAIProcessor):
         raise ValueError(f"{failed}it holds no processor of a MoAI model")
     return model, processor
+
+
+def _named_perception(config: MoAIConfig, experts: Sequence[str] | str | None, device: str | None) -> Perception:
+    """The experts of the preset that a model names."""
+    if config.experts_from not in preset_names():
+        # A file would let a downloaded model choose what is loaded here.
+        raise ValueError(
+            f"the model names the preset of experts {config.experts_from!r}, which is not here; choose one of "
+            f"{', '.join(preset_names())} with experts_from"
+        )
+    return Perception(experts, experts_from=config.experts_from, device=device)
 
 
 @contextmanager

@@ -36,7 +36,8 @@ class MoAIConfig(PreTrainedConfig):
     MoAI-Mixer. `compressor_positions` is "sinusoidal" or "none" (the reference gives its compressor no positions);
     `compressor_neighborhood` is the width in words of a depthwise convolution over the verbalised text before it is
     compressed (0: none). `legacy_color_map` scales the colour map to 0..1 before it is normalised with 0..255
-    statistics, which nearly erases it but is what the released weights were trained with.
+    statistics, which nearly erases it but is what the released weights were trained with. `experts_from` names the
+    preset of `perception.presets` whose experts the model listens to.
     """
 
     model_type = "moai"
@@ -58,6 +59,7 @@ class MoAIConfig(PreTrainedConfig):
     plora_rank: int = 0
     plora_alpha: float = 1.0
     legacy_color_map: bool = False
+    experts_from: str = "drawn"
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs):
