@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--experts-from", metavar="PRESET|FILE", help="other experts than the model's own")
     try:
         serve(**vars(parser.parse_args(argv)))
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
     return 0

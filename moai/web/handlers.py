@@ -93,7 +93,7 @@ class Handlers:
                     gr.Image(drawn, alt_text=describe(look.scene)),
                     views.relations(look.scene),
                     views.text_lines(look.scene) + views.other_findings(look.scene),
-                    look.words or "The experts had nothing to say.",
+                    look.words or "The experts saw nothing that they are sure of.",
                     views.expert_times(look),
                 ]
         except Exception as error:

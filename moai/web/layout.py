@@ -13,7 +13,7 @@ from moai.web.theme import TOGGLE
 from moai.web.uploads import CheckedBlocks, UploadedImage
 from perception.registry import kinds
 
-AT_ONCE = 4
+MAX_AT_ONCE = 4
 KEPT_SECONDS = 2 * 3600
 
 
@@ -59,6 +59,7 @@ class Page:
             sources=["upload", "clipboard", "webcam"],
             height=300,
             buttons=["fullscreen"],
+            placeholder="Drop a picture here\n- or -\nclick to choose one",
             alt_text="The picture that you chose",
             elem_id="picture",
         )
@@ -154,7 +155,7 @@ class Page:
         does = self.handlers
         private = {"api_visibility": "private"}
         quiet = private | {"show_progress": "hidden", "queue": False}
-        working = private | {"concurrency_id": "model", "concurrency_limit": AT_ONCE}
+        working = private | {"concurrency_id": "model", "concurrency_limit": MAX_AT_ONCE}
         progress = [self.status, self.timer, self.layers, self.kept]
         self.timer.tick(does.on_tick, None, progress, **quiet)
         self.blocks.load(does.on_tick, None, progress, **quiet)
@@ -196,5 +197,5 @@ class Page:
                 api_name="ask",
                 api_description="Answer one question about one picture.",
                 concurrency_id="model",
-                concurrency_limit=AT_ONCE,
+                concurrency_limit=MAX_AT_ONCE,
             )

@@ -1,6 +1,7 @@
 """Starts the page: it is there at once, and says how far the models are while they load."""
 
 import os
+import socket
 from pathlib import Path
 
 from moai.web.engine import Engine
@@ -20,9 +21,10 @@ def serve(
     """Serve the page until interrupted.
 
     `model`, `quantize` and `experts_from` are those of `MoAI.from_pretrained`; without a `port` a free one is taken.
-    Raises ValueError with one sentence for a model that cannot be loaded or where gradio is missing, and OSError for
-    an address that cannot be listened at.
+    Raises ValueError with one sentence for a model that cannot be loaded, an address that cannot be listened at, or
+    where gradio is missing.
     """
+    _check_address(host, port)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
     try:
         from moai.web.layout import Page
@@ -43,6 +45,16 @@ def serve(
         pass
     finally:
         page.blocks.close(verbose=False)
+
+
+def _check_address(host: str, port: int | None) -> None:
+    if port is not None and not 1 <= port <= 65535:
+        raise ValueError(f"there is no port {port}; allowed are 1 to 65535")
+    try:
+        socket.create_server((host, port or 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        where = host if port is None else f"{host}, port {port}"
+        raise ValueError(f"nothing can listen at {where} ({error.strerror}); choose another") from error
 
 
 def launch(page, host: str, port: int | None) -> str:

@@ -22,9 +22,9 @@ MAX_BYTES = 20 * 2**20
 MAX_QUESTION_LENGTH = 500
 MAX_TURNS = 40
 """Turns that a chat keeps; the oldest are forgotten."""
-LONGER_SIDE = 1600
+MAX_SIDE = 1600
 """Larger pictures are reduced to this before the experts look, so that one person's picture cannot fill the memory."""
-SHOWN_SIDE = 1200
+MAX_SHOWN_SIDE = 1200
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ def checked_image(path: str | None) -> Image.Image:
         # Nobody knows the server's name of the file that was uploaded.
         sentence = str(error).replace(str(path), "This file")
         raise ImageError(sentence[:1].upper() + sentence[1:] + ".") from error
-    picture.thumbnail((LONGER_SIDE, LONGER_SIDE), Image.Resampling.LANCZOS)
+    picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     return picture
 
 
@@ -259,7 +259,7 @@ def look_at(engine: Engine, path: str) -> Look:
     seconds = time.perf_counter() - started
     words = verbalize(encoded.scene, encoded.experts).strip()
     shown = picture.copy()
-    shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
+    shown.thumbnail((MAX_SHOWN_SIDE, MAX_SHOWN_SIDE), Image.Resampling.LANCZOS)
     if shown.size != picture.size:
         encoded.scene.segments = [_reduced(one, shown.size) for one in encoded.scene.segments]
     return Look(path, shown, picture, encoded, words, seconds)
