@@ -3,7 +3,7 @@
 from importlib import import_module
 
 _HOMES = {
-    "Answer": "moai.assistant",
+    "Answer": "moai.answers",
     "MoAI": "moai.assistant",
     "MoAIConfig": "moai.models.configuration",
     "MoAIForConditionalGeneration": "moai.models.modeling",
@@ -17,9 +17,6 @@ def __getattr__(name: str):
     # torch and transformers take seconds to import; `moai --help` should not wait for them.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for module in (
-        "moai.models.modeling",
-        "moai.models.processing",
-    ):  # registers the Auto classes, whichever name is asked for
-        import_module(module)
+    for module in ("moai.models.modeling", "moai.models.processing"):
+        import_module(module)  # registers the Auto classes, whichever name is asked for
     return getattr(import_module(_HOMES[name]), name)

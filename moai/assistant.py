@@ -1,104 +1,27 @@
 """The Python inference API: `MoAI.from_pretrained().ask(picture, question)` -> `Answer` with its evidence."""
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from torch import Tensor
-from transformers import AutoConfig, AutoProcessor, StoppingCriteriaList
+from transformers import StoppingCriteriaList
 
-from moai.inference.generation import forget
+from moai.answers import Answer, Decoding, EncodedImage, GateShares, timed
 from moai.inference.quantization import check_tier
 from moai.inference.quantization import quantize as quantized
-from moai.models.configuration import MoAIConfig
+from moai.loading import device_named, in_memory, load_model, preset_of
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
 from perception import Perception, Scene, load_image
 from perception.perception import MAX_AT_ONCE
-from perception.presets import preset_names
 from perception.registry import expert_names
 from weights import EMBEDDED_MODEL
 
-
-@dataclass
-class GateShares:
-    """Whom one mixer listened to: mean share of each expert, rows sum to 1.
-
-    `layer` is the 1-based decoder layer; `image` maps aux / language / self, `language` maps aux / image / self.
-    `aux_map` has, for each image token in row order, the share it gave to the auxiliary tokens.
-    """
-
-    layer: int
-    image: dict[str, float]
-    language: dict[str, float]
-    aux_map: list[float]
-
-
-@dataclass
-class Answer:
-    """What the assistant said and why: the scene the experts saw, whom each mixer listened to (empty when the mixers
-    rested), and seconds per stage."""
-
-    text: str
-    scene: Scene
-    gates: list[GateShares] = field(default_factory=list)
-    timings: dict[str, float] = field(default_factory=dict)
-
-    def to_dict(self) -> dict:
-        """Plain Python values, ready for `json.dumps`."""
-        gates = [vars(gate) for gate in self.gates]
-        return {"text": self.text, "scene": self.scene.to_dict(), "gates": gates, "timings": self.timings}
-
-
-@dataclass
-class EncodedImage:
-    """A picture that has been seen once and can be asked many questions: its scene and the model's encoded inputs."""
-
-    scene: Scene
-    experts: tuple[str, ...]
-    inputs: dict[str, Tensor]
-    timings: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """How answers are worded: at most `max_new_tokens` tokens; `temperature` 0 is greedy, above it samples from the
-    `top_p` share of the probability."""
-
-    max_new_tokens: int = 96
-    temperature: float = 0.0
-    top_p: float = 1.0
-
-    def __post_init__(self):
-        if not 1 <= self.max_new_tokens <= 4096:
-            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; allowed is 1 to 4096")
-        if not 0 <= self.temperature <= 10:
-            raise ValueError(f"temperature is {self.temperature}; allowed is 0 (greedy) to 10")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; allowed is above 0, up to 1")
-
-    def arguments(self) -> dict:
-        """As arguments of `generate`."""
-        if self.temperature == 0:
-            return {"max_new_tokens": self.max_new_tokens, "do_sample": False}
-        sampling = {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
-        return {"max_new_tokens": self.max_new_tokens} | sampling
-
-
-@contextmanager
-def timed(timings: dict[str, float], name: str):
-    """Adds the seconds of the block to `timings[name]`."""
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        timings[name] = timings.get(name, 0.0) + time.perf_counter() - started
+__all__ = ["Answer", "Decoding", "EncodedImage", "GateShares", "MoAI"]
 
 
 class MoAI:
@@ -137,13 +60,13 @@ class MoAI:
             perception = Perception(experts, experts_from=experts_from, device=device)
         elif perception is not None and experts is not None:
             perception = perception.narrowed(experts)
-        place = _device(device)
+        place = device_named(device)
         check_tier(quantize, place)
         dtype = torch.bfloat16 if place.type == "cuda" or quantize == "bf16" else torch.float32
-        model, processor = _load(str(EMBEDDED_MODEL if name is None else name), dtype)
+        model, processor = load_model(str(EMBEDDED_MODEL if name is None else name), dtype)
         if perception is None:
-            perception = _named_perception(model.config, experts, device)
-        with _in_memory(place, "this model", "choose a smaller quantisation"):
+            perception = Perception(experts, experts_from=preset_of(model.config), device=device)
+        with in_memory(place, "this model", "choose a smaller quantisation"):
             model = model.to(place) if quantize in (None, "bf16") else quantized(model, quantize, place)
         return cls(model, processor, perception)
 
@@ -334,7 +257,7 @@ class MoAI:
     def _passing(self, count: int, what: str):
         """A turn of the model; when memory runs out, what can be given back is, and one sentence says so."""
         what = f"{count} {what}" + "s" * (count != 1)
-        with self._lock, _in_memory(self.device, what, "ask for less at a time, or load the model quantised"):
+        with self._lock, in_memory(self.device, what, "ask for less at a time, or load the model quantised"):
             try:
                 yield
             finally:
@@ -356,64 +279,3 @@ class MoAI:
                     )
                 )
         return shares
-
-
-def _load(name: str, dtype: torch.dtype) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
-    """Model and processor of a folder or hub id; ValueError with one sentence when they cannot be had."""
-    failed = f"no MoAI model could be loaded from {name!r}: "
-    report, processor = {"missing_keys": set()}, None
-    try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        if isinstance(config, MoAIConfig):
-            model, report = MoAIForConditionalGeneration.from_pretrained(
-                name, config=config, dtype=dtype, output_loading_info=True
-            )
-            processor = AutoProcessor.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ValueError(
-            failed + "it must be a folder that holds one, or the id of one on a hub that can be reached"
-        ) from error
-    if not isinstance(config, MoAIConfig):
-        raise ValueError(f"{failed}it is a {config.model_type} model")
-    if report["missing_keys"]:
-        raise ValueError(f"{failed}its weights are incomplete, {min(report['missing_keys'])} is missing")
-    if not isinstance(processor, MoAIProcessor):
-        raise ValueError(f"{failed}it holds no processor of a MoAI model")
-    return model, processor
-
-
-def _named_perception(config: MoAIConfig, experts: Sequence[str] | str | None, device: str | None) -> Perception:
-    """The experts of the preset that a model names."""
-    if config.experts_from not in preset_names():
-        # A file would let a downloaded model choose what is loaded here.
-        raise ValueError(
-            f"the model names the preset of experts {config.experts_from!r}, which is not here; choose one of "
-            f"{', '.join(preset_names())} with experts_from"
-        )
-    return Perception(experts, experts_from=config.experts_from, device=device)
-
-
-@contextmanager
-def _in_memory(place: torch.device, what: str, advice: str):
-    """Turns running out of memory into ValueError with one sentence, once the memory has been given back."""
-    full = False
-    try:
-        yield
-    except RuntimeError as error:
-        full = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-        if not full:
-            raise
-    if full:
-        forget()
-        raise ValueError(f"{what} did not fit into the memory of {place}; {advice}")
-
-
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(name)
-        torch.empty(1, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r} cannot be used here; try cpu, or cuda on a machine with a GPU") from error
-    return place

@@ -333,7 +333,7 @@ def test_faults_of_ours_are_not_hidden(model_folder, monkeypatch):
     def broken(*args, **kwargs):
         raise AttributeError("a fault in the code")
 
-    monkeypatch.setattr("moai.assistant.AutoProcessor.from_pretrained", broken)
+    monkeypatch.setattr("moai.loading.AutoProcessor.from_pretrained", broken)
     with pytest.raises(AttributeError, match="a fault in the code"):
         MoAI.from_pretrained(model_folder)
 

@@ -1,0 +1,84 @@
+"""What an assistant gives back, and how answers are worded."""
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from perception import Scene
+
+
+@dataclass
+class GateShares:
+    """Whom one mixer listened to: mean share of each expert, rows sum to 1.
+
+    `layer` is the 1-based decoder layer; `image` maps aux / language / self, `language` maps aux / image / self.
+    `aux_map` has, for each image token in row order, the share it gave to the auxiliary tokens.
+    """
+
+    layer: int
+    image: dict[str, float]
+    language: dict[str, float]
+    aux_map: list[float]
+
+
+@dataclass
+class Answer:
+    """What the assistant said and why: the scene the experts saw, whom each mixer listened to (empty when the mixers
+    rested), and seconds per stage."""
+
+    text: str
+    scene: Scene
+    gates: list[GateShares] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict:
+        """Plain Python values, ready for `json.dumps`."""
+        gates = [vars(gate) for gate in self.gates]
+        return {"text": self.text, "scene": self.scene.to_dict(), "gates": gates, "timings": self.timings}
+
+
+@dataclass
+class EncodedImage:
+    """A picture that has been seen once and can be asked many questions: its scene and the model's encoded inputs."""
+
+    scene: Scene
+    experts: tuple[str, ...]
+    inputs: dict[str, Tensor]
+    timings: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are worded: at most `max_new_tokens` tokens; `temperature` 0 is greedy, above it samples from the
+    `top_p` share of the probability."""
+
+    max_new_tokens: int = 96
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+    def __post_init__(self):
+        if not 1 <= self.max_new_tokens <= 4096:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; allowed is 1 to 4096")
+        if not 0 <= self.temperature <= 10:
+            raise ValueError(f"temperature is {self.temperature}; allowed is 0 (greedy) to 10")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; allowed is above 0, up to 1")
+
+    def arguments(self) -> dict:
+        """As arguments of `generate`."""
+        if self.temperature == 0:
+            return {"max_new_tokens": self.max_new_tokens, "do_sample": False}
+        sampling = {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
+        return {"max_new_tokens": self.max_new_tokens} | sampling
+
+
+@contextmanager
+def timed(timings: dict[str, float], name: str):
+    """Adds the seconds of the block to `timings[name]`."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings[name] = timings.get(name, 0.0) + time.perf_counter() - started

@@ -1,0 +1,75 @@
+"""What an assistant is made of: a model with its processor, the experts that it names, and a device with memory."""
+
+from contextlib import contextmanager
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoProcessor
+
+from moai.inference.generation import forget
+from moai.models.configuration import MoAIConfig
+from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.processing import MoAIProcessor
+from perception.presets import preset_names
+
+
+def load_model(name: str, dtype: torch.dtype) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+    """Model and processor of a folder or hub id; ValueError with one sentence when they cannot be had."""
+    failed = f"no MoAI model could be loaded from {name!r}: "
+    report, processor = {"missing_keys": set()}, None
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        if isinstance(config, MoAIConfig):
+            model, report = MoAIForConditionalGeneration.from_pretrained(
+                name, config=config, dtype=dtype, output_loading_info=True
+            )
+            processor = AutoProcessor.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ValueError(
+            failed + "it must be a folder that holds one, or the id of one on a hub that can be reached"
+        ) from error
+    if not isinstance(config, MoAIConfig):
+        raise ValueError(f"{failed}it is a {config.model_type} model")
+    if report["missing_keys"]:
+        raise ValueError(f"{failed}its weights are incomplete, {min(report['missing_keys'])} is missing")
+    if not isinstance(processor, MoAIProcessor):
+        raise ValueError(f"{failed}it holds no processor of a MoAI model")
+    return model, processor
+
+
+def preset_of(config: MoAIConfig) -> str:
+    """The preset of experts that a model names; ValueError with one sentence when it is not here."""
+    if config.experts_from not in preset_names():
+        # A file would let a downloaded model choose what is loaded here.
+        raise ValueError(
+            f"the model names the preset of experts {config.experts_from!r}, which is not here; choose one of "
+            f"{', '.join(preset_names())} with experts_from"
+        )
+    return config.experts_from
+
+
+@contextmanager
+def in_memory(place: torch.device, what: str, advice: str):
+    """Turns running out of memory into ValueError with one sentence, once the memory has been given back."""
+    full = False
+    try:
+        yield
+    except RuntimeError as error:
+        full = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if not full:
+            raise
+    if full:
+        forget()
+        raise ValueError(f"{what} did not fit into the memory of {place}; {advice}")
+
+
+def device_named(name: str | None) -> torch.device:
+    """The device of this name, by default CUDA when there is one; ValueError with one sentence when it is not here."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(name)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} cannot be used here; try cpu, or cuda on a machine with a GPU") from error
+    return place
