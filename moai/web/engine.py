@@ -17,6 +17,7 @@ class About:
     device: str
     mixer_layers: tuple[int, ...]
     experts: tuple[str, ...]
+    experts_from: str
 
 
 class Engine:
@@ -24,9 +25,8 @@ class Engine:
 
     def __init__(self, model: str | None = None, quantize: str | None = None, experts_from: str | None = None):
         self.model = model
-        self.options = {"quantize": quantize}
-        if experts_from is not None:
-            self.options["experts_from"] = experts_from
+        self.quantize = quantize
+        self.experts_from = experts_from
         self.assistant = None
         self.about: About | None = None
         self.stage = "Starting"
@@ -44,7 +44,7 @@ class Engine:
             from moai.assistant import MoAI
 
             self._at("Loading the language model", 0.3)
-            assistant = MoAI.from_pretrained(self.model, **self.options)
+            assistant = MoAI.from_pretrained(self.model, quantize=self.quantize, experts_from=self.experts_from)
             if warm_up is not None:
                 self._at("Loading the experts", 0.5)
                 with Image.open(warm_up) as picture:
@@ -61,7 +61,7 @@ class Engine:
 
     def use(self, assistant) -> None:
         """Answer with this assistant, which is loaded."""
-        self.about = _about(assistant, self.model)
+        self.about = _about(assistant, self.model, self.experts_from)
         self.assistant = assistant
         self._at("Ready", 1.0)
         self._done.set()
@@ -86,7 +86,7 @@ class Engine:
         return self.assistant
 
 
-def _about(assistant, model: str | None) -> About:
+def _about(assistant, model: str | None, experts_from: str | None) -> About:
     from weights import EMBEDDED_MODEL
 
     source = Path(EMBEDDED_MODEL if model is None else model)
@@ -97,4 +97,5 @@ def _about(assistant, model: str | None) -> About:
         device=str(assistant.device),
         mixer_layers=tuple(layer + 1 for layer in assistant.model.config.mixer_layers),
         experts=assistant.perception.experts,
+        experts_from=experts_from or assistant.model.config.experts_from,
     )

@@ -41,6 +41,7 @@ def status(engine: Engine) -> str:
         ("Size", f"{about.parameters / 1e6:,.0f} million parameters on {about.device}"),
         ("Mixers", "decoder layers " + ", ".join(str(layer) for layer in about.mixer_layers)),
         ("Experts", ", ".join(kind.label for kind in kinds() if kind.name in about.experts) or "none"),
+        ("Preset", about.experts_from),
     )
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
     return (

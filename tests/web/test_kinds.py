@@ -68,3 +68,12 @@ def test_an_expert_that_fails_is_told(engine, tagging):
     asked = with_experts(engine, Perception("tag", tagging=fail))
     times = Handlers(asked).on_look(Session(), STREET, ["tags"])[-1]
     assert "tagging failed: no words." in times
+
+
+def test_the_experts_of_another_preset_answer(tmp_path):
+    preset = tmp_path / "reader.yaml"
+    preset.write_text("ocr: rapidocr\n")
+    engine = Engine(experts_from=str(preset))
+    engine.load()
+    assert engine.about.experts == ("ocr",) and engine.about.experts_from == str(preset)
+    assert engine.get().perception.experts == ("ocr",)

@@ -87,10 +87,14 @@ def test_the_status_tells_loading_ready_and_failed_apart():
     engine.problem = "no such model"
     assert "no such model" in views.status(engine) and "alert" in views.status(engine)
     engine.problem, engine.assistant = None, object()
-    engine.about = About("moai-nano", "embedded", 26_000_000, "cpu", (2, 4), ("detection", "ocr"))
+    engine.about = About("moai-nano", "embedded", 26_000_000, "cpu", (2, 4), ("detection", "ocr"), "drawn")
     html = views.status(engine)
     assert (
-        "moai-nano · 2 experts" in html and "26 million" in html and "layers 2, 4" in html and "Detection, OCR" in html
+        "moai-nano · 2 experts" in html
+        and "26 million" in html
+        and "layers 2, 4" in html
+        and "Detection, OCR" in html
+        and "drawn" in html
     )
 
 
