@@ -1,16 +1,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+SET_UP := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MoAI needs Python 3.11 or newer; set PYTHON=python3.11")'
+# Where CUDA wheels are not wanted: `make setup PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"`.
+PIP_FLAGS ?=
 
-.PHONY: setup demo test lint
+.PHONY: setup demo test test-core lint types docs
 
 setup: $(READY)
 
-$(READY): requirements.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MoAI needs Python 3.11 or newer; set PYTHON=python3.11")'
+$(READY): pyproject.toml setup.py
+	$(SET_UP)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --editable ".[web,yolo,paddle,train,docs,dev]"
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps "$$(grep ^opencv-python-headless requirements.txt)"
 	touch $(READY)
 
@@ -20,6 +23,17 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# What does not need the drawn world.
+test-core: setup
+	$(BIN)/python -m pytest -m "not drawn and not slow" tests/models tests/inference tests/perception tests/assistant
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+types: setup
+	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/mkdocs build --quiet --strict

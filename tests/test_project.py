@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -49,21 +50,37 @@ def test_pictures_and_files_of_the_readme_exist():
         assert (ROOT / path).exists(), path
 
 
+def ranges(text: str) -> set[str]:
+    return {line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")}
+
+
+def test_requirements_are_the_ranges_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    used = {*project["dependencies"], *extras["web"], *extras["yolo"], *extras["paddle"]}
+    assert ranges((ROOT / "requirements.txt").read_text()) == used
+
+
 def test_the_packages_people_ask_for_are_required():
-    required = set(re.findall(r"^([a-z-]+)[>=]", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE))
+    required = {re.match("[a-z-]+", line).group() for line in ranges((ROOT / "requirements.txt").read_text())}
     assert required >= {"torch", "transformers", "timm", "ultralytics", "paddleocr", "opencv-python", "gradio"}
+
+
+def test_the_setup_brings_what_the_requirements_name():
+    (extras,) = re.findall(r'--editable "\.\[([a-z,]+)\]"', (ROOT / "Makefile").read_text())
+    assert set(extras.split(",")) >= {"web", "yolo", "paddle"}
 
 
 def test_one_version_of_opencv_wins():
     import cv2
 
-    pinned = set(re.findall(r"^opencv[a-z-]*==([\d.]+)", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE))
+    pinned = {line.split("==")[1] for line in ranges((ROOT / "requirements.txt").read_text()) if "opencv" in line}
     assert len(pinned) == 1
     assert pinned.pop().startswith(cv2.__version__)
 
 
 def test_ultralytics_is_imported_in_its_own_places_only():
-    allowed = {"perception/yolo.py", "moai/training/experts/detector.py", "moai/training/experts/mask_loss.py"}
+    allowed = {"perception/networks/yolo.py", "moai/training/experts/detector.py", "moai/training/experts/mask_loss.py"}
     found = {
         str(path.relative_to(ROOT))
         for folder in ("moai", "perception", "benchmarks")
