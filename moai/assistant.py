@@ -1,11 +1,13 @@
 """The Python inference API: `MoAI.from_pretrained().ask(picture, question)` -> `Answer` with its evidence."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from os import PathLike, fsdecode
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import StoppingCriteriaList
 
@@ -14,10 +16,11 @@ from moai.inference.quantization import check_tier
 from moai.inference.quantization import quantize as quantized
 from moai.loading import device_named, in_memory, load_model, preset_of
 from moai.models.modeling import MoAIForConditionalGeneration
-from moai.models.processing import MoAIProcessor
+from moai.models.processing import MoAIProcessor, pad
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
-from perception import Perception, Scene, load_image
+from perception import Perception, Scene
 from perception.perception import MAX_AT_ONCE
+from perception.pixels import Pixels, pixels_of
 from perception.registry import expert_names
 from weights import EMBEDDED_MODEL
 
@@ -77,30 +80,69 @@ class MoAI:
 
     def perceive(self, picture, experts: Sequence[str] | str | None = None) -> Scene:
         """What the experts see in a picture (path, bytes, PIL image or array); raises ImageError for a bad one."""
-        return self.perception(load_image(picture), experts=self._experts(experts))
+        return self.perception(picture, experts=self._experts(experts))
 
     def encode(self, picture, experts: Sequence[str] | str | None = None, moai: bool = True) -> EncodedImage:
         """Look at a picture once, to ask it several questions: `ask(encoded, question)`.
 
         With `moai` False the experts do not run and the plain backbone will answer.
         """
-        return self._encode([picture], experts, moai)[0]
-
-    @torch.inference_mode()
-    def _encode(self, pictures: Sequence, experts: Sequence[str] | str | None, moai: bool) -> list[EncodedImage]:
-        """All pictures in one batch of the networks; each gets the seconds of the whole."""
         timings: dict[str, float] = {}
         with timed(timings, "load"):
-            images = [load_image(picture) for picture in pictures]
+            pixels = pixels_of(picture)
+        return self._encode([pixels], timings, experts, moai)[0]
+
+    @torch.inference_mode()
+    def _encode(
+        self, pictures: Sequence[Pixels], timings: dict[str, float], experts: Sequence[str] | str | None, moai: bool
+    ) -> list[EncodedImage]:
+        """All pictures in one batch of the networks; each gets the seconds of the whole, added to `timings`."""
         kept = self._experts(experts) if moai else ()
         with timed(timings, "perception"):
-            scenes = self.perception.batch(images, experts=kept) if moai else [Scene(*image.size) for image in images]
-        with timed(timings, "encode"), self._passing(len(images), "picture"):
-            inputs = self.processor.image_inputs(images, scenes if moai else None, kept)
-            encoded = self.model.encode(**{key: value.to(self.device) for key, value in inputs.items()})
+            if moai:
+                scenes = self.perception.batch(pictures, experts=kept)
+            else:
+                scenes = [Scene(width, height) for height, width, _ in (pixels.shape for pixels in pictures)]
+        with timed(timings, "encode"):
+            inputs = self.processor.image_inputs(pictures, scenes if moai else None, kept)
+            with self._passing(len(pictures), "picture"):
+                encoded = self.model.encode(**{key: value.to(self.device) for key, value in inputs.items()})
         return [
             EncodedImage(scene, kept, {key: value[row : row + 1] for key, value in encoded.items()}, dict(timings))
             for row, scene in enumerate(scenes)
+        ]
+
+    def _encode_distinct(
+        self, pictures: Sequence, experts: Sequence[str] | str | None, moai: bool
+    ) -> list[EncodedImage]:
+        """Each picture encoded, those of equal pixels once; networks look at up to MAX_AT_ONCE in one pass."""
+        digests: dict[Hashable, str] = {}  # of pictures by what they were given as, so that equal paths are read once
+        seen: dict[str, EncodedImage] = {}
+        waiting: dict[str, Pixels] = {}
+        timings: dict[str, float] = {}
+
+        def look() -> None:
+            seen.update(zip(waiting, self._encode(list(waiting.values()), dict(timings), experts, moai), strict=True))
+            waiting.clear()
+            timings.clear()
+
+        for picture in pictures:
+            if isinstance(picture, EncodedImage) or _given(picture) in digests:
+                continue
+            with timed(timings, "load"):
+                pixels = pixels_of(picture)
+                digests[_given(picture)] = pixels.digest
+            if pixels.digest not in seen:
+                waiting[pixels.digest] = pixels
+            if len(waiting) == MAX_AT_ONCE:
+                look()
+        if waiting:
+            look()
+        return [
+            self._encoded(picture, experts, moai)
+            if isinstance(picture, EncodedImage)
+            else seen[digests[_given(picture)]]
+            for picture in pictures
         ]
 
     def ask(
@@ -133,9 +175,8 @@ class MoAI:
         messages: dicts with `role` ("user" or "assistant") and `content`, the user's last. Otherwise as `ask`.
         """
         settings = Decoding(**decoding)
-        self._check(messages)
-        encoded = self._encoded(picture, experts, moai)
-        return self._answer([encoded], [messages], settings)[0]
+        prompt = self._prompt(messages)
+        return self._answer([self._encoded(picture, experts, moai)], [prompt], settings)[0]
 
     def ask_batch(
         self,
@@ -146,26 +187,19 @@ class MoAI:
         moai: bool = True,
         **decoding,
     ) -> list[Answer]:
-        """Answer questions[i] about pictures[i] in one batch; a picture that occurs several times is seen once.
+        """Answer questions[i] about pictures[i] in one batch; pictures of equal pixels are one, which is seen once.
 
-        Raises ValueError when the numbers differ. Otherwise as `ask`.
+        pictures: a sequence, or an array (B, H, W, 3) of B pictures. Raises ValueError when the numbers differ.
+        Otherwise as `ask`.
         """
+        pictures, questions = _listed(pictures, "pictures"), _listed(questions, "questions")
         if len(pictures) != len(questions):
             raise ValueError(f"got {len(pictures)} pictures but {len(questions)} questions; give one for each")
         settings = Decoding(**decoding)
-        if not len(pictures):
+        prompts = [self._prompt([{"role": "user", "content": question}]) for question in questions]
+        if not prompts:
             return []
-        conversations = [[{"role": "user", "content": question}] for question in questions]
-        for messages in conversations:
-            self._check(messages)
-        distinct = {id(picture): picture for picture in pictures}
-        seen = {key: one for key, one in distinct.items() if isinstance(one, EncodedImage)}
-        seen = {key: self._encoded(one, experts, moai) for key, one in seen.items()}
-        new = [key for key in distinct if key not in seen]
-        for start in range(0, len(new), MAX_AT_ONCE):
-            part = new[start : start + MAX_AT_ONCE]
-            seen.update(zip(part, self._encode([distinct[key] for key in part], experts, moai), strict=True))
-        return self._answer([seen[id(picture)] for picture in pictures], conversations, settings)
+        return self._answer(self._encode_distinct(pictures, experts, moai), prompts, settings)
 
     def stream(
         self,
@@ -178,13 +212,12 @@ class MoAI:
     ) -> AnswerStream:
         """Like `ask` (or `chat`, given messages), but iterates over the answer's pieces as they are generated."""
         settings = Decoding(**decoding)
-        messages = [{"role": "user", "content": question}] if isinstance(question, str) else list(question)
-        self._check(messages)
+        prompt = self._prompt([{"role": "user", "content": question}] if isinstance(question, str) else question)
         encoded = self._encoded(picture, experts, moai)
 
         def work(emit: Callable[[str], None], stop: threading.Event) -> Answer:
             streamer = PieceStreamer(self.processor.tokenizer, emit, self.processor.style.stop)
-            return self._answer([encoded], [messages], settings, streamer, stop)[0]
+            return self._answer([encoded], [prompt], settings, streamer, stop)[0]
 
         return AnswerStream(work)
 
@@ -208,19 +241,21 @@ class MoAI:
             raise ValueError(f"the picture was encoded with {seen_by}; encode it again for other experts")
         return picture
 
-    def _check(self, messages: Sequence[dict]) -> None:
-        length = len(self.processor.conversation_ids(messages, with_image=True))
+    def _prompt(self, messages: Sequence[dict]) -> list[int]:
+        """Token ids of a conversation about a picture, checked."""
+        ids = self.processor.conversation_ids(messages, with_image=True)
         if not messages[-1]["content"].strip():
             raise ValueError("the question is empty; ask something about the picture")
         limit = self.model.config.text_config.max_position_embeddings
-        if length >= limit:
-            raise ValueError(f"the conversation is {length} tokens long with its picture; this model takes {limit}")
+        if len(ids) >= limit:
+            raise ValueError(f"the conversation is {len(ids)} tokens long with its picture; this model takes {limit}")
+        return ids
 
     @torch.inference_mode()
     def _answer(
         self,
         encoded: Sequence[EncodedImage],
-        conversations: Sequence[Sequence[dict]],
+        prompts: Sequence[Sequence[int]],
         settings: Decoding,
         streamer: PieceStreamer | None = None,
         stop: threading.Event | None = None,
@@ -229,20 +264,20 @@ class MoAI:
             raise ValueError("some pictures were encoded with experts and some without; ask about them separately")
         timings: dict[str, float] = {}
         style = self.processor.style
-        inputs = self.processor.prompt_inputs(conversations, with_image=True)
-        inputs = {key: value.to(self.device) for key, value in inputs.items()}
+        input_ids, attention_mask = pad(prompts, self.processor.tokenizer.pad_token_id, left=True)
+        inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
         inputs |= {key: torch.cat([one.inputs[key] for one in encoded]) for key in encoded[0].inputs}
         arguments = settings.arguments()
         if style.stop:
             arguments |= {"stop_strings": style.stop, "tokenizer": self.processor.tokenizer}
         if stop is not None:
             arguments["stopping_criteria"] = StoppingCriteriaList([StopWhenAsked(stop)])
-        with timed(timings, "generate"), self._passing(len(conversations), "question"):
+        with timed(timings, "generate"), self._passing(len(prompts), "question"):
             self.model.fusion.record = True
             generated = self.model.generate(
                 **inputs, **arguments, streamer=streamer, pad_token_id=self.processor.tokenizer.pad_token_id
             )
-            gates = self._gate_shares(len(conversations))
+            gates = self._gate_shares(len(prompts))
         fresh = generated[:, inputs["input_ids"].shape[1] :]
         texts = self.processor.tokenizer.batch_decode(fresh, skip_special_tokens=True)
         answers = []
@@ -279,3 +314,19 @@ class MoAI:
                     )
                 )
         return shares
+
+
+def _listed(values: Sequence, what: str) -> list:
+    if isinstance(values, np.ndarray) and values.ndim not in (1, 4):
+        shape = " x ".join(map(str, values.shape)) or "no dimension"
+        raise ValueError(f"an array of shape {shape} holds no {what}; give a list, or for pictures (B, H, W, 3)")
+    if isinstance(values, (str, bytes, bytearray, PathLike, Mapping)) or not hasattr(values, "__len__"):
+        raise ValueError(f"{what} must be a list with one for each answer, not {type(values).__name__}")
+    return list(values)
+
+
+def _given(picture) -> Hashable:
+    """A key that is the same for what is one picture at sight: equal paths, equal bytes, the same object."""
+    if isinstance(picture, PathLike):
+        return fsdecode(picture)
+    return picture if isinstance(picture, (str, bytes)) else id(picture)
