@@ -135,7 +135,7 @@ def run_perceive(arguments: argparse.Namespace) -> None:
 
     from perception import Perception, load_image, verbalize
     from perception.draw import draw
-    from perception.perception import expert_names
+    from perception.registry import expert_names
 
     picture = load_image(arguments.picture)
     backends = {name: getattr(arguments, name) for name in ("segmentation", "detection") if getattr(arguments, name)}

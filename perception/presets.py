@@ -109,8 +109,8 @@ def entry_of(kind: str, value: Any, folder: Path | None = None, embedded: str | 
             raise ValueError(f"{kind} has an unknown key {key!r}; allowed are {', '.join(_KEYS)}")
     backend = next((one for one in registry.backends_of(kind) if one.name == record.get("backend")), None)
     if backend is None:
-        spoken = registry.kind(kind).spoken
-        raise ValueError(f"unknown backend {record.get('backend')!r} for {spoken}; allowed are {allowed}")
+        spoken = registry.kind(kind).spoken.removeprefix("the ")
+        raise ValueError(f"unknown {spoken} backend {record.get('backend')!r}; allowed are {allowed}")
     options = record.get("options") or {}
     if not isinstance(options, Mapping):
         raise ValueError(f"the options of {kind} must map names to values")

@@ -46,7 +46,7 @@ def picture(tmp_path_factory):
 @pytest.fixture
 def reading_only(monkeypatch):
     """Text recognition as the only expert, whatever is asked for."""
-    monkeypatch.setattr("moai.assistant.Perception", lambda experts: Perception(experts="ocr"))
+    monkeypatch.setattr("moai.assistant.Perception", lambda *args, **settings: Perception(experts="ocr"))
 
 
 def run(capsys, *arguments) -> tuple[int, str, str]:
