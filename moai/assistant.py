@@ -12,9 +12,11 @@ import torch
 from transformers import StoppingCriteriaList
 
 from moai.answers import Answer, Decoding, EncodedImage, GateShares, timed
+from moai.inference import fuse_weights, generate
 from moai.inference.quantization import check_tier
 from moai.inference.quantization import quantize as quantized
 from moai.loading import device_named, in_memory, load_model, preset_of
+from moai.models.fusion import GateRecord
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor, pad
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
@@ -34,7 +36,7 @@ class MoAI:
         self.model = model.eval()
         self.processor = processor
         self.perception = perception
-        # The model keeps the fusion state of the pass under way, so passes take turns.
+        # Passes take turns, so that memory need hold one at a time.
         self._lock = threading.Lock()
 
     @classmethod
@@ -71,6 +73,8 @@ class MoAI:
             perception = Perception(experts, experts_from=preset_of(model.config), device=device)
         with in_memory(place, "this model", "choose a smaller quantisation"):
             model = model.to(place) if quantize in (None, "bf16") else quantized(model, quantize, place)
+            if place.type == "cuda":
+                fuse_weights(model)
         return cls(model, processor, perception)
 
     @property
@@ -273,11 +277,16 @@ class MoAI:
         if stop is not None:
             arguments["stopping_criteria"] = StoppingCriteriaList([StopWhenAsked(stop)])
         with timed(timings, "generate"), self._passing(len(prompts), "question"):
-            self.model.fusion.record = True
-            generated = self.model.generate(
-                **inputs, **arguments, streamer=streamer, pad_token_id=self.processor.tokenizer.pad_token_id
+            record = GateRecord()
+            generated = generate(
+                self.model,
+                **inputs,
+                **arguments,
+                gates=record,
+                streamer=streamer,
+                pad_token_id=self.processor.tokenizer.pad_token_id,
             )
-            gates = self._gate_shares(len(prompts))
+            gates = gate_shares(record, len(prompts))
         fresh = generated[:, inputs["input_ids"].shape[1] :]
         texts = self.processor.tokenizer.batch_decode(fresh, skip_special_tokens=True)
         answers = []
@@ -293,27 +302,25 @@ class MoAI:
         """A turn of the model; when memory runs out, what can be given back is, and one sentence says so."""
         what = f"{count} {what}" + "s" * (count != 1)
         with self._lock, in_memory(self.device, what, "ask for less at a time, or load the model quantised"):
-            try:
-                yield
-            finally:
-                self.model.fusion.clear()
+            yield
 
-    def _gate_shares(self, rows: int) -> list[list[GateShares]]:
-        """Per row, the shares of the pass that just ran; none when the mixers rested."""
-        shares: list[list[GateShares]] = [[] for _ in range(rows)]
-        for layer, recorded in zip(self.model.config.mixer_layers, self.model.fusion.gates, strict=False):
-            image, language, valid = (part.float().cpu() for part in recorded)
-            for row in range(rows):
-                spoken = language[row][valid[row].bool()].mean(dim=0).tolist()
-                shares[row].append(
-                    GateShares(
-                        layer + 1,
-                        dict(zip(("aux", "language", "self"), image[row].mean(dim=0).tolist(), strict=True)),
-                        dict(zip(("aux", "image", "self"), spoken, strict=True)),
-                        image[row, :, 0].tolist(),
-                    )
+
+def gate_shares(record: GateRecord, rows: int) -> list[list[GateShares]]:
+    """Per row, the shares that a pass took down; none when the mixers rested."""
+    shares: list[list[GateShares]] = [[] for _ in range(rows)]
+    for layer, recorded in record.layers.items():
+        image, language, valid = (part.float().cpu() for part in recorded)
+        for row in range(rows):
+            spoken = language[row][valid[row].bool()].mean(dim=0).tolist()
+            shares[row].append(
+                GateShares(
+                    layer + 1,
+                    dict(zip(("aux", "language", "self"), image[row].mean(dim=0).tolist(), strict=True)),
+                    dict(zip(("aux", "image", "self"), spoken, strict=True)),
+                    image[row, :, 0].tolist(),
                 )
-        return shares
+            )
+    return shares
 
 
 def _listed(values: Sequence, what: str) -> list:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from moai.assistant import Decoding, EncodedImage, MoAI
+from moai.inference import generate
 from moai.streaming import spoken
 from perception.registry import expert_names
 
@@ -126,7 +127,7 @@ class Answerer:
         arguments = Decoding(**decoding).arguments() | {"pad_token_id": processor.tokenizer.pad_token_id}
         if processor.style.stop:
             arguments |= {"stop_strings": processor.style.stop, "tokenizer": processor.tokenizer}
-        generated = model.generate(**inputs, **arguments)[0, inputs["input_ids"].shape[1] :]
+        generated = generate(model, **inputs, **arguments)[0, inputs["input_ids"].shape[1] :]
         return spoken(processor.tokenizer.decode(generated, skip_special_tokens=True), processor.style.stop)
 
 

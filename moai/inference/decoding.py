@@ -64,7 +64,7 @@ def decode_layer(
     rows, heads, head_dim = keys.shape[0], keys.shape[1], keys.shape[3]
     residual = residual + delta
     normed = rms_norm(residual, layer.input_norm, epsilon)
-    joined = project(normed, layer.attention.weights, layer.attention.bias)
+    joined = project(normed, layer.attention.weights, layer.attention.biases)
     query, key, value = joined.split(layer.attention.sizes, dim=-1)
     cos, sin = cos[:, None], sin[:, None]
     every = torch.arange(rows, device=keys.device)
@@ -72,10 +72,10 @@ def decode_layer(
     values[every, :, position] = value.view(rows, heads, head_dim)
     query = rotated(query.view(rows, -1, head_dim), cos, sin).view(rows, heads, -1, head_dim)
     attended = attend_cache(query, keys, values, unseen)
-    residual = residual + project(attended, layer.attended.weights, layer.attended.bias)
+    residual = residual + project(attended, layer.attended.weights, layer.attended.biases)
     normed = rms_norm(residual, layer.output_norm, epsilon)
-    gate, up = project(normed, layer.gated.weights, layer.gated.bias).split(layer.gated.sizes, dim=-1)
-    return residual, project(F.silu(gate) * up, layer.down.weights, layer.down.bias)
+    gate, up = project(normed, layer.gated.weights, layer.gated.biases).split(layer.gated.sizes, dim=-1)
+    return residual, project(F.silu(gate) * up, layer.down.weights, layer.down.biases)
 
 
 def score(residual: Tensor, delta: Tensor, norm: Tensor, epsilon: float, head: Tensor) -> Tensor:

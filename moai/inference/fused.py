@@ -1,7 +1,7 @@
-"""The decoder's weights laid out for speed: linears that read the same states become one product.
+"""The decoder's weights as the fast path reads them: linears over the same states make one product if they lie joined.
 
-The plain decoder of transformers keeps its parameters, which become views into the joined ones, so nothing is stored
-twice and the plain path stays beside the fast one.
+`fuse_weights` joins them, when asked to: the decoder's parameters become views into the joined ones, so nothing is
+stored twice and the plain path stays beside the fast one.
 """
 
 from collections.abc import Sequence
@@ -12,24 +12,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
+from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.plora import PartialLoRALinear
 
 
 @dataclass(frozen=True)
 class Branch:
-    """Partial LoRA of joined linears: `down` (their ranks together, in), one `ups` (out, rank) for each."""
+    """Partial LoRA of linears over the same states: `downs` (rank, in), one joined or several, one `ups` (out, rank)
+    for each linear."""
 
-    down: Tensor
+    downs: tuple[Tensor, ...]
     ups: tuple[Tensor, ...]
     scaling: float
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Linears over the same states: one joined weight, or several where they cannot be joined (quantised)."""
+    """Linears over the same states, and their biases: one joined, or several where they do not lie joined."""
 
     weights: tuple[Tensor, ...]
-    bias: Tensor | None
+    biases: tuple[Tensor, ...]
     sizes: tuple[int, ...]
     branch: Branch | None
 
@@ -38,11 +40,11 @@ class Projection:
 
         Overwrites nothing but its own result; gradients do not flow.
         """
-        output = project(states, self.weights, self.bias)
+        output = project(states, self.weights, self.biases)
         if image_share is None or self.branch is None:
             return output
         # Masked between the two small products, where a row is short; the second adds to what is there.
-        low = F.linear(states, self.branch.down) * (image_share * self.branch.scaling)
+        low = project(states, self.branch.downs) * (image_share * self.branch.scaling)
         start = rank = 0
         for up, size in zip(self.branch.ups, self.sizes, strict=True):
             output[:, start : start + size].addmm_(low[:, rank : rank + up.shape[1]], up.T)
@@ -62,8 +64,9 @@ class LayerWeights:
     down: Projection
 
 
-def project(states: Tensor, weights: Sequence[Tensor], bias: Tensor | None) -> Tensor:
+def project(states: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor] = ()) -> Tensor:
     """states: (..., in) -> (..., out), the outputs of several weights one after another."""
+    bias = biases[0] if len(biases) == 1 else torch.cat(tuple(biases)) if biases else None
     if len(weights) == 1:
         return F.linear(states, weights[0], bias)
     output = torch.cat([F.linear(states, weight) for weight in weights], dim=-1)
@@ -89,26 +92,45 @@ def can_be_fused(config: PreTrainedConfig) -> bool:
     return rope is not None and rope.get("rope_type", "default") == "default" and config.hidden_act == "silu"
 
 
-def layer_weights(decoder: nn.Module) -> list[LayerWeights]:
-    """The weights of a Llama decoder, joined; its parameters become views of the joined weights."""
-    layers = []
+def fuse_weights(model: MoAIForConditionalGeneration) -> None:
+    """Joins what the fast path reads together, in place: the decoder's parameters become views of larger tensors.
+
+    The fast path works without, somewhat slower. Values, names and gradients of the parameters stay; code that keeps
+    hold of their storage, as a sharding optimiser does, must start afterwards. Nothing is stored twice. Does nothing
+    for decoders that the fast path does not know.
+    """
+    if not can_be_fused(model.config.text_config):
+        return
     # Outside inference mode: its tensors could not become parameters that train again.
     with torch.inference_mode(False), torch.no_grad():
-        for layer in decoder.layers:
-            attention, mlp = layer.self_attn, layer.mlp
-            layers.append(
-                LayerWeights(
-                    layer.input_layernorm.weight,
-                    _joined(attention.q_proj, attention.k_proj, attention.v_proj),
-                    _joined(attention.o_proj),
-                    layer.post_attention_layernorm.weight,
-                    _joined(mlp.gate_proj, mlp.up_proj),
-                    _joined(mlp.down_proj),
-                )
-            )
+        for layer in model.language_model.layers:
+            for linears in _together(layer):
+                for parameters in _parameters(linears):
+                    _join(parameters)
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()  # the separate weights were of other sizes, and nothing else would fit in their places
+
+
+def layer_weights(decoder: nn.Module) -> list[LayerWeights]:
+    """The weights of a Llama decoder, as they lie: nothing is copied or moved."""
+    layers = []
+    with torch.inference_mode(False), torch.no_grad():
+        for layer in decoder.layers:
+            attention, attended, gated, down = (_projection(linears) for linears in _together(layer))
+            norms = (layer.input_layernorm.weight, layer.post_attention_layernorm.weight)
+            layers.append(LayerWeights(norms[0], attention, attended, norms[1], gated, down))
     return layers
+
+
+def _together(layer: nn.Module) -> tuple[tuple[nn.Linear, ...], ...]:
+    """The linears of a decoder layer, by what they read."""
+    attention, mlp = layer.self_attn, layer.mlp
+    return (
+        (attention.q_proj, attention.k_proj, attention.v_proj),
+        (attention.o_proj,),
+        (mlp.gate_proj, mlp.up_proj),
+        (mlp.down_proj,),
+    )
 
 
 def places(decoder: nn.Module) -> list[tuple[int, int]]:
@@ -120,37 +142,52 @@ def _is_plain(parameter: Tensor) -> bool:
     return type(parameter.data) is torch.Tensor
 
 
-def _joined(*linears: nn.Linear) -> Projection:
-    biases = [linear.bias for linear in linears]
-    bias = None if biases[0] is None else torch.cat(biases)
+def _has_branch(linears: Sequence[nn.Linear]) -> bool:
+    return all(isinstance(linear, PartialLoRALinear) for linear in linears)
+
+
+def _parameters(linears: Sequence[nn.Linear]) -> list[list[nn.Parameter]]:
+    """Parameters that can be joined: the weights, the biases, the first factors of partial LoRA."""
+    groups = [[linear.weight for linear in linears]]
+    if linears[0].bias is not None:
+        groups.append([linear.bias for linear in linears])
+    if _has_branch(linears):
+        groups.append([linear.lora_A.weight for linear in linears])
+    return groups
+
+
+def _projection(linears: Sequence[nn.Linear]) -> Projection:
+    weights, *others = (_joined(parameters) for parameters in _parameters(linears))
     branch = None
-    if all(isinstance(linear, PartialLoRALinear) for linear in linears):
-        down = _join([linear.lora_A.weight for linear in linears])
-        if len(down) == 1:
-            branch = Branch(down[0], tuple(linear.lora_B.weight for linear in linears), linears[0].scaling)
+    if _has_branch(linears):
+        branch = Branch(others.pop(), tuple(linear.lora_B.weight for linear in linears), linears[0].scaling)
     sizes = tuple(linear.out_features for linear in linears)
-    return Projection(_join([linear.weight for linear in linears]), bias, sizes, branch)
+    return Projection(weights, others.pop() if others else (), sizes, branch)
 
 
-def _join(parameters: list[nn.Parameter]) -> tuple[Tensor, ...]:
-    """Matrices of equal width under one another, as one where they are plain tensors of one kind."""
-    kinds = {(one.dtype, one.device, _is_plain(one)) for one in parameters}
-    if len(parameters) == 1 or len(kinds) > 1 or not _is_plain(parameters[0]):
-        return tuple(one.data for one in parameters)
-    joined = _already_joined(parameters)
-    if joined is None:
-        joined = torch.cat([one.data for one in parameters])
-        start = 0
-        for one in parameters:
-            one.data = joined[start : start + len(one)]
-            start += len(one)
-    return (joined,)
+def _can_be_joined(parameters: Sequence[nn.Parameter]) -> bool:
+    """Whether they are plain tensors of one kind, not quantised ones."""
+    kinds = {(one.dtype, one.device) for one in parameters}
+    return len(parameters) > 1 and len(kinds) == 1 and all(map(_is_plain, parameters))
 
 
-def _already_joined(parameters: list[nn.Parameter]) -> Tensor | None:
-    first, end = parameters[0].data, parameters[0].data_ptr()
-    for one in parameters:
+def _join(parameters: Sequence[nn.Parameter]) -> None:
+    """Puts matrices of equal width, or vectors, under one another, in place."""
+    if not _can_be_joined(parameters) or len(_joined(parameters)) == 1:
+        return
+    joined = torch.cat([one.data for one in parameters])
+    for one, part in zip(parameters, joined.split([len(one) for one in parameters]), strict=True):
+        one.data = part
+
+
+def _joined(parameters: Sequence[nn.Parameter]) -> tuple[Tensor, ...]:
+    """The parameters as one tensor where they lie under one another, otherwise as they are."""
+    apart = tuple(one.data for one in parameters)
+    if not _can_be_joined(parameters):
+        return apart
+    first, end = apart[0], apart[0].data_ptr()
+    for one in apart:
         if one.data_ptr() != end or one.untyped_storage().data_ptr() != first.untyped_storage().data_ptr():
-            return None
+            return apart
         end += one.numel() * one.element_size()
-    return first.as_strided((sum(map(len, parameters)), first.shape[1]), first.stride())
+    return (first.as_strided((sum(map(len, apart)), *first.shape[1:]), first.stride()),)

@@ -1,7 +1,9 @@
-"""Fast generation: what `generate` does with pictures and experts, on the static cache of `moai.inference.decoding`."""
+"""Fast generation: what transformers' `generate` does, on the static cache of `moai.inference.decoding`."""
 
 import copy
 import gc
+import os
+import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,22 +11,14 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, PreTrainedModel, StoppingCriteriaList, StopStringCriteria
+from transformers import GenerationConfig, StoppingCriteriaList, StopStringCriteria
 from transformers.generation.streamers import BaseStreamer
 
 from moai.inference.decoding import Bucket, Decoder, choose
 from moai.inference.fused import can_be_fused, places
 from moai.inference.prefill import Prefill
+from moai.models.modeling import IMAGE_INPUTS, MoAIForConditionalGeneration
 
-IMAGE_INPUTS = (
-    "pixel_values",
-    "aux_input_ids",
-    "aux_attention_mask",
-    "panoptic_pixel_values",
-    "image_embeds",
-    "aux_tokens",
-    "prompt_mask",
-)
 _MODEL_INPUTS = ("input_ids", "attention_mask", *IMAGE_INPUTS)
 _SETTINGS = {
     "max_new_tokens", "do_sample", "temperature", "top_p", "top_k", "stop_strings", "use_cache",
@@ -47,7 +41,7 @@ class Request:
     streamer: BaseStreamer | None = None
 
     @classmethod
-    def of(cls, model: PreTrainedModel, arguments: dict) -> "Request | None":
+    def of(cls, model: MoAIForConditionalGeneration, arguments: dict) -> "Request | None":
         """The request behind the arguments of `generate`, or None when it asks for more than the fast path does."""
         arguments = dict(arguments)
         inputs = {name: arguments.pop(name) for name in _MODEL_INPUTS if arguments.get(name) is not None}
@@ -60,6 +54,8 @@ class Request:
             return None
         mask = inputs.get("attention_mask")
         if not can_be_fused(model.config.text_config) or (mask is not None and mask.ndim != 2):
+            return None
+        if len(set((getattr(model, "hf_device_map", None) or {}).values())) > 1:
             return None
         if settings.do_sample and settings.top_k != 0:
             return None
@@ -80,28 +76,29 @@ def _choices(settings: GenerationConfig) -> dict:
 
 
 class FastGeneration:
-    """Prompt and answers of one model, on the device of its weights; takes one request at a time.
+    """Prompt and answers of one model, on the device of its weights; requests of several threads take turns.
 
     `compiled` and `options` as `moai.inference.decoding.Decoder` takes them: by default compiled on CUDA alone.
     `ahead` steps run on the device while the host looks at what came out.
     """
 
-    def __init__(self, model: PreTrainedModel, compiled: bool | None = None, options: dict | None = None):
+    def __init__(self, model: MoAIForConditionalGeneration, compiled: bool | None = None, options: dict | None = None):
         on_cuda = model.device.type == "cuda"
         compiled = on_cuda if compiled is None else compiled
         self.decoder = Decoder(model.language_model, model.lm_head, compiled, options)
         self.prefill = Prefill(self.decoder)
         self.ahead = 1 if on_cuda else 0
+        self._turn = threading.Lock()
 
-    def serves(self, model: PreTrainedModel) -> bool:
+    def serves(self, model: MoAIForConditionalGeneration) -> bool:
         """Whether the model's decoder still has the weights that this was made from."""
         return self.decoder.places == places(model.language_model)
 
-    def __call__(self, model: PreTrainedModel, request: Request) -> Tensor:
+    def __call__(self, model: MoAIForConditionalGeneration, request: Request) -> Tensor:
         """Ids (B, S + N) of prompts and answers, as `generate` returns them."""
         # Compiled code tells inference tensors from others, and would compile twice.
         prompt = request.inputs["input_ids"]
-        with torch.inference_mode(False), torch.no_grad(), torch.cuda.device_of(prompt):
+        with self._turn, torch.inference_mode(False), torch.no_grad(), torch.cuda.device_of(prompt):
             rows, width = prompt.shape
             sampled = request.temperature is not None
             bucket = self.decoder.bucket(rows, width + request.max_new_tokens, sampled)
@@ -109,16 +106,12 @@ class FastGeneration:
             said = self._listen(request, self.tokens(bucket, rows, request.max_new_tokens, sampled))
             return torch.cat((prompt, said.to(prompt.device)), dim=1)
 
-    def begin(self, model: PreTrainedModel, request: Request, bucket: Bucket) -> Tensor:
+    def begin(self, model: MoAIForConditionalGeneration, request: Request, bucket: Bucket) -> Tensor:
         """Reads the prompts into the bucket, first tokens chosen; logits (B, V) of the prompts' last tokens."""
         inputs = aligned(request.inputs)
         lengths = inputs.pop("lengths")
-        try:
-            embeds = model.fuse(**inputs)
-            mixers = {int(layer): mixer for layer, mixer in model.mixers.items()}
-            logits = self.prefill(embeds, lengths, bucket, model.fusion, mixers)
-        finally:
-            model.fusion.clear()
+        embeds, fusion = model.fuse(**inputs)
+        logits = self.prefill(embeds, lengths, bucket, fusion)
         settings = (None, None)
         if request.temperature is not None:
             settings = (bucket.temperature.fill_(request.temperature), bucket.top_p.fill_(request.top_p))
@@ -206,20 +199,49 @@ def aligned(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     return inputs
 
 
-_ENGINES: WeakKeyDictionary[PreTrainedModel, FastGeneration] = WeakKeyDictionary()
+_ENGINES: WeakKeyDictionary[MoAIForConditionalGeneration, FastGeneration] = WeakKeyDictionary()
+_ENGINES_LOCK = threading.RLock()
 
 
-def fast_generation(model: PreTrainedModel) -> FastGeneration:
+def _after_fork() -> None:
+    global _ENGINES_LOCK
+    # A forked child has none of the threads that may have been in the middle of a request.
+    _ENGINES_LOCK = threading.RLock()
+    _ENGINES.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def generate(model: MoAIForConditionalGeneration, *, fast: bool | None = None, **arguments) -> Tensor:
+    """What `model.generate(**arguments)` says: ids (B, S + N), on CUDA by the fast path for all that it can do.
+
+    The fast path answers greedily or samples by temperature and top_p (with `top_k=0`), with stop strings, stopping
+    criteria and a streamer, and needs `max_new_tokens`; anything else goes transformers' way. `fast` True asks for the
+    fast path, also on the CPU, and raises ValueError for what it cannot do. It keeps caches and captured steps with
+    the model until `forget`, and is fastest after `moai.inference.fuse_weights`.
+    """
+    request = Request.of(model, arguments) if fast or model.device.type == "cuda" else None
+    if request is not None:
+        return fast_generation(model)(model, request)
+    if fast:
+        raise ValueError("the fast path cannot do all that was asked of generate; leave out fast=True")
+    return model.generate(**arguments)
+
+
+def fast_generation(model: MoAIForConditionalGeneration) -> FastGeneration:
     """The model's fast generation, made at its first use and anew when its weights were moved or replaced."""
-    engine = _ENGINES.get(model)
-    if engine is None or not engine.serves(model):
-        _ENGINES[model] = engine = FastGeneration(model)
-    return engine
+    with _ENGINES_LOCK:
+        engine = _ENGINES.get(model)
+        if engine is None or not engine.serves(model):
+            _ENGINES[model] = engine = FastGeneration(model)
+        return engine
 
 
 def forget() -> None:
     """Gives back the caches and captured steps of all models; the next request makes them anew."""
-    _ENGINES.clear()
+    with _ENGINES_LOCK:
+        _ENGINES.clear()
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from moai.inference.decoding import Bucket, Decoder, score
 from moai.inference.fused import LayerWeights, rms_norm, rotated
-from moai.models.mixer import FusionContext, MoAIMixer, mix
+from moai.models.fusion import Fusion, mix
 
 
 def add_norm(residual: Tensor, delta: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
@@ -61,24 +61,25 @@ class Prefill:
         embeds: Tensor,
         lengths: Tensor,
         bucket: Bucket,
-        context: FusionContext,
-        mixers: dict[int, MoAIMixer],
+        fusion: Fusion | None,
     ) -> Tensor:
         """Logits (B, V) of each row's last token.
 
-        embeds: (B, S, D) padded on the right, lengths: (B,), context: of this pass, mixers: by decoder layer.
+        embeds: (B, S, D) padded on the right, lengths: (B,), fusion: what `fuse` gave with the embeds.
         """
         rows, width, dim = embeds.shape
-        image_share = None
-        if context.image_mask is not None:
-            image_share = context.image_mask.reshape(-1, 1).to(embeds.dtype)
+        image_share, mixed = None, set()
+        if fusion is not None and fusion.image_mask is not None:
+            image_share = fusion.image_mask.reshape(-1, 1).to(embeds.dtype)
+        if fusion is not None and fusion.aux is not None:
+            mixed = {int(name) for name in fusion.mixers}
         cos, sin = bucket.cos[:width], bucket.sin[:width]
         residual = embeds.reshape(-1, dim)
         delta = torch.zeros_like(residual)
         for index, layer in enumerate(self.decoder.layers):
             residual, normed = self.add_norm(residual, delta, layer.input_norm, self.decoder.epsilon)
-            if context.mixing and index in mixers:
-                normed = mix(normed.view(rows, width, dim), mixers[index], context).view(-1, dim)
+            if index in mixed:
+                normed = mix(normed.view(rows, width, dim), str(index), fusion).view(-1, dim)
             joined = layer.attention(normed, image_share).view(rows, width, -1)
             cache = (bucket.keys[index], bucket.values[index])
             attended = self._attend(joined, layer, cache, cos, sin).reshape(rows * width, -1)

@@ -14,14 +14,25 @@ from transformers import (
 )
 from transformers.utils import ModelOutput
 
-from moai.inference.generation import IMAGE_INPUTS, Request, fast_generation
 from moai.models.compressor import MoAICompressor
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
-from moai.models.mixer import ROUTINGS, FusionContext, MoAIMixer, add_mixer
+from moai.models.fusion import Fusion, FusionLayer, GateRecord, add_fusion
+from moai.models.mixer import ROUTINGS, CrossAttentionBlock, MoAIMixer
 from moai.models.plora import PartialLoRALinear, add_partial_lora
 from moai.models.vision import build_encoder, build_projector
 
 IGNORED = -100
+IMAGE_INPUTS = (
+    "pixel_values",
+    "aux_input_ids",
+    "aux_attention_mask",
+    "panoptic_pixel_values",
+    "image_embeds",
+    "aux_tokens",
+    "prompt_mask",
+    "gates",
+)
+"""Arguments of `forward` that are for the pass over the prompt alone."""
 
 
 @dataclass
@@ -37,7 +48,8 @@ class MoAIOutput(ModelOutput):
 class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
     """A decoder language model that sees a picture and reads what external vision experts said about it.
 
-    `routing` (one of `moai.models.mixer.ROUTINGS`) chooses how the experts of each mixer are weighted.
+    `routing` (one of `moai.models.mixer.ROUTINGS`) chooses how the attention blocks of each mixer are weighted,
+    in passes that begin afterwards.
     """
 
     config_class = MoAIConfig
@@ -49,6 +61,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_sdpa = True
     _supports_attention_backend = True
     _skip_keys_device_placement = ("past_key_values",)
+    _no_split_modules = (FusionLayer.__name__, MoAIMixer.__name__)
     _tied_weights_keys = {"lm_head.weight": "language_model.embed_tokens.weight"}  # noqa: RUF012
 
     def __init__(self, config: MoAIConfig):
@@ -74,12 +87,10 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 for layer in config.mixer_layers
             }
         )
-        self.fusion = FusionContext()
-        decoder_layers = self.language_model.layers
+        self._routing = "gates"
         if config.plora_rank:
-            add_partial_lora(decoder_layers, config.plora_rank, config.plora_alpha, self.fusion)
-        for layer, mixer in self.mixers.items():
-            add_mixer(decoder_layers[int(layer)].input_layernorm, mixer, self.fusion)
+            add_partial_lora(self.language_model.layers, config.plora_rank, config.plora_alpha)
+        add_fusion(self.language_model.layers, list(self.mixers))
         self.post_init()
         self._start_new_branches_closed()
 
@@ -95,27 +106,27 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     @torch.no_grad()
     def _start_new_branches_closed(self) -> None:
-        """A fresh expert returns its query and a fresh partial LoRA adds nothing, so the decoder starts as it was."""
+        """A fresh mixer returns its queries and a fresh partial LoRA adds nothing, so the decoder starts as it was."""
         for module in self.modules():
             if isinstance(module, MoAIMixer):
                 for gate in (module.image_gate, module.language_gate):
                     gate.weight.zero_()
                     gate.bias.zero_()
-                for expert in (child for child in module.children() if hasattr(child, "o_proj")):
-                    expert.o_proj[1].weight.zero_()
+            elif isinstance(module, CrossAttentionBlock):
+                module.o_proj[1].weight.zero_()
             elif isinstance(module, PartialLoRALinear):
                 module.lora_B.weight.zero_()
 
     @property
     def routing(self) -> str:
-        """How mixers weigh their experts: "gates", "random" or "uniform"."""
-        return self.fusion.routing
+        """How mixers weigh their blocks: "gates", "random" or "uniform"."""
+        return self._routing
 
     @routing.setter
     def routing(self, value: str) -> None:
         if value not in ROUTINGS:
             raise ValueError(f"unknown routing {value!r}; allowed are {', '.join(ROUTINGS)}")
-        self.fusion.routing = value
+        self._routing = value
 
     def get_input_embeddings(self) -> nn.Module:
         return self.language_model.embed_tokens
@@ -167,41 +178,55 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             encoded["aux_tokens"] = aux
         return encoded
 
+    def _num_features(self, pixel_values: Tensor | None, image_embeds: Tensor | None) -> int:
+        if pixel_values is None:
+            return 0 if image_embeds is None else image_embeds.shape[1]
+        patch = self.config.vision_config.patch_size
+        return (pixel_values.shape[-2] // patch) * (pixel_values.shape[-1] // patch)
+
     def _embed(self, input_ids: Tensor, image_mask: Tensor, image_embeds: Tensor | None) -> Tensor:
+        if image_embeds is None:
+            return self.get_input_embeddings()(input_ids)
         # The image token may lie outside the embedding table (it is never looked up).
         embeds = self.get_input_embeddings()(input_ids.masked_fill(image_mask, 0))
-        if image_embeds is None:
-            return embeds
+        image_mask, image_embeds = image_mask.to(embeds.device), image_embeds.to(embeds)
         rank = (image_mask.cumsum(dim=1) - 1).clamp(0, image_embeds.shape[1] - 1)
         placed = image_embeds.gather(1, rank[..., None].expand(-1, -1, image_embeds.shape[-1]))
-        return torch.where(image_mask[..., None], placed.to(embeds.dtype), embeds)
+        return torch.where(image_mask[..., None], placed, embeds)
 
-    def _set_fusion(
+    def _fusion(
         self,
-        input_ids: Tensor,
         image_mask: Tensor,
         attention_mask: Tensor | None,
-        prompt_mask: Tensor,
+        prompt_mask: Tensor | None,
         num_image: int,
         aux: Tensor | None,
         turn_ids: Tensor | None,
-    ) -> None:
-        context = self.fusion
-        context.image_mask = image_mask if num_image else None
-        context.gates = []
-        context.mixing = aux is not None and len(self.mixers) > 0
-        if not context.mixing:
-            return
+        gates: GateRecord | None,
+    ) -> Fusion | None:
+        if not len(self.mixers):
+            aux = None
+        if aux is None:
+            return Fusion(image_mask) if num_image else None
         # A stable sort brings image tokens to the front without asking the device how many there are.
         order = torch.argsort(image_mask.logical_not().to(torch.uint8), dim=1, stable=True)
-        language = prompt_mask.bool() & ~image_mask
+        language = image_mask.logical_not()
+        if prompt_mask is not None:
+            language = language & prompt_mask.bool()
         if attention_mask is not None and attention_mask.ndim == 2:
             language = language & attention_mask.bool()
-        context.image_index = order[:, :num_image] if num_image else None
-        context.language_index = order[:, num_image:]
-        context.language_mask = language.gather(1, context.language_index)
-        context.language_turns = None if turn_ids is None else turn_ids.gather(1, context.language_index)
-        context.aux = aux
+        language_index = order[:, num_image:]
+        return Fusion(
+            image_mask=image_mask if num_image else None,
+            aux=aux.to(image_mask.device),
+            image_index=order[:, :num_image] if num_image else None,
+            language_index=language_index,
+            language_mask=language.gather(1, language_index),
+            language_turns=None if turn_ids is None else turn_ids.gather(1, language_index),
+            mixers=self.mixers,
+            routing=self.routing,
+            gates=gates,
+        )
 
     def fuse(
         self,
@@ -215,26 +240,23 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         image_embeds: Tensor | None = None,
         aux_tokens: Tensor | None = None,
         turn_ids: Tensor | None = None,
+        gates: GateRecord | None = None,
         check: bool = True,
-    ) -> Tensor:
-        """The decoder's input (B, S, D) with the picture in its place; what mixers need goes to `fusion`.
+    ) -> tuple[Tensor, Fusion | None]:
+        """The decoder's input (B, S, D) with the picture in its place, and what goes with it to the decoder's layers.
 
         Inputs as for `forward`, `prompt_mask` defaulting to everything. With `check`, image tokens are counted.
         """
+        image_mask = input_ids == self.config.image_token_id
+        if check:
+            # Before the encoders have work, as an accelerator may have to finish what it has begun.
+            check_image_tokens(image_mask, self._num_features(pixel_values, image_embeds))
         encoded = self.encode(pixel_values, aux_input_ids, aux_attention_mask, panoptic_pixel_values)
         image_embeds = encoded.get("image_embeds", image_embeds)
         aux_tokens = encoded.get("aux_tokens") if aux_tokens is None else aux_tokens
-        image_mask = input_ids == self.config.image_token_id
         num_image = 0 if image_embeds is None else image_embeds.shape[1]
-        # Counting would make an accelerator wait; the processor gives the right number anyway.
-        if check and input_ids.device.type == "cpu" and not torch.compiler.is_compiling():
-            self._check_image_tokens(image_mask, num_image)
-        if image_embeds is None and aux_tokens is None:
-            self.fusion.clear()
-        else:
-            prompt_mask = torch.ones_like(image_mask) if prompt_mask is None else prompt_mask
-            self._set_fusion(input_ids, image_mask, attention_mask, prompt_mask, num_image, aux_tokens, turn_ids)
-        return self._embed(input_ids, image_mask, image_embeds)
+        fusion = self._fusion(image_mask, attention_mask, prompt_mask, num_image, aux_tokens, turn_ids, gates)
+        return self._embed(input_ids, image_mask, image_embeds), fusion
 
     def forward(
         self,
@@ -249,6 +271,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         image_embeds: Tensor | None = None,
         aux_tokens: Tensor | None = None,
         turn_ids: Tensor | None = None,
+        gates: GateRecord | None = None,
         position_ids: Tensor | None = None,
         past_key_values: Cache | None = None,
         use_cache: bool | None = None,
@@ -264,14 +287,16 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         `aux_tokens` (B, L, D) from `encode` stand in for those four. Without any auxiliary input the mixers rest and
         the plain backbone answers.
         labels: (B, S), -100 = not scored; prompt_mask: (B, S), 1 = prompt token that mixers may see, by default what
-        `labels` leaves out, or everything without labels.
+        `labels` leaves out, or everything without labels: who scores an answer that stands behind its prompt gives one
+        of the two, or the mixers read the answer before it is said.
         turn_ids: (B, S), for training on several turns behind one picture: the turn of each token, 0 = shared by all.
         It is for the mixers; `moai.data.packing` has the decoder's mask and positions that go with it.
+        gates: takes down whom the mixers listened to.
         Raises ValueError when the image tokens in `input_ids` do not match the picture.
         """
         if prompt_mask is None and labels is not None:
             prompt_mask = labels == IGNORED
-        inputs_embeds = self.fuse(
+        inputs_embeds, fusion = self.fuse(
             input_ids,
             attention_mask,
             pixel_values,
@@ -282,6 +307,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             image_embeds,
             aux_tokens,
             turn_ids,
+            gates,
             check=past_key_values_length(past_key_values) == 0,
         )
         outputs = self.language_model(
@@ -290,11 +316,9 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             position_ids=position_ids,
             past_key_values=past_key_values,
             use_cache=use_cache,
+            fusion=fusion,
         )
         hidden_states = outputs.last_hidden_state
-        if not torch.is_grad_enabled():
-            # With gradients the context must outlive the pass: checkpointed layers run again in backward.
-            self.fusion.clear()
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(hidden_states[:, kept])
         loss = None
@@ -303,30 +327,6 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return MoAIOutput(
             loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=hidden_states
         )
-
-    @staticmethod
-    def _check_image_tokens(image_mask: Tensor, num_image: int) -> None:
-        counts = image_mask.sum(dim=1)
-        if not bool((counts == num_image).all()):
-            raise ValueError(
-                f"each row needs exactly {num_image} image tokens, one for each image feature, but the rows have "
-                f"{counts.tolist()}"
-            )
-
-    def generate(self, *args, fast: bool | None = None, **kwargs):
-        """transformers' `generate`; on CUDA by the fast path of `moai.inference.generation` for all that it can do.
-
-        The fast path answers greedily or samples by temperature and top_p (with `top_k=0`), with stop strings,
-        stopping criteria and a streamer, and needs `max_new_tokens`; anything else goes the plain way. `fast` False
-        forces the plain way and True the fast one, also on the CPU, where it then raises ValueError for what it cannot.
-        """
-        if fast or (fast is None and self.device.type == "cuda"):
-            request = None if args else Request.of(self, kwargs)
-            if request is not None:
-                return fast_generation(self)(self, request)
-            if fast:
-                raise ValueError("the fast path cannot do all that was asked of generate; leave out fast=True")
-        return super().generate(*args, **kwargs)
 
     def prepare_inputs_for_generation(self, input_ids, past_key_values=None, **kwargs):
         """Pictures and experts go into the first pass alone; afterwards the plain decoder runs on its cache."""
@@ -341,6 +341,34 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             prompt_mask = inputs.get("prompt_mask")
             inputs["prompt_mask"] = padding if prompt_mask is None else padding * prompt_mask
         return inputs
+
+    def _update_model_kwargs_for_generation(self, outputs, model_kwargs, is_encoder_decoder=False, num_new_tokens=1):
+        """Without a cache every step reads prompt and answer, of which the mixers see the prompt alone."""
+        prompt_mask = None
+        if not model_kwargs.get("use_cache", True):
+            prompt_mask = model_kwargs.get("prompt_mask")
+            prompt_mask = torch.ones_like(model_kwargs["attention_mask"]) if prompt_mask is None else prompt_mask
+        model_kwargs = super()._update_model_kwargs_for_generation(
+            outputs, model_kwargs, is_encoder_decoder, num_new_tokens
+        )
+        if prompt_mask is not None:
+            model_kwargs["prompt_mask"] = nn.functional.pad(prompt_mask, (0, num_new_tokens))
+        return model_kwargs
+
+
+def check_image_tokens(image_mask: Tensor, num_image: int) -> None:
+    """Raises ValueError unless every row of `image_mask` (B, S) bool marks `num_image` tokens.
+
+    While training on an accelerator, and in compiled code, where nothing waits for the device, the device raises
+    RuntimeError in its own time.
+    """
+    counts = image_mask.sum(dim=1)
+    sentence = f"each row needs exactly {num_image} image tokens, one for each image feature"
+    right = (counts == num_image).all()
+    if torch.compiler.is_compiling() or (image_mask.device.type != "cpu" and torch.is_grad_enabled()):
+        torch._assert_async(right, sentence)
+    elif not bool(right):
+        raise ValueError(f"{sentence}, but the rows have {counts.tolist()}")
 
 
 def past_key_values_length(past_key_values: Cache | None) -> int:

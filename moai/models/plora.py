@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from moai.models.mixer import FusionContext
+from moai.models.fusion import running_fusion
 
 
 class PartialLoRALinear(nn.Linear):
@@ -11,29 +11,28 @@ class PartialLoRALinear(nn.Linear):
     `weight` keeps its state-dict key; `lora_A` (rank, in) and `lora_B` (out, rank) come beside it.
     """
 
-    def __init__(self, linear: nn.Linear, rank: int, alpha: float, context: FusionContext):
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float):
         super().__init__(linear.in_features, linear.out_features, bias=linear.bias is not None, device="meta")
         self.weight, self.bias = linear.weight, linear.bias
         placement = dict(device=linear.weight.device, dtype=linear.weight.dtype)
         self.lora_A = nn.Linear(linear.in_features, rank, bias=False, **placement)
         self.lora_B = nn.Linear(rank, linear.out_features, bias=False, **placement)
         self.scaling = alpha / rank
-        self.context = context
 
     def forward(self, states: Tensor) -> Tensor:
         """states: (B, S, in) -> (B, S, out)."""
         output = super().forward(states)
-        mask = self.context.image_mask
-        if mask is None:
+        fusion = running_fusion()
+        if fusion is None or fusion.image_mask is None:
             return output
-        branch = self.lora_A(states) * (mask[..., None] * self.scaling).to(states.dtype)
+        branch = self.lora_A(states) * (fusion.image_mask[..., None] * self.scaling).to(states.dtype)
         return output + self.lora_B(branch)
 
 
-def add_partial_lora(decoder_layers: nn.ModuleList, rank: int, alpha: float, context: FusionContext) -> None:
+def add_partial_lora(decoder_layers: nn.ModuleList, rank: int, alpha: float) -> None:
     """Give every linear of every decoder layer its image-token branch, in place."""
     for layer in decoder_layers:
         for parent in list(layer.modules()):
             for name, child in list(parent.named_children()):
                 if type(child) is nn.Linear:
-                    setattr(parent, name, PartialLoRALinear(child, rank, alpha, context))
+                    setattr(parent, name, PartialLoRALinear(child, rank, alpha))

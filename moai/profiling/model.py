@@ -11,6 +11,7 @@ import torch
 from torch._dynamo.utils import counters
 
 from moai.inference.decoding import Bucket, Decoder, score
+from moai.inference.fused import fuse_weights
 from moai.inference.generation import FastGeneration, Request, forget
 from moai.inference.quantization import check_tier, quantize
 from moai.models.configuration import MoAIConfig
@@ -138,6 +139,12 @@ def request(setup: Setup, inputs: dict[str, torch.Tensor], new_tokens: int = NEW
     return Request.of(setup.model, inputs | {"max_new_tokens": new_tokens, "do_sample": False, "eos_token_id": None})
 
 
+def fast_engine(setup: Setup, options: dict | None = None) -> FastGeneration:
+    """The fast path on fused weights, as the assistant has it; `options` of torch.compile."""
+    fuse_weights(setup.model)
+    return FastGeneration(setup.model, options=options)
+
+
 def prompt_work(setup: Setup, engine: FastGeneration, asked: Request) -> Callable[[], torch.Tensor]:
     """Reading the prompt, from pixels and words to the first token."""
     rows, width = asked.inputs["input_ids"].shape
@@ -170,7 +177,7 @@ def measure_generation(setup: Setup) -> None:
         setup.free()
         setup.model  # noqa: B018  made before memory is watched
         setup.peak()
-        engine, asked = FastGeneration(setup.model), request(setup, random_inputs(setup, rows))
+        engine, asked = fast_engine(setup), request(setup, random_inputs(setup, rows))
         started = time.perf_counter()
         work = prompt_work(setup, engine, asked)
         work()
@@ -192,7 +199,7 @@ def measure_plain(setup: Setup) -> None:
     for rows in setup.batches:
         setup.free()
         inputs = random_inputs(setup, rows)
-        inputs |= {"do_sample": False, "eos_token_id": None, "fast": False}
+        inputs |= {"do_sample": False, "eos_token_id": None}
         first, both = (
             setup.seconds(lambda given=inputs | {"max_new_tokens": count}: setup.model.generate(**given), warm=1)
             for count in (1, 17)
@@ -205,7 +212,7 @@ def measure_plain(setup: Setup) -> None:
 
 def measure_questions(setup: Setup) -> None:
     """First tokens of questions of other lengths after one is warm, and whether anything was compiled for them."""
-    engine = FastGeneration(setup.model)
+    engine = fast_engine(setup)
     for index, words in enumerate((60, 60, 75, 91, 108)):
         asked = request(setup, random_inputs(setup, 1, words))
         before = counters["stats"]["unique_graphs"]
@@ -224,7 +231,7 @@ def measure_agreement(setup: Setup) -> None:
     rows = min(max(setup.batches), 2)
     inputs = random_inputs(setup, rows, unequal=True)
     asked, width = request(setup, inputs, 32), inputs["input_ids"].shape[1]
-    engine = FastGeneration(setup.model)
+    engine = fast_engine(setup)
     with torch.no_grad():
         bucket = engine.decoder.bucket(rows, width + 32, sampled=False)
         ours, said = [engine.begin(setup.model, asked, bucket)], [bucket.tokens[:rows].clone()]
@@ -260,7 +267,7 @@ def measure_variants(setup: Setup) -> None:
                 return
             setup.free()
             torch._dynamo.reset()
-            engine = FastGeneration(setup.model, options=options)
+            engine = fast_engine(setup, options)
             asked = request(setup, random_inputs(setup, rows))
             prompt_work(setup, engine, asked)()
             step = decoding_seconds(setup, engine, asked)
@@ -285,7 +292,7 @@ def measure_tiers(setup: Setup) -> None:
         setup.free()
         setup.peak()
         weights = setup.peak()
-        engine, asked = FastGeneration(setup.model), request(setup, random_inputs(setup, 1))
+        engine, asked = fast_engine(setup), request(setup, random_inputs(setup, 1))
         work = prompt_work(setup, engine, asked)
         setup.add("tiers", f"{tier}: prefill, batch 1", 1000 * setup.seconds(work), "ms")
         setup.add("tiers", f"{tier}: decoding, batch 1", 1 / decoding_seconds(setup, engine, asked), "tokens/s")
@@ -303,7 +310,7 @@ def measure_profile(setup: Setup) -> None:
         kinds.append(torch.profiler.ProfilerActivity.CUDA)
     order = f"self_{'device' if setup.device.type == 'cuda' else 'cpu'}_time_total"
     for rows in setup.batches:
-        engine, asked = FastGeneration(setup.model), request(setup, random_inputs(setup, rows), 9)
+        engine, asked = fast_engine(setup), request(setup, random_inputs(setup, rows), 9)
         work = prompt_work(setup, engine, asked)
         setup.seconds(work)
         decoding_seconds(setup, engine, asked)

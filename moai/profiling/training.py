@@ -42,7 +42,6 @@ def training_step(setup: Setup, rows: int, stage: str) -> tuple[Callable[[], Non
         F.cross_entropy(logits.flatten(0, 1).float(), ids[:, -ANSWER:].flatten()).backward()
         optimizer.step()
         optimizer.zero_grad()
-        model.fusion.clear()
 
     return work, ids.numel()
 
@@ -73,7 +72,6 @@ def measure_training(setup: Setup) -> None:
                 _measure_step(setup, f"{step}, {way}, batch {rows}", rows, stage, way, peak_rate, counts)
             except torch.OutOfMemoryError:
                 print(f"training     {step}, {way}, batch {rows} does not fit", flush=True)
-            setup.model.fusion.clear()
             setup.model.zero_grad()
 
 

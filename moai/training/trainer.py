@@ -117,12 +117,6 @@ class MoAITrainer(Trainer):
         self.parts = {name: value for name, value in outputs.items() if name != "loss"}
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
 
-    def training_step(self, *args, **kwargs):
-        """One step; afterwards the model lets go of the pass's tensors."""
-        loss = super().training_step(*args, **kwargs)
-        self.objective.model.fusion.clear()
-        return loss
-
     def log(self, logs, *args, **kwargs):
         """The log line with the last step's parts of the loss."""
         if "loss" in logs:

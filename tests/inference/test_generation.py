@@ -1,6 +1,7 @@
 """The fast path says what the plain one says, and keeps to its bounds."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -8,8 +9,10 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
+from moai.inference import fuse_weights, generate
 from moai.inference.decoding import SPLIT, attend_cache, bucket_length, bucket_rows, choose, sampling_order
 from moai.inference.generation import FastGeneration, Request, aligned, fast_generation
+from moai.models.fusion import GateRecord
 from moai.models.modeling import MoAIForConditionalGeneration
 from tests.conftest import opened, single, tiny_config
 
@@ -32,7 +35,8 @@ def model():
 
 
 def both(model, inputs, **settings) -> tuple[torch.Tensor, torch.Tensor]:
-    return tuple(model.generate(**inputs, **settings, fast=fast) for fast in (True, False))
+    """What the fast path and transformers' own say."""
+    return generate(model, **inputs, **settings, fast=True), model.generate(**inputs, **settings)
 
 
 def test_greedy_ids_equal_the_plain_path(model, inputs):
@@ -57,6 +61,12 @@ def test_other_shapes_of_input(model, inputs):
         assert torch.equal(fast, plain)
 
 
+def test_fused_weights_say_the_same(model, inputs):
+    fuse_weights(model)
+    fast, plain = both(model, inputs, **GREEDY)
+    assert torch.equal(fast, plain)
+
+
 @pytest.mark.parametrize("changes", [{"plora_rank": 0}, {"mixer_layers": []}, {"mixer_layers": [1]}])
 def test_other_models(inputs, changes):
     fast, plain = both(talkative(**changes), inputs, **GREEDY)
@@ -77,11 +87,10 @@ def test_logits_after_the_prompt(model, inputs):
     bucket = engine.decoder.bucket(2, inputs["input_ids"].shape[1] + 4, sampled=False)
     logits = engine.begin(model, request, bucket)
     torch.testing.assert_close(logits, model(**inputs).logits[:, -1], atol=1e-4, rtol=0)
-    assert model.fusion.aux is None
 
 
 def test_ends_pads_and_stops_like_the_plain_path(model, inputs):
-    said = model.generate(**inputs, **GREEDY, fast=False)[:, -9:]
+    said = model.generate(**inputs, **GREEDY)[:, -9:]
     for token in {int(said[0, 2]), int(said[1, 4])}:
         ending = {"max_new_tokens": 9, "do_sample": False, "eos_token_id": [token, 63], "pad_token_id": 0}
         fast, plain = both(model, inputs, **ending)
@@ -108,15 +117,15 @@ def test_a_streamer_gets_the_prompt_and_each_token(model, inputs):
 
     heard = [Heard(), Heard()]
     one = single(inputs, 0)
-    for fast, streamer in zip((True, False), heard, strict=True):
-        model.generate(**one, **GREEDY, streamer=streamer, fast=fast)
+    generate(model, **one, **GREEDY, streamer=heard[0], fast=True)
+    model.generate(**one, **GREEDY, streamer=heard[1])
     assert heard[0].parts == heard[1].parts and len(heard[0].parts) == 10
     assert heard[0].ended == heard[1].ended == 1
 
 
 def test_a_second_question_uses_the_same_bucket(model, inputs):
     engine = fast_generation(model)
-    model.generate(**inputs, **GREEDY, fast=True)
+    generate(model, **inputs, **GREEDY, fast=True)
     bucket = engine.decoder.bucket(2, 80, sampled=False)
     longer = dict(inputs)
     for name, value in (("input_ids", 9), ("attention_mask", 1)):
@@ -136,7 +145,7 @@ def test_a_layer_is_compiled_once_for_a_bucket(model, inputs):
     counted = CompileCounterWithBackend("aot_eager")
     engine = FastGeneration(model)
     engine.decoder._layer = torch.compile(engine.decoder._layer, backend=counted, dynamic=False, fullgraph=True)
-    expected = model.generate(**inputs, **GREEDY, fast=False)
+    expected = model.generate(**inputs, **GREEDY)
     assert torch.equal(engine(model, Request.of(model, inputs | GREEDY)), expected)
     assert counted.frame_count == 1
     with torch.inference_mode():
@@ -154,44 +163,94 @@ def test_what_it_cannot_do_goes_the_plain_way(model, inputs):
         asked = inputs | {"max_new_tokens": 2} | settings
         assert Request.of(model, asked) is None
         with pytest.raises(ValueError, match="leave out fast=True"):
-            model.generate(**asked, fast=True)
+            generate(model, **asked, fast=True)
     other = tiny_config()
     other.text_config.rope_parameters = {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}
     assert Request.of(MoAIForConditionalGeneration(other), inputs | GREEDY) is None
 
 
-def test_weights_are_shared_and_noticed(model, inputs):
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    engine = fast_generation(model)
+def test_answering_moves_no_weight(model, inputs):
+    before = {name: (value.data_ptr(), value.clone()) for name, value in model.state_dict().items()}
+    for fast in (None, True):
+        generate(model, **inputs, **GREEDY, fast=fast)
+    model.generate(**inputs, **GREEDY)
     after = model.state_dict()
-    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert all(after[name].data_ptr() == place for name, (place, _) in before.items())
+    fuse_weights(model)
+    after = model.state_dict()
+    assert all(torch.equal(after[name], value) for name, (_, value) in before.items())
+    assert after["language_model.layers.1.self_attn.k_proj.weight"].storage_offset() > 0
+
+
+def test_fused_weights_are_the_storage(model, inputs):
+    fuse_weights(model)
+    engine = fast_generation(model)
     attention = model.language_model.layers[0].self_attn
     joined = engine.decoder.layers[0].attention.weights
     assert len(joined) == 1 and joined[0].data_ptr() == attention.q_proj.weight.data_ptr()
     assert joined[0].shape[0] == sum(one.out_features for one in (attention.q_proj, attention.k_proj, attention.v_proj))
-    with torch.no_grad():
-        attention.v_proj.weight.mul_(2)
-    assert fast_generation(model) is engine
+    places = [parameter.data_ptr() for parameter in model.parameters()]
+    fuse_weights(model)
+    assert places == [parameter.data_ptr() for parameter in model.parameters()]
     fast, plain = both(model, inputs, **GREEDY)
     assert torch.equal(fast, plain)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_changed_weights_are_noticed(inputs, fused):
+    text = tiny_config().text_config
+    text.attention_bias = True
+    model = talkative(text_config=text)
+    if fused:
+        fuse_weights(model)
+    engine = fast_generation(model)
+    attention = model.language_model.layers[0].self_attn
+    before, _ = both(model, inputs, **GREEDY)
+    with torch.no_grad():
+        attention.v_proj.weight.mul_(2)
+        attention.v_proj.bias.add_(1)
+    assert fast_generation(model) is engine
+    fast, plain = both(model, inputs, **GREEDY)
+    assert torch.equal(fast, plain) and not torch.equal(fast, before)
     attention.v_proj.weight.data = attention.v_proj.weight.data * -1
     assert fast_generation(model) is not engine
     fast, plain = both(model, inputs, **GREEDY)
     assert torch.equal(fast, plain)
     clone = copy.deepcopy(model)
-    assert torch.equal(clone.generate(**inputs, **GREEDY, fast=True), plain)
+    assert torch.equal(generate(clone, **inputs, **GREEDY, fast=True), plain)
 
 
-def test_joined_weights_still_train_and_save(model, inputs, tmp_path):
-    model.generate(**inputs, **GREEDY, fast=True)
+def test_fused_weights_still_train_and_save(model, inputs, tmp_path):
+    fuse_weights(model)
     with torch.inference_mode():
-        model.generate(**inputs, **GREEDY, fast=True)
+        generate(model, **inputs, **GREEDY, fast=True)
     model(**inputs).logits.sum().backward()
     assert model.language_model.layers[1].self_attn.k_proj.weight.grad.any()
     model.save_pretrained(tmp_path)
     again = MoAIForConditionalGeneration.from_pretrained(tmp_path).eval()
     with torch.no_grad():
         assert torch.equal(again(**inputs).logits, model(**inputs).logits)
+
+
+def test_threads_take_turns(model, inputs):
+    asked = [single(inputs, row) for row in (0, 1)] * 10
+    alone = [generate(model, **one, **GREEDY, fast=True) for one in asked[:2]]
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(lambda one: generate(model, **one, **GREEDY, fast=True), asked))
+    assert all(torch.equal(ids, alone[index % 2]) for index, ids in enumerate(said))
+
+
+def test_gates_come_with_the_ids(model, inputs):
+    records = GateRecord(), GateRecord()
+    generate(model, **inputs, **GREEDY, gates=records[0], fast=True)
+    model.generate(**inputs, **GREEDY, gates=records[1])
+    assert [*records[0].layers] == [*records[1].layers] == model.config.mixer_layers
+    for layer, ours in records[0].layers.items():
+        theirs = records[1].layers[layer]
+        torch.testing.assert_close(ours.image, theirs.image)
+        # The fast path moves padding to the other end.
+        said = [gates.language[gates.language_mask] for gates in (ours, theirs)]
+        torch.testing.assert_close(*said)
 
 
 def test_sampling_has_the_plain_paths_shares():
@@ -212,10 +271,10 @@ def test_sampling_has_the_plain_paths_shares():
 def test_sampling_by_the_fast_path(model, inputs):
     settings = {"max_new_tokens": 6, "do_sample": True, "temperature": 3.0, "top_p": 0.95, "top_k": 0}
     torch.manual_seed(0)
-    answers = {tuple(model.generate(**inputs, **settings, fast=True)[0].tolist()) for _ in range(4)}
+    answers = {tuple(generate(model, **inputs, **settings, fast=True)[0].tolist()) for _ in range(4)}
     assert len(answers) > 1
-    sure = model.generate(**inputs, **settings | {"top_p": 1e-6, "eos_token_id": None}, fast=True)
-    assert torch.equal(sure[:, -6:], model.generate(**inputs, **GREEDY, fast=True)[:, -9:][:, :6])
+    sure = generate(model, **inputs, **settings | {"top_p": 1e-6, "eos_token_id": None}, fast=True)
+    assert torch.equal(sure[:, -6:], generate(model, **inputs, **GREEDY, fast=True)[:, -9:][:, :6])
 
 
 def test_attention_over_the_cache():
@@ -246,16 +305,19 @@ def test_buckets():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_cuda_generate_is_fast_by_itself(model, inputs):
+@pytest.mark.parametrize("fused", [False, True])
+def test_on_cuda_generate_is_fast_by_itself(model, inputs, fused):
     model.to("cuda")
+    if fused:
+        fuse_weights(model)
     given = {name: value.to("cuda") for name, value in inputs.items()}
     longer = dict(given)
     for name, value in (("input_ids", 9), ("attention_mask", 1)):
         longer[name] = torch.cat((given[name], given[name].new_full((2, 21), value)), dim=1)
     for asked in (given, longer, {name: value[:1] for name, value in given.items()}):
-        assert torch.equal(model.generate(**asked, **GREEDY), model.generate(**asked, **GREEDY, fast=False))
+        assert torch.equal(generate(model, **asked, **GREEDY), model.generate(**asked, **GREEDY))
     engine = fast_generation(model)
     assert engine.decoder.bucket(2, 80, sampled=False).graphs.keys() == {False}
     sampled = {"max_new_tokens": 9, "do_sample": True, "temperature": 3.0, "top_p": 0.95, "top_k": 0}
-    answers = {tuple(model.generate(**given, **sampled)[0].tolist()) for _ in range(4)}
+    answers = {tuple(generate(model, **given, **sampled)[0].tolist()) for _ in range(4)}
     assert len(answers) > 1

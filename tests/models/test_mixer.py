@@ -1,9 +1,9 @@
-"""Gates and experts of one mixer."""
+"""Gates and attention blocks of one mixer."""
 
 import pytest
 import torch
 
-from moai.models.mixer import WIDEST_FUSED, CrossAttentionExpert, MoAIMixer, attend
+from moai.models.mixer import WIDEST_FUSED, CrossAttentionBlock, MoAIMixer, attend
 
 
 @pytest.fixture
@@ -18,19 +18,19 @@ def states():
     return {"image": torch.randn(2, 5, 16), "language": torch.randn(2, 4, 16), "aux": torch.randn(2, 3, 16)}
 
 
-def test_expert_is_the_formula(states):
+def test_a_block_is_the_formula(states):
     torch.manual_seed(2)
-    expert = CrossAttentionExpert(16, heads=2, rank=4)
+    block = CrossAttentionBlock(16, heads=2, rank=4)
     gelu = torch.nn.functional.gelu
     query, media = states["language"], states["aux"]
-    q, k, v = (gelu(p(x)) for p, x in ((expert.q_proj, query), (expert.k_proj, media), (expert.v_proj, media)))
+    q, k, v = (gelu(p(x)) for p, x in ((block.q_proj, query), (block.k_proj, media), (block.v_proj, media)))
     heads = []
     for head in range(2):
         part = slice(8 * head, 8 * head + 8)
         scores = q[..., part] @ k[..., part].transpose(1, 2) / 8**0.5
         heads.append(scores.softmax(dim=-1) @ v[..., part])
-    expected = query + gelu(expert.o_proj(torch.cat(heads, dim=-1)))
-    torch.testing.assert_close(expert(query, media), expected)
+    expected = query + gelu(block.o_proj(torch.cat(heads, dim=-1)))
+    torch.testing.assert_close(block(query, media), expected)
 
 
 def test_wide_heads_attend_like_narrow_ones():
@@ -53,7 +53,7 @@ def test_gates_sum_to_one(mixer, states, routing):
         assert (image_gate == image_gate[:, :1]).all()
 
 
-def test_random_routing_draws_each_expert_equally(mixer, states):
+def test_random_routing_draws_each_block_equally(mixer, states):
     torch.manual_seed(0)
     many = {name: value[:1].expand(3000, -1, -1) for name, value in states.items()}
     *_, gate, _ = mixer(**many, language_mask=None, routing="random")

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from moai.models.convert import from_reference
+from moai.models.fusion import GateRecord
 from moai.models.processing import normalize_pixels
 from perception.panoptic import voc_palette
 
@@ -67,15 +68,15 @@ def test_mixers_gates_and_logits(model, inputs, reference):
             seen[layer] = (LlamaRMSNorm.forward(norm, args[0]), mixed)
 
         handles.append(norm.register_forward_hook(look))
-    model.fusion.record = True
+    gates = GateRecord()
     try:
-        output = model(**inputs)
+        output = model(**inputs, gates=gates)
     finally:
-        model.fusion.record = False
         for handle in handles:
             handle.remove()
     close(output.logits, reference["output.logits"])
-    for layer, (image_gate, language_gate, _) in zip(model.config.mixer_layers, model.fusion.gates, strict=True):
+    assert list(gates.layers) == model.config.mixer_layers
+    for layer, (image_gate, language_gate, _) in gates.layers.items():
         close(seen[layer][0], reference[f"output.layer{layer}.mixer_input"])
         close(seen[layer][1], reference[f"output.layer{layer}.mixer_output"])
         close(image_gate[0], reference[f"output.layer{layer}.gate_image"])

@@ -258,18 +258,6 @@ def test_a_fresh_model_may_see_smaller_pictures(tmp_path):
         train("backbone", tmp_path, "--init", tmp_path, "--image-size", "96")
 
 
-def test_training_lets_go_of_the_pass(tiny, tmp_path, monkeypatch):
-    kept = []
-    save = command.save_model
-    monkeypatch.setattr(
-        command, "save_model", lambda model, *rest: (kept.append(model.fusion.aux), save(model, *rest))[1]
-    )
-    first = tmp_path / "language"
-    train("language", first)
-    train("gates", tmp_path / "gates", "--init", first, "--show-every", "0")
-    assert kept == [None, None]
-
-
 def test_the_objective_scores_what_the_model_scores(model_folder, processor):
     model = MoAIForConditionalGeneration.from_pretrained(model_folder)
     sizes = RowSizes(turn=48, aux=64, questions=2)

@@ -68,8 +68,7 @@ def answer_examples(
                 experts=experts or (),
             )
             inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
-            # The fast path would lay out anew the weights that an optimiser is at work on.
-            generated = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False, fast=False)
+            generated = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
             fresh = generated[:, inputs["input_ids"].shape[1] :]
             answers += [text.strip() for text in processor.tokenizer.batch_decode(fresh, skip_special_tokens=True)]
     return answers

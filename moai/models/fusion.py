@@ -1,0 +1,158 @@
+"""What one forward pass hands to the mixers and to partial LoRA, and how it reaches them inside the decoder.
+
+The pass travels as an argument of the decoder's layers, so it is still there when activation checkpointing runs a layer
+again in the backward pass, on whichever thread, and passes do not know of each other. Inside a layer, whose code is
+transformers', norm and linears find it in a slot of the thread that runs the layer.
+"""
+
+import threading
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from moai.models.mixer import MoAIMixer
+
+
+class LayerGates(NamedTuple):
+    """Whom one mixer listened to: gate weights of image tokens (B, I, 3), None without a picture, and of language
+    tokens (B, T, 3), each row summing to 1, and which of the T are tokens of the prompt, (B, T) bool."""
+
+    image: Tensor | None
+    language: Tensor
+    language_mask: Tensor
+
+
+class GateRecord:
+    """Given to `forward` or `generate` as `gates`, holds afterwards what the mixers' gates said: `layers` maps the
+    0-based decoder layer to its `LayerGates`. Empty when the mixers rested; of several passes the first is kept."""
+
+    def __init__(self) -> None:
+        self.layers: dict[int, LayerGates] = {}
+
+
+@dataclass
+class Fusion:
+    """One forward pass as mixers and partial LoRA see it; a decoding step has none.
+
+    `image_mask` (B, S) bool marks image tokens, None without a picture. The rest is for the mixers, which rest without
+    `aux` (B, L, D), the auxiliary tokens: `mixers` by the name of their decoder layer; `image_index` (B, I) and
+    `language_index` (B, T), positions in the sequence; `language_mask` (B, T) bool, which leaves out padding and
+    answers; `language_turns` (B, T), turns that share a row, if some do; `routing`, one of `ROUTINGS`; `gates`, where
+    gate weights are wanted.
+    """
+
+    image_mask: Tensor | None = None
+    aux: Tensor | None = None
+    image_index: Tensor | None = None
+    language_index: Tensor | None = None
+    language_mask: Tensor | None = None
+    language_turns: Tensor | None = None
+    mixers: nn.ModuleDict | None = None
+    routing: str = "gates"
+    gates: GateRecord | None = None
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where the tensors are."""
+        some = self.aux if self.image_mask is None else self.image_mask
+        return None if some is None else some.device
+
+    def to(self, device: torch.device | str | int, non_blocking: bool = False) -> "Fusion":
+        """The same pass with its tensors on `device`; mixers stay where they are."""
+        held = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {name: one.to(device, non_blocking=non_blocking) for name, one in held.items() if torch.is_tensor(one)}
+        return replace(self, **moved)
+
+
+class _Running(threading.local):
+    fusion: Fusion | None = None
+
+
+_running = _Running()
+
+
+def running_fusion() -> Fusion | None:
+    """The pass of the decoder layer that this thread is in."""
+    return _running.fusion
+
+
+class _Adopted(nn.Module):
+    """Takes the place of a module: its parts, under the same names, and its code."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        vars(self).update(vars(module))
+        self.family: Any = type(module)
+
+
+class FusionLayer(_Adopted, GradientCheckpointingLayer):
+    """A decoder layer of any family that takes `fusion` and shows it to its own norm and linears.
+
+    State-dict keys are those of the layer it is made from.
+    """
+
+    def forward(self, hidden_states: Tensor, *args, fusion: Fusion | None = None, **kwargs):
+        """hidden_states: (B, S, D) -> what the layer gives; all but `fusion` as the layer takes it."""
+        if fusion is not None and fusion.device != hidden_states.device:
+            fusion = fusion.to(hidden_states.device)
+        _running.fusion = fusion
+        try:
+            return self.family.forward(self, hidden_states, *args, **kwargs)
+        finally:
+            _running.fusion = None
+
+
+class FusionLayerNorm(_Adopted):
+    """A decoder layer's input norm, followed by the mixer that the pass has for the layer called `name`.
+
+    Made from the layer's own norm, whose state-dict keys it keeps.
+    """
+
+    def __init__(self, norm: nn.Module, name: str):
+        super().__init__(norm)
+        self.name = name
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """hidden_states: (B, S, D) -> (B, S, D), normed; the prompt's are what the mixer makes of them."""
+        normed = self.family.forward(self, hidden_states)
+        fusion = running_fusion()
+        return normed if fusion is None or fusion.aux is None else mix(normed, self.name, fusion)
+
+
+def add_fusion(decoder_layers: nn.ModuleList, mixed: list[str]) -> None:
+    """Let every decoder layer take a `Fusion`, and those whose index `mixed` names work with its mixer; in place."""
+    for index, layer in enumerate(decoder_layers):
+        if str(index) in mixed:
+            layer.input_layernorm = FusionLayerNorm(layer.input_layernorm, str(index))
+        decoder_layers[index] = FusionLayer(layer)
+
+
+def mix(normed: Tensor, name: str, fusion: Fusion) -> Tensor:
+    """The prompt's states (B, S, D), after the input norm of layer `name`, replaced by what its mixer makes of them.
+
+    The residual stream is untouched.
+    """
+    assert fusion.mixers is not None and fusion.language_index is not None and fusion.language_mask is not None
+    mixer: MoAIMixer = fusion.mixers[name]  # type: ignore[assignment]
+    image = None if fusion.image_index is None else _gather(normed, fusion.image_index)
+    language = _gather(normed, fusion.language_index)
+    image_out, language_out, image_gate, language_gate = mixer(
+        image, language, fusion.aux, fusion.language_mask, fusion.routing, fusion.language_turns
+    )
+    if fusion.gates is not None:
+        fusion.gates.layers.setdefault(int(name), LayerGates(image_gate, language_gate, fusion.language_mask))
+    # Answers and padding keep their plain states. A dispatched mixer may work on another device than its layer.
+    language_out = torch.where(fusion.language_mask[..., None], language_out.to(normed), language)
+    mixed = normed.scatter(1, _spread(fusion.language_index, normed), language_out)
+    return mixed if image_out is None else mixed.scatter(1, _spread(fusion.image_index, normed), image_out.to(normed))
+
+
+def _spread(index: Tensor, states: Tensor) -> Tensor:
+    return index[..., None].expand(-1, -1, states.shape[-1])
+
+
+def _gather(states: Tensor, index: Tensor) -> Tensor:
+    return states.gather(1, _spread(index, states))
