@@ -1,6 +1,11 @@
-"""Threads, locks and running engines belong to one process; a forked child and a copy must make their own."""
+"""Threads, locks and running engines belong to one process; a forked child and a copy must make their own.
 
+A forked child ends by `os._exit`, as those of `multiprocessing` do: onnxruntime waits for its threads at a plain exit.
+"""
+
+import ctypes
 import os
+import sys
 import weakref
 from typing import Any, Self
 
@@ -43,7 +48,13 @@ class ProcessBound:
 
 
 def _after_fork_in_child() -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        # The threads of its pool were not forked, and work that is given to them would never be done.
+        torch.set_num_threads(1)
     for one in list(_ALIVE):
+        # Kept for ever: the end of an engine would wait for threads of its own that were not forked either.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(one.__dict__.copy()))
         one._renew()
 
 
