@@ -2,10 +2,11 @@ import pytest
 import torch
 from transformers import LlamaConfig
 
+from moai.data.drawn.vocabulary import drawn_vocabulary
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
-from moai.training.tokenizer import build_tokenizer, drawn_vocabulary
+from moai.training.tokenizer import build_tokenizer
 from perception.scene import Detection, Relation, Scene, Segment, TextLine
 
 IMAGE_TOKEN = 3

@@ -10,12 +10,13 @@ import numpy as np
 from moai.assistant import MoAI
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
+from moai.data.splits import EXPERT_SPEED
 from moai.profiling.model import Setup
 from perception import Perception, Scene
 
 BATCHES = (1, 8)
 QUESTIONS = ("What does the sign say?", "How many cars are there?", "Is there a dog?", "Describe the picture.")
-_FIRST_SEED = 9_500_000
+_FIRST_SEED = EXPERT_SPEED.start
 
 
 def drawn(count: int, first: int) -> list[np.ndarray]:

@@ -6,7 +6,6 @@ import json
 import shlex
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,15 +13,18 @@ from torch.utils.data import default_collate
 from transformers import AutoProcessor, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from moai.data.drawn.source import DrawnScenes, ExpertWords, ImageQuestions, RowSizes, VerbalizedScenes, trimmed
-from moai.data.drawn.unanswerable import UnfamiliarImages
+from moai.data.drawn.vocabulary import drawn_vocabulary
+from moai.data.registry import build, rows_for
+from moai.data.rows import RowSizes, trimmed
+from moai.data.samples import Samples
+from moai.data.splits import HeldOutError
 from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from moai.training.objective import MoAIObjective
 from moai.training.stages import STAGES, Stage, freeze_all_but, parameter_groups
-from moai.training.tokenizer import build_tokenizer, drawn_vocabulary
+from moai.training.tokenizer import build_tokenizer
 from moai.training.trainer import (
     OPTIMIZERS,
     RECORD,
@@ -162,19 +164,21 @@ def data_set(
     seed: int,
     difficulty: float | None,
     experts: tuple[str, ...],
-) -> DrawnScenes:
-    """The stage's endless source."""
-    given = (processor, seed, sizes, difficulty)
-    speaking = experts if stage.experts else ()
-    if stage.pictures:
-        # What is asked about a picture that tells nothing rests on the words of all experts.
-        told = stage.unfamiliar and set(speaking) == set(expert_names())
-        kind = partial(UnfamiliarImages, share=stage.unfamiliar) if told else ImageQuestions
-        source = kind(*given, experts=speaking, windows=stage.windows, readings=stage.readings, packed=stage.packed)
-    else:
-        source = ExpertWords(*given, experts=speaking) if speaking else VerbalizedScenes(*given)
-    source.sample(seed)  # fills the caches that the worker processes inherit
-    return source
+    position: int = 0,
+) -> Samples:
+    """The stage's endless data set."""
+    rows = rows_for(
+        processor,
+        pictures=stage.pictures,
+        experts=experts if stage.experts else (),
+        sizes=sizes,
+        windows=stage.windows,
+        packed=stage.packed,
+    )
+    drawn = {"name": "drawn", "difficulty": difficulty, "readings": stage.readings, "unfamiliar": stage.unfamiliar}
+    samples = build([drawn], rows, seed, position)
+    samples.sample(position)  # fills the caches that the worker processes inherit
+    return samples
 
 
 def steps_done(arguments: argparse.Namespace) -> int:
@@ -227,10 +231,13 @@ def train_stage(arguments: argparse.Namespace) -> None:
     questions = arguments.questions or (sizes.packed_questions if stage.packed else sizes.questions)
     sizes = dataclasses.replace(sizes, questions=questions)
     rows_per_sample = sizes.questions if stage.pictures else 1 if stage.experts else sizes.text_rows
-    # A resumed run goes on with the seeds behind those of its checkpoint.
-    first_seed = arguments.seed + steps_done(arguments) * max(stage.rows // rows_per_sample, 1)
-    source = data_set(stage, processor, sizes, first_seed, arguments.difficulty, arguments.experts)
-    objective = MoAIObjective(model, processor, stage)
+    # A resumed run goes on behind what its checkpoint has seen.
+    position = steps_done(arguments) * max(stage.rows // rows_per_sample, 1)
+    try:
+        source = data_set(stage, processor, sizes, arguments.seed, arguments.difficulty, arguments.experts, position)
+    except ValueError as error:
+        raise SystemExit(f"train.py: {error}") from error
+    objective = MoAIObjective(model, processor, stage, source.class_names)
     if arguments.init is not None:
         load_transcriber(objective, arguments.init)
     compiled = arguments.compile != "none"
@@ -318,7 +325,10 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.stage in EXPERT_STAGES:
         from moai.training.experts.stages import train_expert_stage
 
-        train_expert_stage(arguments)
+        try:
+            train_expert_stage(arguments)
+        except HeldOutError as error:
+            raise SystemExit(f"train.py: {error}") from error
     else:
         train_stage(arguments)
     return 0

@@ -1,10 +1,11 @@
 """The training losses, as one module so that it can be compiled, wrapped for several GPUs and checkpointed."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from moai.data.drawn.source import PATCH_CLASSES
 from moai.data.packing import turn_mask, turn_positions
 from moai.models.compressor import codes_of_both_ends
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
@@ -49,20 +50,27 @@ class MoAIObjective(nn.Module):
     """Answers' cross-entropy, plus a per-patch class loss that ties image tokens to the words for what they show.
 
     The patch loss compares each image token with the word embeddings of the class names by cosine similarity, so that
-    a decoder which finds things among words finds them among image tokens.
+    a decoder which finds things among words finds them among image tokens. `class_names` are those of the source's
+    patch labels; without any there is no such loss.
     """
 
-    def __init__(self, model: MoAIForConditionalGeneration, processor: MoAIProcessor, stage: Stage):
+    def __init__(
+        self,
+        model: MoAIForConditionalGeneration,
+        processor: MoAIProcessor,
+        stage: Stage,
+        class_names: Sequence[str] = (),
+    ):
         super().__init__()
         self.model = model
-        self.patch_weight = stage.patch_weight
+        self.patch_weight = stage.patch_weight if class_names else 0.0
         self.transcribe_weight = stage.transcribe_weight
         if self.transcribe_weight:
             self.transcriber = Transcriber(model.config.text_config.hidden_size)
         self.legacy_color_map = processor.legacy_color_map
         self.prefix = len(processor.prefix_ids(with_image=False))
         self.num_image_tokens = processor.num_image_tokens
-        names = [processor.encode_text(f" {name}") for name in PATCH_CLASSES]
+        names = [processor.encode_text(f" {name}") for name in class_names]
         members = torch.zeros(len(names), model.config.text_config.vocab_size)
         for row, ids in enumerate(names):
             members[row, ids] = 1 / len(ids)
@@ -77,7 +85,7 @@ class MoAIObjective(nn.Module):
         return self
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
-        """Batch of one of the data sets of `moai.data.drawn.source` -> `loss` and its parts, each a scalar."""
+        """Batch of samples of `moai.data.rows` -> `loss` and its parts, each a scalar."""
         if "aux_input_ids" not in batch and "pixels" not in batch:  # text alone
             rows = {name: values.flatten(0, 1) for name, values in batch.items()}
             logits = self.model(input_ids=rows["input_ids"], use_cache=False).logits
@@ -133,8 +141,10 @@ class MoAIObjective(nn.Module):
         )
 
     def patch_loss(self, image_embeds: Tensor, patch_labels: Tensor) -> Tensor:
-        """Cross-entropy of what each image token (P, I, D) shows (P, I)."""
+        """Cross-entropy of what each image token (P, I, D) shows (P, I); 0 where no patch is labelled."""
         words = self.class_words @ self.model.get_input_embeddings().weight.detach().float()
         tokens = F.normalize(image_embeds.float(), dim=-1)
         similarity = tokens @ F.normalize(words, dim=-1).T / PATCH_TEMPERATURE
-        return F.cross_entropy(similarity.flatten(0, 1), patch_labels.flatten(), ignore_index=IGNORED)
+        labels = patch_labels.flatten()
+        losses = F.cross_entropy(similarity.flatten(0, 1), labels, ignore_index=IGNORED, reduction="sum")
+        return losses / (labels != IGNORED).sum().clamp(min=1)

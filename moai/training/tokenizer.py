@@ -8,14 +8,6 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS, plural
-from moai.data.drawn.questions.ask import template_words
-from moai.data.drawn.source import WINDOW_QUESTION
-from moai.models.processing import PROMPT_STYLES, SYSTEM
-from perception.labels import COCO_PANOPTIC_CLASSES, PSG_PREDICATES
-from perception.scene import Detection, Relation, Scene, TextLine
-from perception.verbalize import verbalize
-
 SPECIAL_TOKENS = ("<pad>", "</s>", "<unk>", "<image>")
 # Coordinates as printed by the verbaliser stay whole, so a box is four tokens; other digits stand alone.
 PIECES = r" ?\[?[01]\.\d\d[,\]]| ?[A-Za-z]+| ?\d| ?[^\sA-Za-z\d]|\s"
@@ -57,24 +49,3 @@ def build_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
         padding_side="left",
         clean_up_tokenization_spaces=False,
     )
-
-
-def drawn_vocabulary() -> list[str]:
-    """Every word of the drawn world: classes, their plurals, predicates, and what prompts and experts' sentences say.
-
-    Words on signs are left out on purpose: they are read letter by letter.
-    """
-    stuff = [
-        name.removesuffix("-merged").removesuffix("-other").removesuffix("-stuff") for name in COCO_PANOPTIC_CLASSES
-    ]
-    labels = [*THING_LABELS, *STUFF_LABELS, *stuff]
-    example = Scene(
-        1,
-        1,
-        detections=[Detection("dog", (0, 0, 1, 1), 1.0)],
-        objects=["dog", "dog"],
-        relations=[Relation(0, "on", 1, 1.0)],
-        text_lines=[TextLine("A", 1.0)],
-    )
-    sentences = [SYSTEM, verbalize(example), PROMPT_STYLES["plain"].question, WINDOW_QUESTION]
-    return [*labels, *map(plural, labels), *PSG_PREDICATES, *sorted(template_words()), *sentences]

@@ -4,12 +4,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moai.data.drawn.source import ImageQuestions, RowSizes
+from moai.data.drawn.examples import PATCH_CLASSES
 from moai.data.packing import turn_mask, turn_positions
+from moai.data.rows import RowSizes
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
 from moai.training.objective import MoAIObjective
 from moai.training.stages import STAGES
 from tests.conftest import IMAGE_TOKEN
+from tests.data.drawn.samples import drawn_samples
 
 SIZES = RowSizes(turn=48, packed=160, aux=64, questions=4)
 
@@ -28,7 +30,7 @@ def test_masks_and_positions(shared, lengths, padding):
 
 def both(processor, seed, **kwargs):
     """A packed sample as a batch of one, and the same turns in rows of their own, in which they are turn 1."""
-    sample = ImageQuestions(processor, 0, SIZES, packed=True, **kwargs).sample(seed)
+    sample = drawn_samples(processor, SIZES, packed=True, **kwargs).sample(seed)
     packed = {name: torch.from_numpy(values)[None] for name, values in sample.items()}
     turns, prefix = packed["turn_ids"][0], int((packed["turn_ids"] == 0).sum())
     rows = {"input_ids": [], "labels": [], "weights": [], "prompt_mask": [], "turn_ids": []}
@@ -44,7 +46,7 @@ def both(processor, seed, **kwargs):
 
 def test_the_backbone_answers_each_as_if_alone(model_folder, processor):
     model = MoAIForConditionalGeneration.from_pretrained(model_folder)
-    objective = MoAIObjective(model, processor, STAGES["backbone"]).eval()
+    objective = MoAIObjective(model, processor, STAGES["backbone"], PATCH_CLASSES).eval()
     packed, single = both(processor, 3, experts=())
     assert single["input_ids"].shape[1] > 2
     del single["turn_ids"]  # as the rows of other stages are
@@ -54,7 +56,7 @@ def test_the_backbone_answers_each_as_if_alone(model_folder, processor):
 
 def test_other_questions_do_not_matter_to_the_mixers(model_folder, processor):
     model = MoAIForConditionalGeneration.from_pretrained(model_folder)
-    objective = MoAIObjective(model, processor, STAGES["bridge"]).eval()
+    objective = MoAIObjective(model, processor, STAGES["bridge"], PATCH_CLASSES).eval()
     packed, single = both(processor, 3, windows=1, readings=1)
     assert single["input_ids"].shape[1] > 2
     together, alone = objective(**packed), objective(**single)

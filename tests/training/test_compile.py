@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from moai.data.drawn.source import ImageQuestions, RowSizes
+from moai.data.rows import RowSizes
 from moai.training.command import compile_step, load_model
 from moai.training.objective import MoAIObjective
 from moai.training.stages import STAGES, freeze_all_but
+from tests.data.drawn.samples import drawn_samples
 from weights import EMBEDDED_MODEL
 
 
@@ -17,10 +18,10 @@ def test_the_whole_step_is_one_graph(monkeypatch, name):
     torch.manual_seed(0)
     model, processor = load_model(EMBEDDED_MODEL)
     freeze_all_but(model, (*stage.trains, "decoder"))
-    source = ImageQuestions(processor, 0, RowSizes(questions=2, packed=100), windows=1, packed=stage.packed)
+    source = drawn_samples(processor, RowSizes(questions=2, packed=100), windows=1, packed=stage.packed)
     samples = [source.sample(seed) for seed in range(2)]
     batch = {name: torch.from_numpy(np.stack([one[name] for one in samples])) for name in samples[0]}
-    objective = MoAIObjective(model, processor, stage).train()
+    objective = MoAIObjective(model, processor, stage, source.class_names).train()
 
     def gradients() -> dict:
         objective.zero_grad()

@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from moai.data.drawn.source import ImageQuestions, RowSizes
+from moai.data.drawn.examples import ImageQuestions
+from moai.data.rows import RowSizes
 from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor, normalize_pixels
@@ -18,6 +19,7 @@ from moai.training.stages import STAGES, freeze_all_but, parameter_groups
 from moai.training.trainer import Budget, learning_rate_factor
 from perception.panoptic import voc_palette
 from tests.conftest import tiny_config
+from tests.data.drawn.samples import drawn_samples
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -159,8 +161,8 @@ def test_resuming(tiny, tmp_path, monkeypatch):
     checkpoint = folder / "checkpoint-2"
     assert (checkpoint / "transcriber.safetensors").is_file()
     seeds = []
-    plain = command.ImageQuestions.sample
-    monkeypatch.setattr(command.ImageQuestions, "sample", lambda self, seed: (seeds.append(seed), plain(self, seed))[1])
+    plain = ImageQuestions.about
+    monkeypatch.setattr(ImageQuestions, "about", lambda self, seed: (seeds.append(seed), plain(self, seed))[1])
     train("experts", folder, "--init", first, "--show-every", "0", "--resume", "--steps", "3")
     record = json.loads((folder / "training.json").read_text())
     assert record["steps"] == 3
@@ -261,7 +263,7 @@ def test_a_fresh_model_may_see_smaller_pictures(tmp_path):
 def test_the_objective_scores_what_the_model_scores(model_folder, processor):
     model = MoAIForConditionalGeneration.from_pretrained(model_folder)
     sizes = RowSizes(turn=48, aux=64, questions=2)
-    sample = ImageQuestions(processor, 0, sizes, windows=1, readings=1).sample(1)
+    sample = drawn_samples(processor, sizes, windows=1, readings=1).sample(1)
     batch = {name: torch.from_numpy(values)[None] for name, values in sample.items()}
     objective = MoAIObjective(model, processor, STAGES["gates"]).eval()
     losses = objective(**batch)

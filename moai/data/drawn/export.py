@@ -20,6 +20,7 @@ from moai.data.drawn.layout import Layout
 from moai.data.drawn.levels import MEDIUM, mixed
 from moai.data.drawn.render.render import Drawn, render
 from moai.data.drawn.scene.sample import sample_layout
+from moai.data.splits import HeldOutError, check_training
 
 CLASSES: tuple[str, ...] = THING_LABELS + STUFF_LABELS
 """Class names by number."""
@@ -114,12 +115,15 @@ def write_yolo_dataset(
     Pictures are JPEG with a longer side of 384 px times `scale`, of one difficulty or, with None, of all. `workers`
     processes (all cores by default; 1 for none but this). Call it once a split; data.yaml names images/val for
     validation once that folder is there, and images/train before.
+    Raises ValueError, before anything is written, for held-out seeds in a split other than val.
     """
+    seeds = range(first_seed, first_seed + count)
+    if split != "val":
+        check_training(seeds)
     folder = Path(folder).resolve()
     for kind in ("images", "labels"):
         (folder / kind / split).mkdir(parents=True, exist_ok=True)
     work = partial(write_one, folder=folder, split=split, scale=scale, difficulty=difficulty)
-    seeds = range(first_seed, first_seed + count)
     workers = workers or os.cpu_count() or 1
     if workers == 1:
         for seed in seeds:
@@ -135,7 +139,7 @@ def write_yolo_dataset(
     return config
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Write drawn scenes as an ultralytics segmentation data set.")
     parser.add_argument("folder")
@@ -145,8 +149,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=None, help="processes (default: all cores)")
     parser.add_argument("--scale", type=float, default=1.0, help="1 is a longer side of 384 px")
     parser.add_argument("--difficulty", type=float, help="of the scenes, 0 to 1 (default: mixed, validation medium)")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     common = {"workers": options.workers, "scale": options.scale}
+    try:
+        check_training(range(options.first_seed, options.first_seed + options.count))
+    except HeldOutError as error:
+        parser.error(str(error))
     level = MEDIUM if options.difficulty is None else options.difficulty
     if options.val:
         first = options.first_seed + options.count

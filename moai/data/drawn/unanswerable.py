@@ -1,18 +1,18 @@
-"""Training samples whose picture tells nothing: the model learns to keep to what the experts say, or to say nothing."""
+"""Examples whose picture tells nothing: the model learns to keep to what the experts say, or to say nothing."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from moai.data.drawn.examples import READABLE_KINDS, ImageQuestions, turn
 from moai.data.drawn.ground_truth import to_scene
 from moai.data.drawn.noise import observe
 from moai.data.drawn.question import Question
 from moai.data.drawn.questions.ask import ask
 from moai.data.drawn.render.ood_images import strange_image
-from moai.data.drawn.source import READABLE_KINDS, ImageQuestions
 from moai.data.drawn.text.pages import ask_of_page, page_lines
-from moai.models.modeling import IGNORED
-from perception.panoptic import panoptic_ids
+from moai.data.example import Example, Meta
 from perception.scene import Scene, TextLine
 
 NOTHING = "There is nothing that I know."
@@ -32,32 +32,27 @@ def of_nothing(question: Question) -> Question:
 
 class UnfamiliarImages(ImageQuestions):
     """`ImageQuestions`, a `share` of which have a picture that is unlike drawn scenes (see
-    `moai.data.drawn.render.ood_images`).
+    `moai.data.drawn.render.ood_images`), `side` pixels wide and high.
 
     What the experts say about it is made as for a drawn scene, or is text alone, or nothing, and all that is asked can
-    be answered from that. Its `patch_labels` name nothing.
+    be answered from that. Its patches are nothing that has a name.
     """
 
-    def __init__(self, *args, share: float, **kwargs):
+    def __init__(self, *args, side: int, share: float, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.share = share
+        if not 0 <= share <= 1:
+            raise ValueError(f"the share of unfamiliar pictures must be within 0 to 1, got {share}")
+        self.side, self.share = side, share
 
-    def sample(self, seed: int) -> dict[str, np.ndarray] | None:
-        """The sample of one seed, as `ImageQuestions`."""
+    def about(self, seed: int) -> Iterator[Example]:
+        """The example of one seed, with a strange picture or as `ImageQuestions`."""
         rng = np.random.default_rng((seed, 4))
-        return self.unfamiliar(seed, rng) if rng.random() < self.share else super().sample(seed)
-
-    def unfamiliar(self, seed: int, rng: np.random.Generator) -> dict[str, np.ndarray] | None:
-        """A sample with a strange picture."""
-        side = self.processor.image_size
+        if rng.random() >= self.share:
+            yield from super().about(seed)
+            return
         scene, questions = self.told(seed, rng)
-        rows = self.rows([self.turn(question) for question in questions])
-        sample = {
-            "pixels": strange_image(side, rng).transpose(2, 0, 1).copy(),
-            "patch_labels": np.full(self.processor.num_image_tokens, IGNORED),
-            "panoptic": panoptic_ids(scene, side),
-        }
-        return sample | self.arrays(self.words(scene, self.experts)) | rows if rows else None
+        image = strange_image(self.side, rng)
+        yield Example(image, scene, list(map(turn, questions)), Meta(self.experts, windows=False, rng=rng))
 
     def told(self, seed: int, rng: np.random.Generator) -> tuple[Scene, list[Question]]:
         """What the experts say, and questions that it answers."""

@@ -18,8 +18,8 @@ from moai.data.drawn.levels import LEVELS
 from moai.data.drawn.questions.ask import KINDS, ask
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
-from moai.data.drawn.source import HELD_OUT_SEED
 from moai.data.drawn.text.words import sign_text
+from moai.data.splits import ANSWERS, HELD_OUT_SEED
 from moai.evaluation.drawn.by_kind import Example, answer_examples, print_table, tabulate
 from perception.registry import expert_names
 
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--questions", type=int, default=500, help="how many (default: %(default)s)")
     parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
-    parser.add_argument("--first-seed", type=int, default=HELD_OUT_SEED + 500_000, help="of the held-out scenes")
+    parser.add_argument("--first-seed", type=int, default=ANSWERS.start, help="of the held-out scenes")
     parser.add_argument("--wording", choices=("train", "heldout"), default="train", help="of the questions")
     parser.add_argument("--words", choices=("train", "heldout"), default="train", help="on signs")
     parser.add_argument("--level", choices=LEVELS, default="medium", help="of the scenes (default: %(default)s)")

@@ -14,7 +14,7 @@ from moai.data.drawn.questions.ask import Question, ask
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from moai.data.drawn.scoring import majority_rate, score
-from moai.data.drawn.source import HELD_OUT_SEED
+from moai.data.splits import SAMPLE_ANSWERS
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from perception.scene import Scene
@@ -29,7 +29,7 @@ class Example:
     question: Question
 
 
-def simulated_examples(count: int, per_image: int = 5, first_seed: int = HELD_OUT_SEED) -> Iterator[Example]:
+def simulated_examples(count: int, per_image: int = 5, first_seed: int = SAMPLE_ANSWERS.start) -> Iterator[Example]:
     """`count` held-out examples whose experts are simulated from the ground truth."""
     return itertools.islice(_endless_examples(per_image, first_seed), count)
 

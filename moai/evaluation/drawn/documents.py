@@ -17,8 +17,8 @@ from moai.data.drawn.questions.surfaces import surface_at_an_edge
 from moai.data.drawn.questions.wordings import DIRECTIONS as DIRECTION_WORDS
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
-from moai.data.drawn.source import HELD_OUT_SEED
 from moai.data.drawn.text.words import sign_text
+from moai.data.splits import DRAWN_SUITE, SUITE_EVALUATIONS, SUITE_SEEDS_APART
 from moai.evaluation.metrics.multiple_choice import LETTERS, rotations
 
 PARTS = ("pope", "mme", "textvqa", "mmbench")
@@ -28,8 +28,6 @@ YES_NO = " Please answer yes or no."
 PEOPLE = 10
 """Reference answers of a TextVQA question; the sign has one text, so all people give it."""
 SCENES = 40
-_FIRST_SEED = HELD_OUT_SEED + 10_000_000
-_SEEDS_APART = 100_000
 _TRIES = 8
 
 
@@ -62,11 +60,11 @@ def scene_seeds(scenes: int, evaluation_seed: int = 0) -> range:
 
     Raises ValueError for numbers out of range (1 to 100,000 scenes, evaluation seeds 0 to 999).
     """
-    if not 1 <= scenes <= _SEEDS_APART:
-        raise ValueError(f"the number of scenes must be 1 to {_SEEDS_APART:,}, got {scenes}")
-    if not 0 <= evaluation_seed < 1000:
-        raise ValueError(f"an evaluation seed must be 0 to 999, got {evaluation_seed}")
-    first = _FIRST_SEED + evaluation_seed * _SEEDS_APART
+    if not 1 <= scenes <= SUITE_SEEDS_APART:
+        raise ValueError(f"the number of scenes must be 1 to {SUITE_SEEDS_APART:,}, got {scenes}")
+    if not 0 <= evaluation_seed < SUITE_EVALUATIONS:
+        raise ValueError(f"an evaluation seed must be 0 to {SUITE_EVALUATIONS - 1}, got {evaluation_seed}")
+    first = DRAWN_SUITE[evaluation_seed * SUITE_SEEDS_APART]
     return range(first, first + scenes)
 
 

@@ -18,7 +18,7 @@ from moai.data.drawn.questions.ask import ask
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from moai.data.drawn.scoring import labels_in, score
-from moai.data.drawn.source import HELD_OUT_SEED
+from moai.data.splits import EXPERT_CONTRIBUTION, HELD_OUT_SEED
 from moai.evaluation.answering import without
 from moai.evaluation.drawn.by_kind import Example, answer_examples
 from perception.registry import expert_names
@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
     parser.add_argument("--scenes", type=int, default=100, help="held-out pictures (default: %(default)s)")
-    parser.add_argument("--first-seed", type=int, default=HELD_OUT_SEED + 800_000, help="of the held-out scenes")
+    parser.add_argument("--first-seed", type=int, default=EXPERT_CONTRIBUTION.start, help="of the held-out scenes")
     parser.add_argument("--wording", choices=("train", "heldout"), default="heldout", help="of the questions")
     parser.add_argument("--level", choices=LEVELS, default="medium", help="of the scenes (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="JSON file to write")

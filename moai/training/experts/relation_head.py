@@ -23,6 +23,7 @@ from moai.data.drawn.levels import mixed
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.relations import PREDICATES
 from moai.data.drawn.scene.sample import sample_layout
+from moai.data.splits import RELATION_SEEDS_APART, RELATION_VALIDATION, HeldOutError, check_training
 from perception.backends.relation_head import strongest
 from perception.boxes import extent
 from perception.kinds.scene_graph import RELATION_THRESHOLD
@@ -32,8 +33,6 @@ from perception.networks.relation_head import RelationHead
 IGNORED = ("sign",)
 """Things that drawn scenes give no relations."""
 LABELS = tuple(label for label in THING_LABELS if label not in IGNORED) + STUFF_LABELS
-HELD_OUT = 5_000_000
-"""First seed of the scenes that only scoring sees."""
 _CLASS = {label: number + 1 for number, label in enumerate(LABELS)}
 _BOX_NOISE, _MASK_NOISE, _MISSED, _UNKNOWN = 0.004, 0.4, 0.04, 0.01
 
@@ -231,10 +230,15 @@ def train_relations(
 
     scenes: training scenes, seeds `seed` * 1,000,000 and up; half of `held_out` scenes calibrate the scores, the rest
     is scored. `rows`: scenes a step.
+    Raises ValueError for a seed whose scenes are held out, and for more held-out scenes than there are.
     """
+    first = seed * RELATION_SEEDS_APART
+    check_training(range(first, first + scenes))
+    if not 2 <= held_out <= len(RELATION_VALIDATION):
+        raise ValueError(f"the number of held-out scenes must be 2 to {len(RELATION_VALIDATION):,}, got {held_out}")
     torch.manual_seed(seed)
     started = time.monotonic()
-    examples = make_examples(scenes, seed * 1_000_000, workers)
+    examples = make_examples(scenes, first, workers)
     print(f"{len(examples)} scenes in {time.monotonic() - started:.0f} s", flush=True)
     head = RelationHead(LABELS, PREDICATES, STUFF_LABELS, IGNORED)
     optimizer = torch.optim.AdamW(head.parameters(), lr=learning_rate, weight_decay=0.02)
@@ -258,7 +262,7 @@ def train_relations(
         count = max(len(order) // rows, 1)
         print(f"epoch {epoch + 1}: loss {total / count:.4f}, {time.monotonic() - started:.0f} s", flush=True)
     head.eval()
-    held = make_examples(held_out, HELD_OUT, workers)
+    held = make_examples(held_out, RELATION_VALIDATION.start, workers)
     half = len(held) // 2
     calibrate(head, held[:half])
     scores = evaluate_relations(head, held[half:])
@@ -277,7 +281,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--held-out", type=int, default=1_500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
-    print(json.dumps(train_relations(**vars(parser.parse_args(argv))), indent=1))
+    options = parser.parse_args(argv)
+    try:
+        print(json.dumps(train_relations(**vars(options)), indent=1))
+    except HeldOutError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 DATA = Path("datasets/detector")
-PICTURES, HELD_OUT = 48_000, 1_000
 
 
 def train_expert_stage(arguments: argparse.Namespace) -> None:
@@ -43,11 +42,13 @@ def train_expert_stage(arguments: argparse.Namespace) -> None:
 def _drawn_images(workers: int) -> Path:
     from moai.data.drawn.export import write_yolo_dataset
     from moai.data.drawn.levels import MEDIUM
+    from moai.data.splits import DETECTOR_TRAINING, DETECTOR_VALIDATION
 
     data = DATA / "data.yaml"
     # The training pictures come last, so a data set that was interrupted is drawn again.
     if not data.is_file():
-        write_yolo_dataset(DATA, HELD_OUT, PICTURES, workers, split="val", difficulty=MEDIUM)
+        held_out, seeds = DETECTOR_VALIDATION, DETECTOR_TRAINING
+        write_yolo_dataset(DATA, len(held_out), held_out.start, workers, split="val", difficulty=MEDIUM)
         data.unlink()
-        write_yolo_dataset(DATA, PICTURES, 0, workers)
+        write_yolo_dataset(DATA, len(seeds), seeds.start, workers)
     return data

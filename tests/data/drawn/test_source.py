@@ -8,24 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from moai.data.drawn.examples import PATCH_CLASSES, patch_classes
 from moai.data.drawn.questions.ask import template_words
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
-from moai.data.drawn.source import (
-    HELD_OUT_SEED,
-    PATCH_CLASSES,
-    WINDOW_ANSWER,
-    ExpertWords,
-    ImageQuestions,
-    RowSizes,
-    VerbalizedScenes,
-    patch_labels,
-    trimmed,
-)
+from moai.data.example import Example, Meta
+from moai.data.rows import WINDOW_ANSWER, ImageRows, RowSizes, trimmed
+from moai.data.splits import HELD_OUT_SEED, RELATION_VALIDATION
 from moai.evaluation.drawn.by_kind import simulated_examples
 from moai.models.modeling import IGNORED
 from perception.registry import expert_names
 from perception.verbalize import verbalize
+from tests.data.drawn.samples import drawn_samples
 from weights import EMBEDDED_MODEL
 
 SIZES = RowSizes(text=300, turn=48, aux=200, questions=3, text_rows=2)
@@ -64,7 +58,7 @@ def test_the_embedded_model_spells_words_of_questions_that_it_does_not_know():
 
 @pytest.mark.parametrize("seed", [0, 1, 17])
 def test_text_rows(processor, seed):
-    sample = VerbalizedScenes(processor, 0, SIZES).sample(seed)
+    sample = drawn_samples(processor, SIZES, pictures=False, experts=()).sample(seed)
     assert {name: values.shape for name, values in sample.items()} == dict.fromkeys(
         ("input_ids", "labels", "weights"), (2, 300)
     )
@@ -86,7 +80,7 @@ def test_text_rows(processor, seed):
 
 @pytest.mark.parametrize("experts", [expert_names(), ()])
 def test_picture_rows(processor, experts):
-    source = ImageQuestions(processor, 0, SIZES, experts=experts, windows=1, readings=1)
+    source = drawn_samples(processor, SIZES, experts=experts, windows=1, readings=1)
     prefix = len(processor.prefix_ids(with_image=True))
     expected = {
         "pixels": (3, 32, 32),
@@ -112,13 +106,13 @@ def test_picture_rows(processor, experts):
 
 
 def test_words_alone(processor):
-    sample = ExpertWords(processor, 0, SIZES).sample(1)
+    sample = drawn_samples(processor, SIZES, pictures=False).sample(1)
     assert {name: values.shape for name, values in sample.items()} == {
         "aux_input_ids": (200,),
         "aux_attention_mask": (200,),
     }
     # Where the OCR expert alone speaks, it says nothing about a scene without text.
-    reader = ExpertWords(processor, 0, SIZES, experts=("ocr",))
+    reader = drawn_samples(processor, SIZES, pictures=False, experts=("ocr",))
     for seed in range(8):
         layout, sample = sample_layout(seed), reader.sample(seed)
         if not layout.signs:
@@ -131,7 +125,7 @@ def test_words_alone(processor):
 
 
 def test_trimming_takes_padding_alone(processor):
-    samples = [ImageQuestions(processor, 0, SIZES, windows=1, readings=1).sample(seed) for seed in (1, 2)]
+    samples = [drawn_samples(processor, SIZES, windows=1, readings=1).sample(seed) for seed in (1, 2)]
     batch = trimmed(samples)
     for name in ("aux_input_ids", "aux_attention_mask", "input_ids", "labels", "weights", "prompt_mask"):
         values = batch[name]
@@ -145,29 +139,46 @@ def test_trimming_takes_padding_alone(processor):
 
 
 def test_a_seed_gives_the_same_sample_again(processor):
-    for kind in (VerbalizedScenes, ExpertWords, ImageQuestions):
-        first, second = (kind(processor, 0, SIZES).sample(5) for _ in range(2))
-        other = kind(processor, 0, SIZES).sample(6)
+    for form in ({"pictures": False, "experts": ()}, {"pictures": False}, {}):
+        first, second = (drawn_samples(processor, SIZES, **form).sample(5) for _ in range(2))
+        other = drawn_samples(processor, SIZES, **form).sample(6)
         assert all(np.array_equal(first[name], second[name]) for name in first)
         assert any(not np.array_equal(first[name], other[name]) for name in first)
 
 
 def test_held_out_seeds_are_refused(processor, monkeypatch):
-    source = VerbalizedScenes(processor, HELD_OUT_SEED - 1, SIZES)
-    monkeypatch.setattr(source, "sample", lambda seed: seed)
-    rows = iter(source)
-    assert next(rows) == HELD_OUT_SEED - 1
-    with pytest.raises(ValueError, match="seed 1000000000 is held out"):
+    text = {"pictures": False, "experts": ()}
+    samples = drawn_samples(processor, SIZES, HELD_OUT_SEED - 1, **text)
+    rows = iter(samples)
+    assert next(rows)
+    with pytest.raises(ValueError, match=r"seed 1000000000: .* are held out for sample answers in training"):
         next(rows)
+    with pytest.raises(ValueError, match="seed 5000000: 5000000 to 5999999 are held out for validation of the rel"):
+        drawn_samples(processor, SIZES, RELATION_VALIDATION.start, **text)
 
 
-def test_patches_say_what_they_show():
+def test_held_out_seeds_on_the_way_are_passed_over(processor):
+    (source,) = drawn_samples(processor, SIZES, RELATION_VALIDATION.start - 1).source.sources
+    assert [len(list(source.examples(position))) for position in (0, 1, 1_000_000, 1_000_001)] == [1, 0, 0, 1]
+
+
+def test_patches_say_what_they_show(processor):
     layout = sample_layout(3)
     drawn = render(layout, scale=0.6)
-    labels = patch_labels(layout, drawn, 8).reshape(8, 8)
-    height, width = drawn.instances.shape
-    for row in range(8):
-        for column in range(8):
-            instance = drawn.instances[int((row + 0.5) * height / 8), int((column + 0.5) * width / 8)]
-            if instance >= 0:
-                assert PATCH_CLASSES[labels[row, column]] == layout.objects[instance].label
+    classes = patch_classes(layout, drawn)
+    assert classes.shape == drawn.instances.shape
+    for number, item in enumerate(layout.objects):
+        assert (classes[drawn.instances == number] == PATCH_CLASSES.index(item.label)).all()
+    for number, sign in enumerate(layout.signs):
+        assert (classes[drawn.instances == -2 - number] == PATCH_CLASSES.index(f"{sign.colour} sign")).all()
+    for number, stuff in enumerate(layout.stuff):
+        shown = classes[(drawn.instances == -1) & (drawn.stuff == number)]
+        assert (shown == (PATCH_CLASSES.index(stuff.label) if stuff.label in PATCH_CLASSES else IGNORED)).all()
+    rows = ImageRows(processor)
+    labels = rows.patch_labels(Example(meta=Meta(patch_classes=classes))).reshape(8, 8)
+    height, width = classes.shape
+    assert all(
+        labels[r, c] == classes[int((r + 0.5) * height / 8), int((c + 0.5) * width / 8)]
+        for r in range(8)
+        for c in range(8)
+    )

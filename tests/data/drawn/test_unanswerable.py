@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from moai.data.drawn.question import Question
-from moai.data.drawn.source import IGNORED, ImageQuestions, RowSizes
 from moai.data.drawn.unanswerable import NOTHING, UnfamiliarImages, of_nothing
+from moai.data.rows import RowSizes
+from moai.models.modeling import IGNORED
 from moai.training.command import data_set, fresh_model
 from moai.training.stages import STAGES
 from perception.registry import expert_names
 from perception.verbalize import verbalize
+from tests.data.drawn.samples import drawn_samples
 
 SIZES = dataclasses.replace(RowSizes(), questions=6)
 
@@ -21,15 +23,16 @@ def processor():
 
 @pytest.fixture(scope="module")
 def source(processor):
-    return UnfamiliarImages(processor, 0, SIZES, share=0.4, windows=1, readings=2, packed=True)
+    return drawn_samples(processor, SIZES, unfamiliar=0.4, windows=1, readings=2, packed=True)
 
 
-def told(source, seeds=120):
+def told(samples, seeds=120):
+    (source,) = samples.source.sources
     return [source.told(seed, np.random.default_rng((seed, 9))) for seed in range(seeds)]
 
 
 def test_samples_have_the_shapes_of_familiar_ones(source, processor):
-    familiar = ImageQuestions(processor, 0, SIZES, windows=1, readings=2, packed=True).sample(1)
+    familiar = drawn_samples(processor, SIZES, windows=1, readings=2, packed=True).sample(1)
     shapes = {name: (array.shape, array.dtype) for name, array in familiar.items()}
     blank = []
     for seed in range(60):
@@ -69,5 +72,5 @@ def test_nothing_is_answered_as_such():
     [("bridge", expert_names(), True), ("bridge", ("ocr",), False), ("backbone", expert_names(), False)],
 )
 def test_the_bridge_learns_from_them_where_all_experts_speak(processor, stage, experts, unfamiliar):
-    source = data_set(STAGES[stage], processor, SIZES, 0, None, experts)
+    (source,) = data_set(STAGES[stage], processor, SIZES, 0, None, experts).source.sources
     assert isinstance(source, UnfamiliarImages) == unfamiliar

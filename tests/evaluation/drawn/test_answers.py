@@ -4,8 +4,8 @@ import shlex
 import pytest
 
 from moai import MoAI
-from moai.data.drawn.source import HELD_OUT_SEED
 from moai.data.drawn.text.words import word_list
+from moai.data.splits import HELD_OUT_SEED
 from moai.evaluation.drawn import answers
 
 

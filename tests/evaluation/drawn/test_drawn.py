@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from moai.assistant import MoAI
-from moai.data.drawn.source import HELD_OUT_SEED
+from moai.data.splits import HELD_OUT_SEED
 from moai.evaluation.answering import Answerer, Request, Variant
 from moai.evaluation.drawn.documents import (
     MME_CATEGORIES,

@@ -1,0 +1,269 @@
+"""Examples -> rows of token ids: the arrays of fixed shape that a training step reads, for any processor."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import default_collate
+
+from moai.data.example import Example
+from moai.models.modeling import IGNORED
+from moai.models.processing import MoAIProcessor, image_pixels
+from perception.kinds.ocr import say_ocr
+from perception.panoptic import panoptic_ids
+from perception.registry import expert_names
+from perception.scene import Scene, TextLine
+from perception.verbalize import verbalize
+
+WINDOW_QUESTION = 'Continue: "{}"'
+WINDOW_PROMPT, WINDOW_ANSWER = 5, 20
+_WINDOW_PLACES = 4
+"""A window of a text-only row stands behind fewer turns than this."""
+
+TokenTurn = tuple[list[int], list[int]]
+"""Token ids of a question's turn and of its answer."""
+Sample = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class RowSizes:
+    """Fixed widths, in tokens, so that a compiled step sees one shape: of a text-only row, of the question and answer
+    behind a picture, of all questions and answers that are packed behind one, and of the verbalised scene; `questions`,
+    `packed_questions` where they are packed, and `text_rows` are the questions per picture and the rows per text."""
+
+    text: int = 320
+    turn: int = 80
+    packed: int = 384
+    aux: int = 288
+    questions: int = 8
+    packed_questions: int = 16
+    text_rows: int = 2
+
+
+class Rows:
+    """Base of what makes a sample of examples. `experts` are those whose words and colour map are given: full names,
+    None for all."""
+
+    def __init__(
+        self, processor: MoAIProcessor, sizes: RowSizes | None = None, experts: Sequence[str] | None = None
+    ) -> None:
+        self.processor = processor
+        self.sizes = sizes or RowSizes()
+        self.experts = expert_names() if experts is None else tuple(experts)
+        # The last words of the sentence that opens the recognised text.
+        opening = say_ocr(Scene(1, 1, text_lines=[TextLine("", 1.0)])).removesuffix(".")
+        self.text_opening = processor.encode_text(f" {opening.strip()}")[-WINDOW_PROMPT:]
+
+    def sample(self, examples: Iterable[Example], rng: np.random.Generator) -> Sample | None:
+        """One sample, every array with a fixed shape; None when there is nothing to learn from. `rng` is for examples
+        that have none of their own."""
+        raise NotImplementedError
+
+    def window(self, aux: list[int], rng: np.random.Generator, text_lines: bool = False) -> TokenTurn | None:
+        """A dense target: some words of the verbalised scene as the question, the words that follow as the answer.
+
+        With `text_lines` the answer begins with the recognised text, when there is some.
+        """
+        room = len(aux) - WINDOW_PROMPT - 4
+        if room <= 0:
+            return None
+        start = int(rng.integers(0, room))
+        if text_lines:
+            start = max((i for i in range(room) if aux[i : i + WINDOW_PROMPT] == self.text_opening), default=start)
+        middle = start + WINDOW_PROMPT
+        tokenizer = self.processor.tokenizer
+        shown = tokenizer.decode(aux[start:middle]).strip()
+        answer = [*aux[middle : middle + WINDOW_ANSWER], tokenizer.eos_token_id]
+        return self.processor.question_ids(WINDOW_QUESTION.format(shown)), answer
+
+    def turns(self, example: Example) -> list[TokenTurn]:
+        """The example's turns in tokens."""
+        return [(self.processor.question_ids(asked), self.processor.answer_ids(said)) for asked, said in example.turns]
+
+
+class TextRows(Rows):
+    """Text alone: the verbalised scene in the picture's place, then turns until the row is full.
+
+    Samples: `input_ids`, `labels` and fp32 `weights`, each (text_rows, text): those of `answer_weights` on answers,
+    `text_weight` on the text. A sample of fewer examples repeats their rows.
+    """
+
+    def __init__(self, *args, text_weight: float = 0.2, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.text_weight = text_weight
+
+    def sample(self, examples: Iterable[Example], rng: np.random.Generator) -> Sample | None:
+        rows = [self.row(example, example.meta.rng or rng) for example in examples]
+        return _stacked(rows, self.sizes.text_rows) if rows else None
+
+    def row(self, example: Example, rng: np.random.Generator) -> Sample:
+        """One row: as many turns as fit behind the verbalised scene."""
+        if example.image is not None and example.scene is None:
+            raise ValueError("an example of a picture needs a scene where pictures are not shown; this one has none")
+        told = "" if example.scene is None else verbalize(example.scene, example.meta.experts).strip()
+        aux = self.processor.encode_text(f" {told}") if told else []
+        ids = [*self.processor.prefix_ids(with_image=False), *aux]
+        weights = [self.text_weight] * len(ids)
+        turns = self.turns(example)
+        window = self.window(aux, rng) if example.meta.windows else None
+        if window is not None:
+            turns.insert(int(rng.integers(0, _WINDOW_PLACES)), window)
+        for question, answer in turns:
+            if len(ids) + len(question) + len(answer) > self.sizes.text:
+                break
+            ids += question + answer
+            weights += [0.0] * len(question) + answer_weights(answer, example.meta.weight)
+        width = self.sizes.text
+        return {
+            "input_ids": _fixed(ids, width, self.processor.tokenizer.pad_token_id),
+            "labels": _fixed(ids, width, IGNORED),
+            "weights": _fixed(weights, width, 0.0, np.float32),
+        }
+
+
+class WordRows(Rows):
+    """What experts say about a scene, for a compressor that writes it back; no picture, no questions.
+
+    Samples: `aux_input_ids` / `aux_attention_mask` (aux,). Scenes of which nothing is said are passed over.
+    """
+
+    def sample(self, examples: Iterable[Example], rng: np.random.Generator) -> Sample | None:
+        for example in examples:
+            words = self.words(example)
+            if words:
+                return self.arrays(words)
+        return None
+
+    def speaking(self, example: Example) -> tuple[str, ...]:
+        """The experts that speak of an example."""
+        return self.experts if example.meta.experts is None else tuple(example.meta.experts)
+
+    def words(self, example: Example) -> list[int]:
+        """Token ids of what is said, as many as there is room for."""
+        if example.scene is None:
+            return []
+        return self.processor.aux_ids(example.scene, self.speaking(example))[: self.sizes.aux]
+
+    def arrays(self, aux: list[int]) -> Sample:
+        """The auxiliary part of a sample."""
+        return {
+            "aux_input_ids": _fixed(aux, self.sizes.aux, self.processor.tokenizer.pad_token_id),
+            "aux_attention_mask": _fixed([1] * len(aux), self.sizes.aux, 0),
+        }
+
+
+class ImageRows(WordRows):
+    """A picture, what experts say about it, and several questions.
+
+    Samples have, beside those of `WordRows`, for a model input of side s: `pixels` (3, s, s) uint8, `panoptic` (s, s)
+    uint8 class ids, `patch_labels` (I,) index into the source's class names or -100, and for Q questions, W tokens a
+    row: `input_ids` / `labels` / `prompt_mask` and fp32 `weights` (Q, W). With `packed`, all questions stand in one
+    row, which has `turn_ids` as well (see `moai.data.packing`), each (W,); padding is a turn of its own, -1.
+    The first `windows` questions ask to continue the experts' words. Without `experts` the auxiliary parts and
+    `panoptic` are left out. Examples whose turns do not fit are passed over.
+    """
+
+    def __init__(self, *args, windows: int = 0, packed: bool = False, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.windows, self.packed = windows, packed
+
+    def sample(self, examples: Iterable[Example], rng: np.random.Generator) -> Sample | None:
+        for example in examples:
+            sample = self.one(example, example.meta.rng or rng)
+            if sample is not None:
+                return sample
+        return None
+
+    def one(self, example: Example, rng: np.random.Generator) -> Sample | None:
+        """The sample of one example; None when no turn fits."""
+        if example.image is None:
+            raise ValueError("every example needs a picture where pictures are shown; this one has none")
+        side, windows, parts = self.processor.image_size, [], {}
+        if self.experts:
+            aux = self.words(example)
+            shown = example.scene is not None and "segmentation" in self.speaking(example)
+            ids = panoptic_ids(example.scene, side) if shown else np.zeros((side, side))
+            parts = self.arrays(aux) | {"panoptic": ids.astype(np.uint8)}
+            if example.meta.windows:
+                windows = [self.window(aux, rng, text_lines=number == 0) for number in range(self.windows)]
+        turns = [turn for turn in windows if turn is not None] + self.turns(example)
+        rows = self.rows(turns, example.meta.weight)
+        if not rows:
+            return None
+        pixels = image_pixels(example.image, side).numpy()
+        return {"pixels": pixels, "patch_labels": self.patch_labels(example)} | parts | rows
+
+    def patch_labels(self, example: Example) -> np.ndarray:
+        """What each patch shows at its middle: (I,) index into the source's class names or -100."""
+        classes = example.meta.patch_classes
+        if classes is None:
+            return np.full(self.processor.num_image_tokens, IGNORED)
+        grid = round(self.processor.num_image_tokens**0.5)
+        rows, columns = (((np.arange(grid) + 0.5) * length / grid).astype(int) for length in classes.shape)
+        return classes[np.ix_(rows, columns)].ravel().astype(np.int64)
+
+    def rows(self, turns: list[TokenTurn], weight: float) -> Sample:
+        """The first fitting turns behind the picture's placeholders, as fixed arrays; empty when no turn fits."""
+        fitting = [turn for turn in turns if len(turn[0]) + len(turn[1]) <= self.sizes.turn]
+        if not fitting:
+            return {}
+        if self.packed:
+            return self.row(fitting, self.sizes.packed, weight)
+        rows = [self.row([turn], self.sizes.turn, weight) for turn in fitting[: self.sizes.questions]]
+        stacked = _stacked(rows, self.sizes.questions)
+        del stacked["turn_ids"]
+        return stacked
+
+    def row(self, turns: list[TokenTurn], room: int, weight: float) -> Sample:
+        """Those of the turns, each on its own, that fit into `room` tokens behind what all share; the first must."""
+        prefix = self.processor.prefix_ids(with_image=True)
+        ids, labels, prompt = list(prefix), [IGNORED] * len(prefix), [1] * len(prefix)
+        weights, numbers = [0.0] * len(prefix), [0] * len(prefix)
+        width = len(prefix) + room
+        for number, (question, answer) in enumerate(turns, 1):
+            length = len(question) + len(answer)
+            if len(ids) + length <= width:
+                ids += question + answer
+                labels += [IGNORED] * len(question) + answer
+                weights += [0.0] * len(question) + answer_weights(answer, weight)
+                prompt += [1] * len(question) + [0] * len(answer)
+                numbers += [number] * length
+        return {
+            "input_ids": _fixed(ids, width, self.processor.tokenizer.pad_token_id),
+            "labels": _fixed(labels, width, IGNORED),
+            "weights": _fixed(weights, width, 0.0, np.float32),
+            "prompt_mask": _fixed(prompt, width, 0),
+            "turn_ids": _fixed(numbers, width, -1),
+        }
+
+
+def answer_weights(answer: list[int], weight: float = 1.0) -> list[float]:
+    """Weight in the loss of each token of an answer: a long answer counts by the root of its length, so that
+    descriptions do not drown out a yes or no."""
+    return [weight * len(answer) ** -0.5] * len(answer)
+
+
+def trimmed(samples: list[Sample]) -> dict[str, torch.Tensor]:
+    """One batch without the padding that all of its rows share, for steps whose shapes may vary."""
+    batch = default_collate(samples)
+    for name, mask in (("aux", "aux_attention_mask"), ("row", "prompt_mask")):
+        if mask in batch:
+            used = batch[mask] > 0
+            if name == "row":
+                used = used | (batch["labels"] != IGNORED)
+            width = max(int(used.flatten(0, -2).any(dim=0).nonzero().max()) + 1, 1) if used.any() else 1
+            names = ("aux_input_ids", mask) if name == "aux" else ("input_ids", "labels", "weights", "turn_ids", mask)
+            batch |= {name: batch[name][..., :width] for name in names if name in batch}
+    return batch
+
+
+def _stacked(rows: list[Sample], count: int) -> Sample:
+    repeated = (rows * count)[:count]
+    return {name: np.stack([row[name] for row in repeated]) for name in rows[0]}
+
+
+def _fixed(values: list, width: int, fill: float, dtype: type = np.int64) -> np.ndarray:
+    row = np.full(width, fill, dtype=dtype)
+    row[: len(values)] = values[:width]
+    return row
