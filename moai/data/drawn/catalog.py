@@ -207,7 +207,6 @@ FLOATERS = _names("kite, balloon, star, moon, sun")
 """Things that hang in the sky without flying over anything."""
 SWIMMERS = _names("fish, whale, octopus")
 CARS = _names("car, bus, truck, motorcycle, tractor")
-GROUNDED = _names("bicycle, train, traffic light, stop sign, tree, cactus, house, tent, ladder, snowman, potted plant")
 SEATS = _names("chair, couch, bench, bed")
 SURFACES = _names("dining table, bed, bench, couch")
 """Furniture that carries small things."""
@@ -234,7 +233,6 @@ SMALL = (
         "robot"
     )
 )
-INDOOR = _names("refrigerator, toilet, tv, potted plant, chair, couch, bed, dining table")
 
 AT_HOME: dict[str, tuple[str, ...]] = {
     stuff: tuple(sorted(_names(text)))

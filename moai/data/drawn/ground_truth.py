@@ -6,21 +6,12 @@ from moai.data.drawn.catalog import COCO_THINGS
 from moai.data.drawn.layout import Layout
 from moai.data.drawn.render.render import Drawn
 from moai.data.drawn.render.signs import line_box
+from perception.boxes import extent
 from perception.scene import Box, Detection, Relation, Scene, Segment, TextLine
 
 _COCO = frozenset(COCO_THINGS)
 MIN_STUFF = 0.002
 """Stuff of which less than this share of the picture is left to see is not told."""
-
-
-def extent(mask: np.ndarray) -> Box | None:
-    """The box of a boolean (H, W) mask in shares of the picture, or None when it is empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    height, width = mask.shape
-    left, right = float(columns[0] / width), float((columns[-1] + 1) / width)
-    return left, float(rows[0] / height), right, float((rows[-1] + 1) / height)
 
 
 def stuff_masks(layout: Layout, drawn: Drawn) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 
 from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS
+from moai.data.drawn.draws import pick
 from moai.data.drawn.facts import companions
 from moai.data.drawn.levels import LEVELS, check
 from perception.labels import PSG_PREDICATES
@@ -94,10 +95,6 @@ def _stuff() -> frozenset[str]:
     return frozenset(STUFF_LABELS)
 
 
-def _pick(rng: np.random.Generator, items):
-    return items[int(rng.random() * len(items))]
-
-
 class _Observer:
     def __init__(self, rng: np.random.Generator, level: float, errors: ExpertErrors):
         self.rng, self.level, self.errors = rng, level, errors
@@ -113,9 +110,9 @@ class _Observer:
         if not self.happens(self.errors.confuse_label):
             return label
         if label in _stuff():
-            return _pick(self.rng, STUFF_LABELS)
+            return pick(self.rng, STUFF_LABELS)
         alike = companions(label)
-        return _pick(self.rng, alike if alike and self.rng.random() < self.errors.confuse_alike else THING_LABELS)
+        return pick(self.rng, alike if alike and self.rng.random() < self.errors.confuse_alike else THING_LABELS)
 
     def box(self, box: Box) -> Box:
         """The box with every edge moved, cut off at the picture and never turned inside out."""
@@ -143,7 +140,7 @@ class _Observer:
             for item in detections if not self.happens(errors.drop_detection)
         ]  # fmt: skip
         if self.happens(errors.false_detection):
-            kept.append(Detection(_pick(rng, THING_LABELS), self.false_box(), self.score(errors.detection_floor)))
+            kept.append(Detection(pick(rng, THING_LABELS), self.false_box(), self.score(errors.detection_floor)))
         if len(kept) > 1 and self.happens(errors.shuffle):
             kept = [kept[at] for at in rng.permutation(len(kept))]
         return kept
@@ -154,12 +151,12 @@ class _Observer:
         for item in relations:
             if not self.happens(errors.drop_relation):
                 wrong = self.happens(errors.wrong_relation)
-                predicate = _pick(rng, PSG_PREDICATES) if wrong else item.predicate
+                predicate = pick(rng, PSG_PREDICATES) if wrong else item.predicate
                 kept.append(replace(item, predicate=predicate, score=self.score(errors.relation_floor)))
         if things > 1 and self.happens(errors.false_relation):
             subject = int(rng.random() * things)
             other = (subject + 1 + int(rng.random() * (things - 1))) % things
-            predicate = relations[0].predicate if relations else _pick(rng, PSG_PREDICATES)
+            predicate = relations[0].predicate if relations else pick(rng, PSG_PREDICATES)
             kept.append(Relation(subject, predicate, other, self.score(errors.relation_floor)))
         # Verbalisation takes the best first, so the order in which a backend lists them carries no meaning.
         return sorted(kept, key=lambda item: -item.score)
@@ -170,7 +167,7 @@ class _Observer:
             return text
         if " " in text and self.rng.random() < 0.4:
             return text.replace(" ", "", 1)
-        for _ in range(_pick(self.rng, (1, 1, 1, 2, 3))):
+        for _ in range(pick(self.rng, (1, 1, 1, 2, 3))):
             text = self.misspelt(text)
         return text
 
@@ -178,7 +175,7 @@ class _Observer:
         at = int(self.rng.random() * len(text))
         draw = self.rng.random()
         if draw < 0.7:
-            wrong = _pick(self.rng, _ALIKE.get(text[at], _CHARACTERS))
+            wrong = pick(self.rng, _ALIKE.get(text[at], _CHARACTERS))
         else:
             wrong = "" if draw < 0.9 and len(text) > 1 else text[at] * 2
         return text[:at] + wrong + text[at + 1 :]
@@ -190,7 +187,7 @@ class _Observer:
             for line in lines if not self.happens(errors.drop_line)
         ]  # fmt: skip
         if self.happens(errors.false_line):
-            false = TextLine(_pick(self.rng, _NO_TEXT), self.line_score(), self.false_box())
+            false = TextLine(pick(self.rng, _NO_TEXT), self.line_score(), self.false_box())
             kept.insert(int(self.rng.random() * (len(kept) + 1)), false)
         return kept
 

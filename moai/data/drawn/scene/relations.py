@@ -21,7 +21,8 @@ MOST = 10
 _BESIDE_MOST = 3
 _GROUND = frozenset({"grass", "road", "sand", "floor", "snow", "pavement"})
 _WATER = frozenset({"sea", "river"})
-_ON_WALLS = frozenset({"clock", "bell", "hat", "guitar", "tv", "key", "umbrella", "tie"})
+# Seen against a wall, they hang from it.
+_CAN_HANG = frozenset({"clock", "bell", "hat", "guitar", "tv", "key", "umbrella", "tie"})
 
 
 class _View:
@@ -148,7 +149,7 @@ def _with_stuff(a: _View, layout: Layout) -> tuple[str, int] | None:
                 return "flying over", below[0]
     if a.label in catalog.FLOATERS and middle and middle[1] == "sky":
         return "in", middle[0]
-    if middle and middle[1] == "wall" and a.label in _ON_WALLS and foot == middle:
+    if middle and middle[1] == "wall" and a.label in _CAN_HANG and foot == middle:
         return "hanging from", middle[0]
     predicate = _ground(a, foot[1]) if foot else None
     return (predicate, foot[0]) if predicate else None

@@ -5,13 +5,14 @@ from collections.abc import Callable
 import numpy as np
 
 from moai.data.drawn import catalog
+from moai.data.drawn.draws import pick
 from moai.data.drawn.layout import Layout, PlacedObject
 from moai.data.drawn.levels import MEDIUM, between, check
 from moai.data.drawn.render.backgrounds import plain_background, scenic_background
 from moai.data.drawn.render.conditions import sample_conditions
 from moai.data.drawn.render.geometry import coarse_mask, shares, visible_shares
 from moai.data.drawn.render.signs import sign_mask
-from moai.data.drawn.scene.recipes import RECIPES, Item, Rng, pick, single
+from moai.data.drawn.scene.recipes import RECIPES, Item, Rng, single
 from moai.data.drawn.scene.relations import relations_of
 from moai.data.drawn.scene.ropes import is_seen, pair, rope_between
 from moai.data.drawn.scene.sign_placement import MIN_LETTERS, add_signs, apart
@@ -24,7 +25,8 @@ _MIN_PART = 0.85
 _LABELS = tuple(label for label in catalog.THING_LABELS if label != "sign")
 _WATER = ("sea", "river")
 _GROUND = ("grass", "road", "sand", "floor", "snow", "pavement")
-_ON_WALLS = ("clock", "bell", "guitar", "hat")
+# Placed high on a wall, as a rule.
+_HUNG_ON_WALLS = ("clock", "bell", "guitar", "hat")
 _PAIRED, _ROPED = 0.6, 0.55
 """Of all scenes, how many have two things that a rope might join, and how many of these have the rope."""
 
@@ -161,7 +163,7 @@ class _Planner:
         if len(unit) == 1 and flies and "sky" in self.bands:
             low, high = self.bands["sky"]
             return max(tall + 2.0, low * height), max(tall + 4.0, high * height)
-        if len(unit) == 1 and label in _ON_WALLS and "wall" in self.bands and self.rng.random() < 0.6:
+        if len(unit) == 1 and label in _HUNG_ON_WALLS and "wall" in self.bands and self.rng.random() < 0.6:
             return tall + 2.0, self.bands["wall"][1] * height - 4
         if label in catalog.SWIMMERS or label == "boat":
             band = next((self.bands[water] for water in _WATER if water in self.bands), None)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from moai.data.drawn.draws import pick
+
 _MADE_UP = 0.5
 MAX_LENGTH = 14
 """Longest sign text in characters, spaces included."""
@@ -60,11 +62,6 @@ def _all_words() -> frozenset[str]:
     return _known() | frozenset(word_list("heldout"))
 
 
-def is_known(word: str) -> bool:
-    """True when training signs may show this word (any case). Held-out words, numbers and random strings are not."""
-    return word.lower() in _known()
-
-
 def kind_of_text(text: str) -> str:
     """ "known word" (every word is known), "unseen word" (a word of the list that is held out, alone or beside known
     ones), "number" (digits, prices and times: a digit and no letter) or "string" for anything else."""
@@ -95,15 +92,10 @@ def look_alikes(word: str) -> tuple[str, ...]:
     return tuple(other for at in range(len(word)) for other in patterns[word[:at], word[at + 1 :]] if other != word)
 
 
-def _pick(rng: np.random.Generator, items):
-    # rng.random() is several times cheaper than rng.choice or rng.integers for a single draw.
-    return items[int(rng.random() * len(items))]
-
-
 def _word(rng: np.random.Generator, split: str) -> str:
     if split == "varied":
         return _made_up(rng) if rng.random() < _MADE_UP else _word(rng, "train")
-    return _pick(rng, _sign_words(split) if rng.random() < 0.25 else word_list(split))
+    return pick(rng, _sign_words(split) if rng.random() < 0.25 else word_list(split))
 
 
 def _made_up(rng: np.random.Generator) -> str:
@@ -117,9 +109,9 @@ def _made_up(rng: np.random.Generator) -> str:
         for _ in range(1 + int(rng.random() * 2)):
             at, draw = int(rng.random() * len(word)), rng.random()
             if draw < 0.4:
-                word = word[:at] + _pick(rng, letters) + word[at + 1 :]
+                word = word[:at] + pick(rng, letters) + word[at + 1 :]
             elif draw < 0.6:
-                word = word[:at] + _pick(rng, letters) + word[at:]
+                word = word[:at] + pick(rng, letters) + word[at:]
             elif draw < 0.8:
                 word = word[:at] + word[at + 1 :]
             else:
@@ -149,14 +141,14 @@ def _number(rng: np.random.Generator) -> str:
         return str(int(10 ** (digits - 1) + rng.random() * 9 * 10 ** (digits - 1)))
     if draw < 0.8:
         return f"{int(rng.random() * 24)}:{int(rng.random() * 12) * 5:02d}"
-    price = f"{1 + int(rng.random() * 99)}.{_pick(rng, ('00', '25', '49', '50', '75', '90', '95', '99'))}"
+    price = f"{1 + int(rng.random() * 99)}.{pick(rng, ('00', '25', '49', '50', '75', '90', '95', '99'))}"
     return f"${price}" if rng.random() < 0.5 else price
 
 
 def _string(rng: np.random.Generator) -> str:
     while True:
         alphabet = _LETTERS if rng.random() < 0.5 else _ALPHANUMERIC
-        text = "".join(_pick(rng, alphabet) for _ in range(3 + int(rng.random() * 5)))
+        text = "".join(pick(rng, alphabet) for _ in range(3 + int(rng.random() * 5)))
         # A string that happens to be a word or a number would blur both the held-out tenth and the scores by kind.
         if text.lower() not in _all_words() and not text.isdigit():
             return text

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from moai.data.drawn.text.words import MAX_LENGTH, is_held_out, is_known, kind_of_text, sign_text, word_list
+from moai.data.drawn.text.words import MAX_LENGTH, is_held_out, kind_of_text, sign_text, word_list
 
 
 def texts(seed, count=4000, **options):
@@ -49,11 +49,6 @@ def test_mix_and_length(split):
     assert 0.69 < kinds.count(word) / len(lines) < 0.75
     assert 0.11 < kinds.count("number") / len(lines) < 0.15
     assert sum(line.isupper() for line in lines if line.isalpha()) > 0.6 * sum(line.isalpha() for line in lines)
-
-
-def test_is_known_ignores_case_and_excludes_the_held_out():
-    assert is_known("Open") and is_known("BAKERY") is not is_held_out("bakery")
-    assert not is_known("qzx") and not is_known(word_list("heldout")[0])
 
 
 def test_same_seed_same_texts_and_unknown_split_is_refused():
