@@ -3,9 +3,11 @@
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 
 from torch import Tensor
 
+from moai.models.fusion import GateRecord
 from perception import Scene
 
 
@@ -21,6 +23,24 @@ class GateShares:
     image: dict[str, float]
     language: dict[str, float]
     aux_map: list[float]
+
+
+def gate_shares(record: GateRecord, rows: int) -> list[list[GateShares]]:
+    """Per row, the shares that a pass took down; none when the mixers rested."""
+    shares: list[list[GateShares]] = [[] for _ in range(rows)]
+    for layer, recorded in record.layers.items():
+        image, language, valid = (part.float().cpu() for part in recorded)
+        for row in range(rows):
+            spoken = language[row][valid[row].bool()].mean(dim=0).tolist()
+            shares[row].append(
+                GateShares(
+                    layer + 1,
+                    dict(zip(("aux", "language", "self"), image[row].mean(dim=0).tolist(), strict=True)),
+                    dict(zip(("aux", "image", "self"), spoken, strict=True)),
+                    image[row, :, 0].tolist(),
+                )
+            )
+    return shares
 
 
 @dataclass
@@ -59,12 +79,12 @@ class Decoding:
     top_p: float = 1.0
 
     def __post_init__(self):
-        if not 1 <= self.max_new_tokens <= 4096:
-            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; allowed is 1 to 4096")
-        if not 0 <= self.temperature <= 10:
-            raise ValueError(f"temperature is {self.temperature}; allowed is 0 (greedy) to 10")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; allowed is above 0, up to 1")
+        if not (isinstance(self.max_new_tokens, Integral) and 1 <= self.max_new_tokens <= 4096):
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens!r}; allowed is 1 to 4096, a whole number")
+        if not (isinstance(self.temperature, Real) and 0 <= self.temperature <= 10):
+            raise ValueError(f"temperature is {self.temperature!r}; allowed is 0 (greedy) to 10")
+        if not (isinstance(self.top_p, Real) and 0 < self.top_p <= 1):
+            raise ValueError(f"top_p is {self.top_p!r}; allowed is above 0, up to 1")
 
     def arguments(self) -> dict:
         """As arguments of `generate`."""

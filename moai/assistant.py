@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike, fsdecode
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import StoppingCriteriaList
 
-from moai.answers import Answer, Decoding, EncodedImage, GateShares, timed
+from moai.answers import Answer, Decoding, EncodedImage, GateShares, gate_shares, timed
 from moai.inference import fuse_weights, generate
 from moai.inference.quantization import check_tier
 from moai.inference.quantization import quantize as quantized
@@ -21,6 +22,7 @@ from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor, pad
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
 from perception import Perception, Scene
+from perception.forks import ProcessBound
 from perception.perception import MAX_AT_ONCE
 from perception.pixels import Pixels, pixels_of
 from perception.registry import expert_names
@@ -29,15 +31,23 @@ from weights import EMBEDDED_MODEL
 __all__ = ["Answer", "Decoding", "EncodedImage", "GateShares", "MoAI"]
 
 
-class MoAI:
-    """Answers questions about pictures with the evidence for each answer. Safe to call from several threads."""
+class MoAI(ProcessBound):
+    """Answers questions about pictures with the evidence for each answer. Safe to call from several threads.
+
+    Pickles and copies hold model, processor and experts; forked children answer on the CPU alone.
+    """
 
     def __init__(self, model: MoAIForConditionalGeneration, processor: MoAIProcessor, perception: Perception):
         self.model = model.eval()
         self.processor = processor
         self.perception = perception
+        super().__init__()
+
+    _lock: threading.Lock
+
+    def _fresh(self) -> dict[str, Any]:
         # Passes take turns, so that memory need hold one at a time.
-        self._lock = threading.Lock()
+        return {"_lock": threading.Lock()}
 
     @classmethod
     def from_pretrained(
@@ -303,24 +313,6 @@ class MoAI:
         what = f"{count} {what}" + "s" * (count != 1)
         with self._lock, in_memory(self.device, what, "ask for less at a time, or load the model quantised"):
             yield
-
-
-def gate_shares(record: GateRecord, rows: int) -> list[list[GateShares]]:
-    """Per row, the shares that a pass took down; none when the mixers rested."""
-    shares: list[list[GateShares]] = [[] for _ in range(rows)]
-    for layer, recorded in record.layers.items():
-        image, language, valid = (part.float().cpu() for part in recorded)
-        for row in range(rows):
-            spoken = language[row][valid[row].bool()].mean(dim=0).tolist()
-            shares[row].append(
-                GateShares(
-                    layer + 1,
-                    dict(zip(("aux", "language", "self"), image[row].mean(dim=0).tolist(), strict=True)),
-                    dict(zip(("aux", "image", "self"), spoken, strict=True)),
-                    image[row, :, 0].tolist(),
-                )
-            )
-    return shares
 
 
 def _listed(values: Sequence, what: str) -> list:

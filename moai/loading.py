@@ -1,5 +1,6 @@
 """What an assistant is made of: a model with its processor, the experts that it names, and a device with memory."""
 
+import os
 from contextlib import contextmanager
 
 import torch
@@ -16,6 +17,7 @@ from perception.presets import preset_names
 def load_model(name: str, dtype: torch.dtype) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
     """Model and processor of a folder or hub id; ValueError with one sentence when they cannot be had."""
     failed = f"no MoAI model could be loaded from {name!r}: "
+    name = os.path.expanduser(name)
     report, processor = {"missing_keys": set()}, None
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
@@ -69,7 +71,7 @@ def device_named(name: str | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(name)
-        torch.empty(1, device=place)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(1, device=place).cpu()  # not all that torch knows can hold values
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(f"device {name!r} cannot be used here; try cpu, or cuda on a machine with a GPU") from error
     return place

@@ -108,7 +108,12 @@ class MoAIProcessor(ProcessorMixin):
         return PROMPT_STYLES[self.prompt_style]
 
     def encode_text(self, text: str) -> list[int]:
-        """Token ids of `text`, no special tokens added; what looks like one in the text is read as plain letters."""
+        """Token ids of `text`, no special tokens added; what looks like one in the text is read as plain letters.
+
+        Half of a character (a lone surrogate) is read as U+FFFD."""
+        if not text.isascii():
+            # The two halves of a character that come one after the other are joined.
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is None:
             return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
@@ -133,10 +138,13 @@ class MoAIProcessor(ProcessorMixin):
         return [*self.encode_text(self.style.answer.format(answer)), self.tokenizer.eos_token_id]
 
     def conversation_ids(self, messages: Sequence[dict], with_image: bool) -> list[int]:
-        """A conversation as prompt ids. messages: dicts with `role` ("user" or "assistant") and `content`.
+        """A conversation as prompt ids. messages: dicts with `role` ("user" or "assistant") and `content`, in a list.
 
         Raises ValueError for a message of another form, an unknown role, or when the last word is not the user's.
         """
+        if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)):
+            kind = type(messages).__name__
+            raise ValueError(f"a conversation must be a list of messages, each with a role and a content, not {kind}")
         for message in messages:
             if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
                 raise ValueError(f"each message needs a role and a content, both text; got {message!r}")

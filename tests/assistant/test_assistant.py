@@ -252,6 +252,10 @@ def test_sampling(assistant, pictures):
         ({"max_new_tokens": 0}, "max_new_tokens is 0; allowed is 1 to 4096"),
         ({"temperature": -1}, "temperature is -1; allowed is 0 "),
         ({"top_p": 0}, "top_p is 0; allowed is above 0"),
+        ({"max_new_tokens": "8"}, "max_new_tokens is '8'; allowed is 1 to 4096, a whole number"),
+        ({"max_new_tokens": 2.5}, "max_new_tokens is 2.5; allowed is 1 to 4096, a whole number"),
+        ({"temperature": None}, "temperature is None; allowed is 0 "),
+        ({"top_p": float("nan")}, "top_p is nan; allowed is above 0"),
     ],
 )
 def test_bad_decoding(decoding, sentence):
@@ -282,6 +286,37 @@ def test_bad_questions(assistant, pictures):
         assistant.ask(picture, QUESTION, experts="det")
     with pytest.raises(ValueError, match="unknown expert 'depth'"):
         assistant.perceive(picture, experts="depth")
+
+
+@pytest.mark.parametrize("messages", [None, 7, 0.5, "Why?", b"Why?", {"role": "user", "content": "Why?"}, {1}])
+def test_what_is_no_conversation_is_one_sentence(assistant, pictures, messages):
+    with pytest.raises(ValueError, match="a conversation must be a list of messages, each with a role and a content"):
+        assistant.chat(pictures[0], messages)
+    if not isinstance(messages, str):
+        with pytest.raises(ValueError, match="a conversation must be a list of messages"):
+            assistant.stream(pictures[0], messages)
+    with pytest.raises(ValueError, match="each message needs a role and a content, both text"):
+        assistant.chat(pictures[0], [messages and 7])
+    with pytest.raises(ValueError, match="each message needs a role and a content, both text"):
+        assistant.ask(pictures[0], None)
+
+
+def test_half_of_a_character_is_answered(assistant, pictures):
+    lone, replaced = "What is \ud83d here?", "What is \ufffd here?"
+    expected = assistant.ask(pictures[0], replaced, **LONG).text
+    assert assistant.ask(pictures[0], lone, **LONG).text == expected
+    assert assistant.ask_batch([pictures[0]], [lone], **LONG)[0].text == expected
+    stream = assistant.stream(pictures[0], lone, **LONG)
+    assert "".join(stream) == expected
+    said = [
+        {"role": "user", "content": "Why?"},
+        {"role": "assistant", "content": lone},
+        {"role": "user", "content": "?"},
+    ]
+    assert assistant.chat(pictures[0], said, **LONG).text
+    encode = assistant.processor.encode_text
+    assert encode("a \ud83d\ude00 b") == encode("a \U0001f600 b") != encode("a \ufffd b")
+    assert encode(lone) == encode(replaced)
 
 
 def error_of(name, **settings) -> str:
@@ -335,6 +370,7 @@ def test_faults_of_ours_are_not_hidden(model_folder, monkeypatch):
 
 def test_bad_settings(model_folder):
     assert "unknown expert 'depth'" in error_of(model_folder, experts="seg,depth")
-    assert "device 'nonsense' cannot be used here" in error_of(model_folder, device="nonsense")
+    for device in ("nonsense", "meta", "", []):
+        assert f"device {device!r} cannot be used here" in error_of(model_folder, device=device)
     if not torch.cuda.is_available():
         assert "device 'cuda' cannot be used here" in error_of(model_folder, device="cuda")
