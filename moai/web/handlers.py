@@ -76,8 +76,8 @@ class Handlers:
 
     def on_look(self, session: Session, path: str | None, layers: list[str], progress=gr.Progress()):  # noqa: B008
         """A picture was chosen, or removed: show what the experts see in it."""
-        same = session.look is not None and session.look.path == path
-        if same:
+        session.wanted = path
+        if session.shown == path:
             return [gr.skip()] * SEEN
         try:
             if path:
@@ -87,6 +87,9 @@ class Handlers:
                 look = session.see(self.engine, path)
                 progress(0.9, desc="Drawing")
                 drawn = overlays.annotated(look, layers)
+                if session.wanted != path or session.shown == path:
+                    return [gr.skip()] * SEEN
+                session.shown = path
                 return [
                     session,
                     gr.skip(),
@@ -98,25 +101,46 @@ class Handlers:
                 ]
         except Exception as error:
             gr.Warning(sentence_of(error), title="This picture cannot be used")
+        session.shown = None
         session.forget_image()
         none = gr.Image(None, alt_text="No picture yet")
         return [session, None, none, views.empty(views.WAITING), "", "", ""]
 
-    def on_ask(self, session: Session, path: str | None, question: str, length: int, temperature: float):
-        """Answer as it comes; the charts follow when it is complete."""
+    def on_submit(self, session: Session, question: str) -> str:
+        """A question was sent: it waits for the experts, and its field is free for the next."""
+        session.waiting.append((question, None))
+        return ""
+
+    def on_example(self, example: dict, session: Session) -> str:
+        """An example was clicked: its picture is shown, and its question waits instead of all others."""
+        session.waiting = [(example["question"], example["picture"])]
+        return example["picture"]
+
+    def on_ask(self, session: Session, path: str | None, length: int, temperature: float):
+        """Answer the question that waits, as it comes; the charts follow. What cannot be asked is given back."""
         resting = [gr.skip()] * LISTENED
+        if not session.waiting:  # several examples were clicked at once, and the last one has been asked
+            yield [gr.skip()] * (4 + LISTENED)
+            return
+        asked, example = session.waiting.pop(0)
+        path = path and (example or path)
         stop_on, stop_off = gr.Button(interactive=True), gr.Button(interactive=False)
         settings = Settings(int(length), float(temperature))
         try:
-            for turn in session.answer(self.engine, path, question, settings):
-                button = stop_off if turn.done else stop_on
-                yield [messages_of(session), "", views.turn_times(turn), button, *resting]
-            choices = [EVERY_LAYER, *((f"Layer {gate.layer}", gate.layer) for gate in session.gates)]
-            chart, choice = views.gates_chart(session.gates), gr.Dropdown(choices, value=0)
-            yield [gr.skip(), gr.skip(), gr.skip(), stop_off, chart, choice, *self.on_layer(session, 0)]
+            for turn in session.answer(self.engine, path, asked, settings):
+                if session.shows(turn):
+                    button = stop_off if turn.done else stop_on
+                    yield [messages_of(session), gr.skip(), views.turn_times(turn), button, *resting]
+            if session.gates:
+                choices = [EVERY_LAYER, *((f"Layer {gate.layer}", gate.layer) for gate in session.gates)]
+                chart, choice = views.gates_chart(session.gates), gr.Dropdown(choices, value=0)
+                yield [gr.skip(), gr.skip(), gr.skip(), stop_off, chart, choice, *self.on_layer(session, 0)]
+            else:
+                yield [messages_of(session), gr.skip(), gr.skip(), stop_off, *resting]
         except Exception as error:
             gr.Warning(sentence_of(error), title="Not asked")
-            yield [messages_of(session), gr.skip(), "", stop_off, *resting]
+            sendable = asked.encode(errors="replace").decode()
+            yield [messages_of(session), sendable, "", stop_off, *resting]
 
     def on_stop(self, session: Session) -> None:
         """Stop was pressed."""

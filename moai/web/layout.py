@@ -162,23 +162,26 @@ class Page:
         self.theme.click(None, js=TOGGLE, **private)
         look = {"fn": does.on_look, "inputs": [self.session, self.picture, self.layers], "outputs": self.seen}
         look |= {"show_progress_on": [self.annotated]}
-        self.picture.input(**look, **working)
+        # Not input or clear: when a picture is removed, those still bring it along.
+        self.picture.change(**look, **working)
         ask = {
             "fn": does.on_ask,
-            "inputs": [self.session, self.picture, self.question, self.length, self.temperature],
+            "inputs": [self.session, self.picture, self.length, self.temperature],
             "outputs": [self.chat, self.question, self.speed, self.stop, *self.listened],
             "show_progress": "hidden",
         }
-        self.question.submit(**look, **working).then(**ask, **working)
+        submitted = self.question.submit(does.on_submit, [self.session, self.question], self.question, **quiet)
+        steps = working | {"trigger_mode": "multiple"}  # what comes while an answer is under way waits for it
+        submitted.then(**look, **steps).then(**ask, **steps)
         for button, example in zip(self.example_buttons, EXAMPLES, strict=True):
-            chosen = functools.partial(lambda one: (one["picture"], one["question"]), example)
-            step = button.click(chosen, None, [self.picture, self.question], show_progress="hidden", **private)
-            step.then(**look, **working).then(**ask, **working)
+            chosen = button.click(functools.partial(does.on_example, example), self.session, self.picture, **quiet)
+            chosen.then(**look, **steps).then(**ask, **steps)
         self.stop.click(does.on_stop, self.session, None, **quiet)
         self.clear.click(does.on_clear, self.session, [self.chat, self.speed, *self.listened], **quiet)
         self.chat.clear(does.on_clear, self.session, [self.chat, self.speed, *self.listened], **quiet)
-        self.layers.input(does.on_layers, [self.session, self.layers], self.annotated, **private)
-        self.layer.input(does.on_layer, [self.session, self.layer], [self.heat, self.scale], **private)
+        drawn = private | {"trigger_mode": "always_last"}
+        self.layers.input(does.on_layers, [self.session, self.layers], self.annotated, **drawn)
+        self.layer.input(does.on_layer, [self.session, self.layer], [self.heat, self.scale], **drawn)
         compare = {
             "fn": does.on_compare,
             "inputs": [self.session, self.picture, self.again, self.kept, self.moai, self.length, self.temperature],

@@ -81,17 +81,23 @@ class Session:
     """Everything the page remembers of one person; never shared between two.
 
     `turns` are all that is shown, those from `since` on are about the picture in question; `gates` belong to the last
-    answer. Not a dataclass, since gradio would take it apart.
+    answer. `wanted` is the picture that was chosen last, `shown` the one whose evidence is on the page, and `waiting`
+    are questions to ask when the experts have looked, those of examples with their picture. Not a dataclass, since
+    gradio would take it apart.
     """
 
     def __init__(self):
         self.look: Look | None = None
+        self.wanted: str | None = None
+        self.shown: str | None = None
+        self.waiting: list[tuple[str, str | None]] = []
         self.turns: list[Turn] = []
         self.gates: list = []
         self.since = 0
         self.stream = None
         self.stopping = threading.Event()
         self.lock = threading.Lock()
+        self.answering = threading.Lock()
 
     def __deepcopy__(self, memo) -> "Session":
         # Gradio copies the initial value for each new visitor; every one starts afresh.
@@ -122,10 +128,14 @@ class Session:
         with self.lock:
             self.look, self.gates, self.since = None, [], len(self.turns)
 
+    def shows(self, turn: Turn) -> bool:
+        """Whether a turn is still there: the chat can be cleared while it is answered."""
+        return any(one is turn for one in self.turns)
+
     def clear(self) -> None:
         """Forget the chat; the picture stays."""
         self.stop()
-        self.turns, self.gates, self.since = [], [], 0
+        self.turns, self.gates, self.since, self.waiting = [], [], 0, []
 
     def stop(self) -> None:
         """End the answer under way, if there is one."""
@@ -137,6 +147,10 @@ class Session:
     def answer(self, engine: Engine, path: str, question: str, settings: Settings) -> Iterator[Turn]:
         """Answer one question about a picture; yields the turn as it grows. Raises ValueError with one sentence."""
         question = checked_question(question)
+        with self.answering:  # one after the other: each has what was said before it
+            yield from self._answer(engine, path, question, settings)
+
+    def _answer(self, engine: Engine, path: str, question: str, settings: Settings) -> Iterator[Turn]:
         self.stopping.clear()
         look = self.see(engine, path)
         started = time.perf_counter()
@@ -159,7 +173,7 @@ class Session:
                     turn.first_token = turn.seconds
                 yield turn
         except ValueError:
-            self.turns.remove(turn)
+            self.turns = [one for one in self.turns if one is not turn]
             raise
         finally:
             self.stream = None
@@ -169,7 +183,8 @@ class Session:
         turn.seconds = time.perf_counter() - started
         turn.stopped = self.stopping.is_set()
         turn.answer = stream.answer.text or turn.answer
-        self.gates = stream.answer.gates
+        if self.look is look and self.shows(turn):
+            self.gates = stream.answer.gates
         if len(self.turns) > MAX_TURNS:
             forgotten = len(self.turns) - MAX_TURNS
             del self.turns[:forgotten]
@@ -236,15 +251,17 @@ def checked_image(path: str | None) -> Image.Image:
     """The picture behind a path, reduced where it is very large. Raises ImageError with one sentence for people."""
     if not path:
         raise ImageError("Choose a picture first: upload one, paste one, use the camera or click an example.")
-    file = Path(path)
-    if file.is_file() and file.stat().st_size > MAX_BYTES:
-        size = file.stat().st_size / 2**20
-        raise ImageError(f"The picture has {size:.0f} MiB; up to {MAX_BYTES >> 20} MiB are taken here.")
     try:
-        picture = load_image(path)
+        if (size := Path(path).stat().st_size) > MAX_BYTES:
+            raise ImageError(f"The picture has {size / 2**20:.0f} MiB; up to {MAX_BYTES >> 20} MiB are taken here.")
+        # As bytes, since nobody knows the server's name of the file that was uploaded.
+        content = Path(path).read_bytes()
+    except OSError as error:  # uploads are deleted after a while
+        raise ImageError("This picture is no longer here; choose it once more.") from error
+    try:
+        picture = load_image(content)
     except ImageError as error:
-        # Nobody knows the server's name of the file that was uploaded.
-        sentence = str(error).replace(str(path), "This file")
+        sentence = str(error).replace("the data", "this file", 1)
         raise ImageError(sentence[:1].upper() + sentence[1:] + ".") from error
     picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     return picture

@@ -15,6 +15,7 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+LISTED = json.loads((EXAMPLES / "examples.json").read_text())
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1440,1100",
@@ -80,8 +81,7 @@ class Person:
         next(one for one in self.all("button[role=tab]") if one.text == name).click()
 
     def source(self, selector):
-        found = self.all(f"{selector} img")
-        return found[0].get_attribute("src") if found else None
+        return self.driver.execute_script("return document.querySelector(arguments[0])?.src", f"{selector} img")
 
     def answers(self):
         return self.driver.execute_script(
@@ -155,6 +155,41 @@ def test_the_answer_grows_before_the_eyes_and_can_be_cleared(person):
     person.until(lambda: "Describe the picture." not in person.text("#chat"))
     person.until(lambda: not person.text("#speed").strip())
     assert person.source("#picture")
+
+
+def test_a_question_that_is_sent_while_another_is_answered_waits_its_turn(person):
+    person.example(0)
+    field = person.all("#question textarea")[0]
+    field.send_keys("Describe the picture.", Keys.ENTER)
+    person.until(lambda: field.get_attribute("value") == "")
+    field.send_keys("What color is the sign?", Keys.ENTER)
+    person.until(lambda: len(person.answers()) == 3 and person.answers()[2] == "purple", "the second was lost")
+
+
+def test_of_several_examples_clicked_at_once_one_is_asked_with_its_own_picture(person):
+    person.driver.execute_script("[...document.querySelectorAll('.example')].slice(0, 3).forEach(one => one.click())")
+    person.answered(1)
+    person.until(lambda: not person.all("#stop")[0].is_enabled())
+    (answer,) = person.answers()
+    assert any(one["question"] in person.text("#chat") and one["answer"] == answer for one in LISTED[:3])
+    assert not person.text(".toast-body")
+
+
+def test_clearing_in_the_middle_of_an_answer_leaves_nothing_of_it(person):
+    person.example(0)
+    person.all("#question textarea")[0].send_keys("Describe the picture.", Keys.ENTER)
+    person.until(lambda: len(person.answers()) == 2)
+    person.click("#clear")
+    person.until(lambda: not person.all("#stop")[0].is_enabled(), "the answer goes on")
+    person.until(lambda: person.answers() == [] and not person.text("#speed").strip())
+
+
+def test_with_the_picture_its_evidence_is_taken_away(person):
+    person.example(0)
+    person.click("#picture button[aria-label='Remove Image']")
+    person.until(lambda: not person.source("#annotated") and "Choose a picture" in person.text("#relations"))
+    person.example(0)
+    assert person.source("#annotated") and "driving on" in person.text("#relations")
 
 
 def test_switching_ocr_off_changes_the_answer(person):

@@ -58,8 +58,9 @@ def test_half_of_a_character_in_a_question_gets_a_sentence_everywhere(visit, log
     street = {"path": str(EXAMPLES / "street.png")}
     question, told = "What is \ud83d?", "half of a character"
     assert told in visit.call(street, question)
-    success, answer = visit.queue(visit.event("chat"), street, question=question)
-    assert success and answer["data"][0] == [], "nothing is asked"
+    assert visit.submit(question)["data"] == [""]
+    success, answer = visit.queue(visit.event("chat"), street)
+    assert success and answer["data"][:2] == [[], "What is ??"], "nothing is asked, and the question is given back"
     visit.queue(visit.event("compared"), street, again=question)
     assert sum(told in warning for warning in visit.warnings) == 2
     assert "Traceback" not in log()

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,37 @@ def test_leaving_in_the_middle_of_an_answer_leaves_the_session_usable(engine):
     assert last(session.answer(engine, STREET, "What color is the sign?", Settings())).answer == "purple"
 
 
+def test_an_answer_to_a_chat_that_was_cleared_leaves_nothing(engine):
+    session = Session()
+    for turn in session.answer(engine, STREET, "Describe the picture.", Settings()):
+        if turn.answer and session.turns:
+            session.clear()
+    assert session.turns == [] and session.gates == [] and not session.shows(turn)
+
+
+def test_shares_of_an_answer_do_not_fall_upon_another_picture(engine):
+    session = Session()
+    for turn in session.answer(engine, STREET, "Describe the picture.", Settings()):
+        if turn.answer and not turn.done:
+            session.see(engine, BED)
+    assert turn.answer and session.look.path == BED and session.gates == []
+
+
+def test_questions_at_the_same_time_are_answered_one_after_the_other(engine):
+    session = Session()
+    asked = ["What does the sign say?", "What color is the sign?", "How many cars are in this picture?"]
+    people = [
+        threading.Thread(target=lambda one=one: last(session.answer(engine, STREET, one, Settings()))) for one in asked
+    ]
+    for one in people:
+        one.start()
+    for one in people:
+        one.join(60)
+    assert sorted(one.question for one in session.turns) == sorted(asked)
+    assert all(one.done and one.answer for one in session.turns)
+    assert [one.picture for one in session.turns] == [STREET, None, None]
+
+
 def test_without_ocr_the_words_of_the_sign_are_not_handed_on(engine):
     session = Session()
     kept = [name for name in expert_names() if name != "ocr"]
@@ -128,10 +160,14 @@ def test_bad_pictures_get_a_sentence_that_hides_where_the_server_keeps_them(tmp_
     text.write_text("Hello, this is a letter.")
     with large.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    for path, told in ((broken, "damaged"), (text, "not a picture"), (large, "up to 20 MiB")):
+    long = tmp_path / f"{'long' * 40}.png"
+    long.write_text("Hello, this is a letter.")
+    gone = tmp_path / "gone.png"
+    unread = [(text, "not a picture"), (long, "not a picture"), (gone, "no longer")]
+    for path, told in [(broken, "damaged"), (large, "up to 20 MiB"), *unread]:
         with pytest.raises(ImageError) as caught:
             checked_image(str(path))
         sentence = str(caught.value)
-        assert told in sentence and str(tmp_path) not in sentence and sentence.endswith(".")
+        assert told in sentence and "/" not in sentence and sentence.endswith(".")
     with pytest.raises(ImageError, match="Choose a picture first"):
         checked_image(None)

@@ -19,7 +19,8 @@ class Visit:
         self.warnings = []
         config = self.http.get("config").json()
         self.kinds = {one["id"]: one for one in config["components"]}
-        self.events = [one for one in config["dependencies"] if self._pictures(one) and one["backend_fn"]]
+        self.every = config["dependencies"]
+        self.events = [one for one in self.every if self._pictures(one) and one["backend_fn"]]
 
     def _pictures(self, event):
         return [place for place, field in enumerate(event["inputs"]) if self.kinds[field]["type"] == "image"]
@@ -66,6 +67,14 @@ class Visit:
                 if message.get("msg") == "close_stream":
                     break
         return last["success"], last["output"]
+
+    def submit(self, question):
+        """Send a question as the field does; the event with the output `chat` then answers it."""
+        (field,) = [key for key, one in self.kinds.items() if one["props"].get("elem_id") == "question"]
+        event = next(one for one in self.every if [field, "submit"] in one["targets"])
+        return self._post(
+            "gradio_api/run/predict", {"fn_index": event["id"], "data": [None, question], **self.session}
+        ).json()
 
     def call(self, picture, question=QUESTION):
         """The named endpoint, as its page of documentation shows."""
