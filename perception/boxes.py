@@ -1,17 +1,15 @@
-"""Boxes and masks, and how they meet."""
+"""Boxes and masks: how they meet, and masks as run lengths."""
 
 import numpy as np
 
 from perception.scene import Box
 
 
-def iou(a, b) -> float:
-    """Intersection over union of two boxes (x1, y1, x2, y2); 0 when they do not meet."""
-    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if across <= 0 or down <= 0:
-        return 0.0
-    common = across * down
-    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes (N, 4) with boxes (M, 4), x1 y1 x2 y2: (N, M) in 0..1."""
+    from supervision import box_iou_batch
+
+    return box_iou_batch(a, b)
 
 
 def extent(mask: np.ndarray) -> Box | None:
@@ -22,3 +20,20 @@ def extent(mask: np.ndarray) -> Box | None:
     height, width = mask.shape
     left, right = float(columns[0] / width), float((columns[-1] + 1) / width)
     return left, float(rows[0] / height), right, float((rows[-1] + 1) / height)
+
+
+def mask_to_rle(mask: np.ndarray) -> dict:
+    """A boolean (H, W) mask as COCO's uncompressed run lengths: `size` [H, W], and `counts` of false, true, false, ...
+    pixels down the columns."""
+    from supervision import mask_to_rle
+
+    counts = mask_to_rle(mask.astype(bool)) if mask.size else []
+    return {"size": list(mask.shape), "counts": [int(count) for count in counts]}
+
+
+def rle_to_mask(rle: dict) -> np.ndarray:
+    """The mask of COCO's run lengths, uncompressed or compressed; raises ValueError when they do not fill its size."""
+    from supervision import rle_to_mask
+
+    height, width = rle["size"]
+    return rle_to_mask(rle["counts"], (width, height)) if height and width else np.zeros((height, width), bool)

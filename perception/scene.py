@@ -1,6 +1,8 @@
 """What the experts saw, in one vocabulary: every backend's result is adapted into these dataclasses."""
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,12 +76,70 @@ class Scene:
         """The list called `name`: one of those above, or one of `more` (empty when it is not there)."""
         return getattr(self, name) if name in _OWN_PARTS else self.more.get(name, [])
 
-    def to_dict(self) -> dict:
-        """The scene as plain Python values, ready for `json.dumps`; masks are left out."""
+    def to_dict(self, exact: bool = False) -> dict[str, Any]:
+        """The scene as plain Python values, ready for `json.dumps`; masks are left out unless it is to be `exact`."""
         record: dict[str, Any] = {"width": self.width, "height": self.height}
-        for part in (part for kind in kinds() for part in kind.parts):
-            record[part.name] = [part.to_plain(one, False) for one in self.part(part.name)]
+        for part in _parts():
+            record[part.name] = [part.to_plain(one, exact) for one in self.part(part.name)]
         return record | {"warnings": list(self.warnings), "timings": dict(self.timings)}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> "Scene":
+        """The scene that `to_dict` gave; what is missing is empty. Raises ValueError with one sentence for others."""
+        try:
+            scene = cls(
+                record["width"],
+                record["height"],
+                warnings=list(record.get("warnings", ())),
+                timings=dict(record.get("timings", ())),
+            )
+            known = {"width", "height", "warnings", "timings"}
+            for part in _parts():
+                items = [part.from_plain(one) for one in record.get(part.name, ())]
+                if part.name in _OWN_PARTS:
+                    setattr(scene, part.name, items)
+                elif items:
+                    scene.more[part.name] = items
+                known.add(part.name)
+            unknown = sorted(set(record) - known)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"this is no scene: {type(error).__name__} at {error}") from error
+        if unknown:
+            raise ValueError(f"a scene has no part {unknown[0]!r}; allowed are {', '.join(sorted(known))}")
+        return scene
+
+    def save(self, path: str | Path) -> None:
+        """Writes the scene without loss, masks as COCO's run lengths, as a JSON file."""
+        text = json.dumps(self.to_dict(exact=True), ensure_ascii=False, default=_plain)
+        # Half of a surrogate pair, which text may hold, is no UTF-8, but comes back as it was.
+        Path(path).write_bytes(text.encode("utf-8", "surrogatepass"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Scene":
+        """The scene that `save` wrote; raises ValueError with one sentence for a file that is not one."""
+        try:
+            record = json.loads(Path(path).read_bytes())
+        except OSError as error:
+            raise ValueError(f"the scene {path} cannot be read ({error.strerror or 'input error'})") from error
+        except ValueError as error:
+            raise ValueError(f"{path} holds no scene: it is not valid JSON") from error
+        if not isinstance(record, dict):
+            raise ValueError(f"{path} holds no scene: it must be a JSON object with width, height and parts")
+        try:
+            return cls.from_dict(record)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+def _parts() -> list:
+    return [part for kind in kinds() for part in kind.parts]
+
+
+def _plain(value):
+    """Numbers of numpy, which experts may leave in a scene."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be saved; the parts of a scene must give plain values")
 
 
 _OWN_PARTS = frozenset({"segments", "detections", "objects", "relations", "text_lines", "object_boxes"})

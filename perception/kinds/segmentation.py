@@ -1,5 +1,6 @@
 """Segmentation: which thing or stuff each pixel shows."""
 
+from perception.boxes import mask_to_rle, rle_to_mask
 from perception.canvas import Canvas, colour_of
 from perception.kinds.kind import Finding, Kind, Part, boxed
 from perception.scene import Scene, Segment
@@ -39,11 +40,15 @@ def draw(canvas: Canvas, scene: Scene) -> None:
 
 
 def _to_plain(segment: Segment, exact: bool) -> dict:
-    return {"label": segment.label, "box": segment.box, "score": segment.score}
+    record = {"label": segment.label, "box": segment.box, "score": segment.score}
+    if exact:
+        record["mask"] = None if segment.mask is None else mask_to_rle(segment.mask)
+    return record
 
 
 def _from_plain(record: dict) -> Segment:
-    return Segment(**boxed(record))
+    rle = record.get("mask")
+    return Segment(**boxed(record) | {"mask": None if rle is None else rle_to_mask(rle)})
 
 
 KIND = Kind(

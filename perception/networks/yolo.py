@@ -271,14 +271,14 @@ def _reduced(picture: np.ndarray) -> np.ndarray:
 
 def without_doubles(found: Found, stuff: frozenset[str] = frozenset()) -> Found:
     """The same without things whose box nearly equals that of a surer thing of another class."""
-    keep: list[int] = []
-    for index, label in enumerate(found.labels):
-        doubled = label not in stuff and any(
-            found.labels[other] not in stuff and iou(found.boxes[index], found.boxes[other]) > _SAME_OBJECT
-            for other in keep
-        )
-        if not doubled:
-            keep.append(index)
+    things = [index for index, label in enumerate(found.labels) if label not in stuff]
+    doubled = iou(found.boxes[things], found.boxes[things]) > _SAME_OBJECT if things else np.zeros((0, 0), bool)
+    kept: list[int] = []
+    for row in range(len(things)):
+        if not doubled[row, kept].any():
+            kept.append(row)
+    surest = {things[row] for row in kept}
+    keep = [index for index, label in enumerate(found.labels) if label in stuff or index in surest]
     return _chosen(found, keep)
 
 

@@ -14,6 +14,11 @@ class Tag:
     score: float
 
 
+def see(picture, scene):
+    """The expert: whether the picture is a light or a dark one."""
+    scene.more["tags"] = [Tag("light" if picture.mean() > 127 else "dark", 0.9)]
+
+
 def say(scene):
     """The tags, or the empty string."""
     return listed("The image is tagged: ", [one.word for one in scene.part("tags")])
@@ -36,4 +41,5 @@ KIND = Kind(
     findings=lambda scene: [Finding(one.word, None, one.score) for one in scene.part("tags")],
     layer="tags",
     draw=draw,
+    build=lambda builder: see,
 )

@@ -48,6 +48,12 @@ def test_odd_scenes():
     draw(PICTURE, unplaced)
 
 
+def test_half_a_surrogate_pair_is_drawn():
+    box = (0.1, 0.2, 0.4, 0.6)
+    odd = Scene(90, 60, detections=[Detection("\ud83d", box, 0.9)], text_lines=[TextLine("\ud83d", 0.9, box)])
+    assert draw(PICTURE, odd).size == (800, 533)
+
+
 def test_unknown_layer():
     with pytest.raises(ValueError, match="segments, detections"):
         draw(PICTURE, scene(), ("boxes",))

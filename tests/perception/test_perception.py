@@ -9,8 +9,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from perception import Detection, ImageError, Perception, TextLine, verbalize
+from perception import Detection, ImageError, Perception, TextLine, load_image, verbalize
 from perception.perception import WEIGHTS
+from perception.pixels import image_digest, pixels_of
 from perception.registry import expert_names
 from tests.perception.networks import save_untrained
 
@@ -129,6 +130,34 @@ def test_missing_weights_are_warnings(tmp_path):
     assert "no trained detector" in scene.warnings[0]
     assert scene.warnings[2] == "the scene graph failed: it needs detection, which failed"
     assert verbalize(scene).strip() == ""
+
+
+def test_a_picture_is_loaded_and_hashed_once(tmp_path, monkeypatch):
+    loaded, hashed = [], []
+
+    def counted(function, calls):
+        return lambda picture: calls.append(picture) or function(picture)
+
+    monkeypatch.setattr("perception.pixels.load_image", counted(load_image, loaded))
+    monkeypatch.setattr("perception.pixels.image_digest", counted(image_digest, hashed))
+    save_untrained(tmp_path / "detector")
+    shutil.copytree(WEIGHTS / "relations", tmp_path / "relations")
+    perception = Perception("seg,det,sgg", weights=tmp_path, device="cpu")
+    perception(PICTURE)
+    assert len(loaded) == len(hashed) == 1
+    perception.batch([PICTURE, 255 - PICTURE])
+    assert len(loaded) == len(hashed) == 3
+    pixels = pixels_of(PICTURE // 2)
+    assert perception.batch([pixels, pixels])[0].width == 72
+    assert len(loaded) == 4 and len(hashed) == 4
+
+
+def test_pixels_cannot_be_changed_behind_their_digest():
+    pixels = pixels_of(PICTURE)
+    assert pixels.digest == image_digest(PICTURE) and pixels_of(pixels) is pixels
+    with pytest.raises(ValueError, match="read-only"):
+        pixels[0, 0] = 0
+    assert pixels[:10].digest == image_digest(PICTURE[:10]) != pixels.digest
 
 
 def test_bad_pictures_are_refused():

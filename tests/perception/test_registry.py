@@ -7,7 +7,6 @@ import pytest
 
 from perception import Perception, Scene, registry, verbalize
 from perception.draw import draw
-from tests.perception.tagging import Tag
 
 PICTURE = np.full((60, 90, 3), 200, np.uint8)
 
@@ -32,23 +31,38 @@ def test_the_four_kinds():
         registry.kind("depth")
 
 
-def test_a_fifth_kind_is_one_file_and_one_line(tagging):
-    def tag(picture, scene):
-        scene.more["tags"] = [Tag("outdoor", 0.9)]
+def test_a_fifth_kind_is_one_file_and_one_line(tagging, tmp_path):
+    assert registry.expert_names("tag,seg") == ("segmentation", "tagging")
+    everyone = Perception()
+    assert everyone.experts == ("segmentation", "detection", "scene_graph", "ocr", "tagging")
+    scene = everyone.narrowed("tag")(PICTURE)
+    assert list(scene.timings) == ["tagging", "total"]
+    assert verbalize(scene).strip() == "The image is tagged: light."
+    assert verbalize(scene, ["ocr"]).strip() == ""
+    assert json.loads(json.dumps(scene.to_dict()))["tags"] == [{"word": "light", "score": 0.9}]
+    scene.save(tmp_path / "scene.json")
+    assert Scene.load(tmp_path / "scene.json") == scene
+    assert tagging.findings(scene)[0].what == "light"
+    assert registry.layers()["tags"] == "Tags"
+    assert (np.asarray(draw(PICTURE, scene)) != np.asarray(draw(PICTURE, Scene(90, 60)))).any()
+    with pytest.raises(ValueError, match=r"allowed are .*, tags"):
+        draw(PICTURE, scene, ["depth"])
 
+
+def test_what_runs_a_fifth_kind_can_be_chosen(tagging):
     def fail(picture, scene):
         raise RuntimeError("no words")
 
-    assert registry.expert_names("tag,seg") == ("segmentation", "tagging")
-    scene = Perception("tag", tagging=tag)(PICTURE)
-    assert list(scene.timings) == ["tagging", "total"]
-    assert verbalize(scene).strip() == "The image is tagged: outdoor."
-    assert verbalize(scene, ["ocr"]).strip() == ""
-    assert json.loads(json.dumps(scene.to_dict()))["tags"] == [{"word": "outdoor", "score": 0.9}]
-    assert tagging.findings(scene)[0].what == "outdoor"
-    assert registry.layers()["tags"] == "Tags"
-    assert (np.asarray(draw(PICTURE, scene)) != np.asarray(draw(PICTURE, Scene(90, 60)))).any()
     assert Perception("tag", tagging=fail)(PICTURE).warnings == ["tagging failed: no words"]
+    assert "tagging" not in Perception(experts_from={"ocr": "rapidocr", "tag": False}).experts
+
+
+def test_names_are_taken_once():
+    with pytest.raises(ValueError, match="there is 'det' already; choose another name for the kind 'detection'"):
+        registry.register("perception.kinds.detection")
+    with pytest.raises(ValueError, match="there is a backend 'yolo' already"):
+        registry.register("perception.backends.yolo")
+    assert len(registry.kinds()) == 4 and len(registry.backends()) == 4
 
 
 def test_without_it_nothing_of_it_is_left():

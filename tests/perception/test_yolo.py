@@ -105,14 +105,16 @@ def test_ultralytics_weights_by_path(tmp_path):
         ("missing/folder", "no trained detector"),
         ("missing/file.pt", "does not exist"),
         ("broken.pt", "could not be read"),
+        ("PekingU/rtdetr", "allowed are a folder with .*, and the path or name of ultralytics weights"),
     ],
 )
 def test_what_cannot_be_had_is_one_sentence(source, says, tmp_path):
     path = tmp_path / source
     if source == "broken.pt":
         path.write_bytes(b"not weights")
-    with pytest.raises(ExpertUnavailable, match=says):
+    with pytest.raises(ExpertUnavailable, match=says) as caught:
         Yolo(path)(PICTURE)
+    assert "train" not in str(caught.value).replace("trained", "")
 
 
 def test_calibration_moves_the_best_cut_to_one_half():
