@@ -8,7 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from moai.profiling.flops import SHARED_HEADS
 from moai.profiling.model import SIZES, Setup, random_inputs
-from moai.training.stages import STAGES, freeze_all_but
+from moai.training.experiment import load_experiment
+from moai.training.stages import freeze_all_but
 
 PEAK_FLOPS = 989e12
 """Dense bf16 operations a second of an H100 or H200 by NVIDIA's data sheet."""
@@ -28,8 +29,9 @@ def product_flops(device: torch.device, dtype: torch.dtype) -> float:
 def training_step(setup: Setup, rows: int, stage: str) -> tuple[Callable[[], None], int]:
     """One optimiser step on random rows with the decoder frozen, and its tokens."""
     model = setup.model
-    freeze_all_but(model, STAGES[stage].trains)
-    model.routing = STAGES[stage].routing
+    experiment = load_experiment(stage)
+    freeze_all_but(model, experiment.trains)
+    model.routing = experiment.routing
     inputs = random_inputs(setup, rows, SIZES[setup.size][1] + ANSWER)
     del inputs["attention_mask"]  # rows are padded on the right, where nothing sees the padding
     ids = inputs["input_ids"]

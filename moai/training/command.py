@@ -1,334 +1,129 @@
-"""The command line of train.py."""
+"""`moai train` and train.py: an experiment by name or YAML file, with options or `key=value` for its settings."""
 
 import argparse
-import dataclasses
-import json
 import shlex
 import sys
-import time
-from pathlib import Path
+from dataclasses import MISSING, fields
 
-import torch
-from torch.utils.data import default_collate
-from transformers import AutoProcessor, set_seed
-from transformers.trainer_utils import get_last_checkpoint
-
-from moai.data.drawn.vocabulary import drawn_vocabulary
-from moai.data.registry import build, rows_for
-from moai.data.rows import RowSizes, trimmed
-from moai.data.samples import Samples
-from moai.data.splits import HeldOutError
-from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
-from moai.models.configuration import MoAIConfig
-from moai.models.modeling import MoAIForConditionalGeneration
-from moai.models.processing import MoAIProcessor
-from moai.training.objective import MoAIObjective
-from moai.training.stages import STAGES, Stage, freeze_all_but, parameter_groups
-from moai.training.tokenizer import build_tokenizer
-from moai.training.trainer import (
-    OPTIMIZERS,
-    RECORD,
-    Budget,
-    MoAITrainer,
-    Progress,
-    average,
-    load_transcriber,
-    save_model,
-    save_transcriber,
-    training_arguments,
-    weights_of,
+from moai.training.experiment import (
+    DetectorExperiment,
+    Experiment,
+    ModelExperiment,
+    experiment_names,
+    kind_of,
+    load_experiment,
 )
-from perception.registry import expert_names
 
-EXPERT_STAGES = ("detector", "relations")
+_OLD_NAMES = {"image_size": "--picture-size"}
+_DRAWN_OPTIONS = {"--difficulty": ("data[0].difficulty", "of the drawn scenes, 0 (plain) to 1 (default: mixed)")}
+"""Settings of the first source that have an option of their own."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """All options of train.py."""
+def parser(program: str, settings: type[Experiment] | None = None) -> argparse.ArgumentParser:
+    """The options: what to train and, once that is known, an option for each of its settings."""
     top = argparse.ArgumentParser(
-        prog="train.py",
-        description="Train MoAI on drawn scenes. The stages build on each other: language, backbone, compressor, "
-        "bridge, polish, or experts (step 1 of the paper) and gates (step 2). `detector` and `relations` train "
-        "perception's embedded experts.",
+        prog=program,
+        description="Train MoAI or one of its experts. An experiment is a YAML file or one of "
+        f"{', '.join(experiment_names())}; name it to see its settings: {program} bridge --help.",
+        epilog="Settings can also be given as key=value, as the file writes them. The whole recipe of the embedded "
+        "model: python -m moai.training.recipe FOLDER",
+        allow_abbrev=False,
     )
-    top.add_argument("--stage", required=True, choices=[*STAGES, *EXPERT_STAGES])
-    top.add_argument("--output", type=Path, required=True, help="folder for checkpoints and the result")
-    top.add_argument("--init", type=Path, help="folder of the model to start from (not needed for --stage language)")
-    top.add_argument(
-        "--minutes", type=float, help="stop after this much time, start-up included; the schedule follows the clock"
-    )
-    top.add_argument("--steps", type=int, help="stop after this many steps")
-    top.add_argument("--rows", type=int, help="rows (questions) a step")
-    top.add_argument("--questions", type=int, help="rows that share a scene")
-    top.add_argument(
-        "--packed",
-        action=argparse.BooleanOptionalAction,
-        help="all questions about a scene in one row: several times faster, not quite what answering does",
-    )
-    top.add_argument("--experts", type=_experts, default=expert_names(), help="experts whose words are given")
-    top.add_argument("--learning-rate", type=float)
-    top.add_argument(
-        "--average",
-        type=_share,
-        default=1.0,
-        help="share, 0 to 1, of what training changed that is kept: the result lies between --init and where training "
-        "ended (default: %(default)s)",
-    )
-    top.add_argument(
-        "--optimizer", choices=OPTIMIZERS, default=OPTIMIZERS[0], help="for matrices (default: %(default)s)"
-    )
-    top.add_argument("--unfreeze", default="", help="further parts to train, for example decoder,plora")
-    top.add_argument("--difficulty", type=float, help="of the drawn scenes, 0 (plain) to 1 (default: mixed)")
-    top.add_argument(
-        "--image-size",
-        "--picture-size",
-        type=int,
-        help="side of the picture in pixels, of a model that starts from nothing",
-    )
-    top.add_argument("--seed", type=int, default=0, help="of the weights; also the first scene's seed")
-    top.add_argument("--workers", type=int, default=0, help="processes that draw scenes")
-    top.add_argument("--save-every", type=int, default=1000, help="steps between checkpoints")
-    top.add_argument("--show-every", type=int, default=500, help="steps between sample answers (0: none)")
-    top.add_argument("--evaluate", type=int, default=0, help="held-out questions to answer at the end")
-    top.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --output")
-    top.add_argument(
-        "--compile",
-        nargs="?",
-        const="layers",
-        default="none",
-        choices=("none", "layers", "whole", "graphs"),
-        help="torch.compile the layers one by one (quick to start), the whole step, or the whole step as CUDA graphs "
-        "(fastest once it runs) (default: %(default)s)",
-    )
-    top.add_argument(
-        "--precision", choices=("auto", "bf16", "float32"), default="auto", help="auto: bf16 on a GPU, else float32"
-    )
+    top.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help="a YAML file or a name")
+    top.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    top.add_argument("--stage", metavar="NAME", help="the same as EXPERIMENT")
+    for one in fields(settings) if settings else ():
+        if one.name == "kind":
+            continue
+        names = ["--" + one.name.replace("_", "-"), *([_OLD_NAMES[one.name]] if one.name in _OLD_NAMES else [])]
+        told = one.metadata["help"]
+        if one.default is not MISSING and one.default not in (None, ()):
+            told += f" (default: {one.default})"
+        form: dict = (
+            {"metavar": "X"} if not one.metadata.get("choices") else {"metavar": "|".join(one.metadata["choices"])}
+        )
+        if one.type is bool:
+            form = {"action": argparse.BooleanOptionalAction}
+        elif "alone" in one.metadata:
+            form |= {"nargs": "?", "const": one.metadata["alone"]}
+        top.add_argument(*names, dest=f"set_{one.name}", default=None, help=told.replace("%", "%%"), **form)
+    if settings is ModelExperiment:
+        for option, (key, told) in _DRAWN_OPTIONS.items():
+            top.add_argument(option, dest=f"set_{key}", metavar="X", help=told)
     return top
 
 
-def _experts(names: str) -> tuple[str, ...]:
-    try:
-        return expert_names(names)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+def parsed(argv: list[str], program: str) -> tuple[Experiment, str]:
+    """The experiment that the arguments ask for and its name; raises ValueError with one sentence where they cannot be
+    followed."""
+    settings = None
+    if (named := _named(argv)) is not None:
+        settings = kind_of(named)
+    elif not {"-h", "--help"} & set(argv):
+        raise ValueError(f"say what to train: a YAML file, or one of {', '.join(experiment_names())}")
+    top = parser(program, settings)
+    arguments, rest = top.parse_known_intermixed_args(argv)
+    if rest:
+        raise ValueError(f"{named} has no option {rest[0]}; see {program} {named} --help")
+    overrides = list(arguments.overrides)
+    if arguments.stage is not None and arguments.experiment is not None:
+        overrides.insert(0, arguments.experiment)  # what stands behind --stage NAME are settings
+    for one in fields(settings):
+        value = getattr(arguments, f"set_{one.name}", None)
+        if value is not None:
+            overrides.append(f"{one.name}={_written(one, value)}")
+    for key, _ in _DRAWN_OPTIONS.values():
+        if (value := getattr(arguments, f"set_{key}", None)) is not None:
+            overrides.append(f"{key}={value}")
+    experiment = load_experiment(named, overrides)
+    if experiment.output is None:
+        raise ValueError("name a folder for the result with --output")
+    return experiment, _title(named)
 
 
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"the share must be within 0 to 1, got {text}")
-    return share
+def _named(argv: list[str]) -> str | None:
+    """The experiment that is asked for, found before its options are known."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--stage")
+    if (stage := first.parse_known_args(argv)[0].stage) is not None:
+        return stage
+    return argv[0] if argv and not argv[0].startswith("-") and "=" not in argv[0] else None
 
 
-def fresh_model(seed: int, image_size: int | None = None) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
-    """An untrained embedded model with its tokenizer; `image_size` is the side of what its own eyes see, in pixels.
-
-    Raises ValueError for a side that is not made of whole patches.
-    """
-    set_seed(seed)
-    tokenizer = build_tokenizer(drawn_vocabulary())
-    # A multiple of 64 keeps the head's matrix product on the fast path.
-    vocabulary = -(-len(tokenizer) // 64) * 64
-    config = MoAIConfig.moai_nano(vocabulary, tokenizer.convert_tokens_to_ids("<image>"))
-    vision = config.vision_config
-    if image_size is not None:
-        vision.image_size = image_size
-    if vision.image_size % vision.patch_size:
-        raise ValueError(f"the picture's side must be a multiple of {vision.patch_size} pixels, got {image_size}")
-    processor = MoAIProcessor(tokenizer, vision.image_size, config.num_image_tokens)
-    return MoAIForConditionalGeneration(config), processor
+def _written(one, value) -> str:
+    """An option's value as the YAML of an override."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"[{value}]" if "tuple" in str(one.type) else str(value)
 
 
-def load_model(folder: Path) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
-    """Model (fp32, to be trained) and processor of a folder."""
-    model = MoAIForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    return model, AutoProcessor.from_pretrained(folder)
+def _title(named: str) -> str:
+    return named if "/" not in named and "." not in named else named.rsplit("/", 1)[-1].removesuffix(".yaml")
 
 
-def chosen_stage(arguments: argparse.Namespace) -> Stage:
-    """The stage's defaults with what the command line says."""
-    stage = STAGES[arguments.stage]
-    changes = {name: getattr(arguments, name) for name in ("rows", "steps", "learning_rate", "packed")}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    if arguments.unfreeze:
-        changes["trains"] = (*stage.trains, *arguments.unfreeze.split(","))
-    if arguments.minutes is not None and arguments.steps is None:
-        changes["steps"] = 10**6  # the clock decides
-    return dataclasses.replace(stage, **changes)
+def run(experiment: Experiment, name: str, command: str) -> None:
+    """Trains what the experiment says; `name` and `command` go into the result's record."""
+    if isinstance(experiment, ModelExperiment):
+        from moai.training.run import train_model
 
+        train_model(experiment, name, command)
+    elif isinstance(experiment, DetectorExperiment):
+        from moai.training.experts.stages import run_detector
 
-def data_set(
-    stage: Stage,
-    processor: MoAIProcessor,
-    sizes: RowSizes,
-    seed: int,
-    difficulty: float | None,
-    experts: tuple[str, ...],
-    position: int = 0,
-) -> Samples:
-    """The stage's endless data set."""
-    rows = rows_for(
-        processor,
-        pictures=stage.pictures,
-        experts=experts if stage.experts else (),
-        sizes=sizes,
-        windows=stage.windows,
-        packed=stage.packed,
-    )
-    drawn = {"name": "drawn", "difficulty": difficulty, "readings": stage.readings, "unfamiliar": stage.unfamiliar}
-    samples = build([drawn], rows, seed, position)
-    samples.sample(position)  # fills the caches that the worker processes inherit
-    return samples
-
-
-def steps_done(arguments: argparse.Namespace) -> int:
-    """Steps of the newest checkpoint in `--output` with `--resume`, else 0."""
-    if not arguments.resume:
-        return 0
-    newest = get_last_checkpoint(arguments.output) if arguments.output.is_dir() else None
-    if newest is None:
-        raise SystemExit(f"train.py: there is no checkpoint in {arguments.output} to resume from")
-    return int(newest.rsplit("-", 1)[1])
-
-
-def compile_step(objective: MoAIObjective, how: str) -> None:
-    """Compile the training step: "layers", "whole" or "graphs" (see --compile)."""
-    if how == "layers":
-        torch._dynamo.config.cache_size_limit = 64
-        model = objective.model
-        for part in (*model.language_model.layers, model.vision, model.compressor):
-            part.compile(dynamic=False)
+        run_detector(experiment)
     else:
-        # Launching kernels one by one takes longer than running them at this size.
-        mode = "reduce-overhead" if how == "graphs" else None
-        objective.compile(dynamic=False, fullgraph=True, mode=mode)
+        from moai.training.experts.stages import run_relations
+
+        run_relations(experiment)
 
 
-def train_stage(arguments: argparse.Namespace) -> None:
-    """Run one stage of the model and save the result under `--output`."""
-    stage = chosen_stage(arguments)
-    budget = Budget(stage.steps, arguments.minutes)
-    set_seed(arguments.seed)
-    if arguments.init is not None:
-        if arguments.image_size is not None:
-            raise SystemExit("train.py: --image-size is for a model that starts from nothing; leave it out with --init")
-        model, processor = load_model(arguments.init)
-    elif arguments.stage == "language":
-        try:
-            model, processor = fresh_model(arguments.seed, arguments.image_size)
-        except ValueError as error:
-            raise SystemExit(f"train.py: {error}") from error
-    else:
-        raise SystemExit(
-            f"train.py: --stage {arguments.stage} starts from a trained model; name its folder with --init"
-        )
-    unknown = set(stage.trains) - set(parameter_groups(model))
-    if unknown:
-        raise SystemExit(f"train.py: cannot unfreeze {sorted(unknown)}; parts are {', '.join(parameter_groups(model))}")
-    freeze_all_but(model, stage.trains)
-    model.routing = stage.routing
-    sizes = RowSizes()
-    questions = arguments.questions or (sizes.packed_questions if stage.packed else sizes.questions)
-    sizes = dataclasses.replace(sizes, questions=questions)
-    rows_per_sample = sizes.questions if stage.pictures else 1 if stage.experts else sizes.text_rows
-    # A resumed run goes on behind what its checkpoint has seen.
-    position = steps_done(arguments) * max(stage.rows // rows_per_sample, 1)
-    try:
-        source = data_set(stage, processor, sizes, arguments.seed, arguments.difficulty, arguments.experts, position)
-    except ValueError as error:
-        raise SystemExit(f"train.py: {error}") from error
-    objective = MoAIObjective(model, processor, stage, source.class_names)
-    if arguments.init is not None:
-        load_transcriber(objective, arguments.init)
-    compiled = arguments.compile != "none"
-    if compiled:
-        compile_step(objective, arguments.compile)
-    examples = list(simulated_examples(max(arguments.evaluate, 6)))
-
-    def show(step: int) -> None:
-        routing, training = model.routing, model.training
-        model.routing = "gates"
-        model.eval()
-        shown = examples[:6]
-        answers = answer_examples(model, processor, shown, expert_names() if stage.experts else None)
-        for example, answer in zip(shown, answers, strict=True):
-            print(f"  step {step}: {example.question.question} -> {answer} ({example.question.answer})", flush=True)
-        objective.train(training)
-        model.routing = routing
-
-    every = arguments.show_every if stage.pictures else 0
-    on_gpu = torch.cuda.is_available()
-    trainer = MoAITrainer(
-        objective,
-        processor,
-        stage,
-        budget,
-        optimizer_name=arguments.optimizer,
-        args=training_arguments(
-            stage,
-            arguments.output,
-            rows_per_sample,
-            arguments.workers,
-            arguments.seed,
-            arguments.save_every,
-            bf16=on_gpu and arguments.precision != "float32",
-        ),
-        bf16_on_cpu=not on_gpu and arguments.precision == "bf16",
-        train_dataset=source,
-        data_collator=default_collate if on_gpu or compiled else trimmed,
-        callbacks=[Progress(budget, stage.rows, show if every else None, every)],
-    )
-    before = {name: tensor.clone() for name, tensor in weights_of(model).items()} if arguments.average < 1 else None
-    started = time.monotonic()
-    trainer.train(resume_from_checkpoint=arguments.resume)
-    if not trainer.is_world_process_zero():
-        return
-    model.routing = "gates"
-    if before is not None:
-        average(model, before, arguments.average)
-    save_model(model, processor, arguments.output)
-    save_transcriber(objective, arguments.output)
-    run = {
-        "stage": arguments.stage,
-        "command": arguments.command,
-        "steps": trainer.state.global_step,
-        "rows": stage.rows,
-        "seconds": round(time.monotonic() - started),
-        "seed": arguments.seed,
-        "device": torch.cuda.get_device_name() if on_gpu else "CPU",
-    }
-    earlier = [] if arguments.init is None else _history(arguments.init)
-    record = run | {"trains": stage.trains, "history": [*earlier, run], "log": trainer.state.log_history}
-    (arguments.output / RECORD).write_text(json.dumps(record, indent=1))
-    print(f"saved {arguments.output} after {trainer.state.global_step} steps", flush=True)
-    if arguments.evaluate and stage.pictures:
-        model.eval()
-        variants = {"all experts": expert_names(), "aux emptied": ()} if stage.experts else {"backbone alone": None}
-        tables, asked = {}, examples[: arguments.evaluate]
-        for name, experts in variants.items():
-            tables[name] = tabulate(asked, answer_examples(model, processor, asked, experts))
-        (arguments.output / "evaluation.json").write_text(json.dumps(tables, indent=1))
-        print(print_table(tables), flush=True)
-
-
-def _history(folder: Path) -> list[dict]:
-    """The stages that made the model in `folder`, as far as it says."""
-    path = folder / RECORD
-    return json.loads(path.read_text())["history"] if path.is_file() else []
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; 0 when the stage has been trained."""
+def main(argv: list[str] | None = None, program: str = "train.py") -> int:
+    """Trains; 0 when it went well, 2 after one sentence on standard error when it could not begin."""
     argv = sys.argv[1:] if argv is None else argv
-    arguments = parser().parse_args(argv)
-    arguments.command = shlex.join(["python", "train.py", *argv])
-    if arguments.stage in EXPERT_STAGES:
-        from moai.training.experts.stages import train_expert_stage
-
-        try:
-            train_expert_stage(arguments)
-        except HeldOutError as error:
-            raise SystemExit(f"train.py: {error}") from error
-    else:
-        train_stage(arguments)
+    try:
+        experiment, name = parsed(argv, program)
+        run(experiment, name, shlex.join(["python", "train.py", *argv]))
+    except (ValueError, OSError) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from moai.evaluation.drawn.by_kind import print_table
-from moai.training.command import load_model
+from moai.training.run import load_model
 from moai.training.trainer import RECORD, save_model
 
 SHARD = "15MB"

@@ -76,7 +76,8 @@ def main(argv: list[str] | None = None) -> int:
         if not (options.folder / step.name / RECORD).is_file():
             print(f"== {step.name}", flush=True)
             torch._dynamo.reset()
-            command.main(arguments_of(step, number, options.folder, init, options.share, common))
+            if code := command.main(arguments_of(step, number, options.folder, init, options.share, common)):
+                return code
         init = options.folder / step.name
         if options.ship is not None:
             ship(init, options.ship)

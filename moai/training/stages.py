@@ -1,115 +1,52 @@
-"""The training stages: what each trains, on what, and how fast."""
+"""What a training stage is, and the parts of a model that it may train."""
 
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, field
+from typing import Any
 
 from torch import nn
 
+from moai.models.mixer import ROUTINGS
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.plora import PartialLoRALinear
 
 
-@dataclass(frozen=True)
+def setting(default=MISSING, help: str = "", **rules):
+    """A field of an experiment: its default, one line of help, and what is allowed.
+
+    rules: `choices`; `least`, `most` or `above` a number; `alone`, the value of an option that is given without one.
+    """
+    extra = {} if default is MISSING else {"default": default}
+    return field(**extra, metadata={"help": help} | rules)
+
+
+@dataclass
 class Stage:
-    """One stage of training.
+    """What a stage of training a MoAI model does, see `configs/train` for those that there are.
 
     `trains` names groups of `parameter_groups`; `learning_rate` peaks after warm-up, `final_share` of it is left at
     the end; `decoder_share` scales it for the decoder when that trains too. `rows` is the number of rows a step: text
-    rows, questions about pictures, or scenes that nothing is asked about. `routing` is the mixers' during training;
-    `experts` says whether the experts' words and colour map are given, `pictures` whether pictures are, and questions
-    about them. `patch_weight` scales the per-patch class loss and `transcribe_weight` that of writing the experts'
-    words back from the auxiliary tokens. Of a picture's questions, `windows` ask to continue the experts' words and
-    `readings` ask what signs say; `packed` puts all of them into one row (see `moai.data.packing`). `unfamiliar` is
-    the share of pictures that tell nothing (see `moai.data.drawn.unanswerable`).
+    rows, questions about images, or scenes that nothing is asked about. `expert_words` says whether the experts' words
+    and colour map are given, `images` whether images are, and questions about them. `patch_weight` scales the
+    per-patch class loss and `transcribe_weight` that of writing the experts' words back from the auxiliary tokens. Of
+    an image's questions, `windows` ask to continue the experts' words; `packed` puts all of them into one row (see
+    `moai.data.packing`). `data` is what `moai.data.registry.build` takes.
     """
 
-    trains: tuple[str, ...]
-    learning_rate: float
-    rows: int
-    steps: int
-    routing: str = "gates"
-    experts: bool = False
-    pictures: bool = True
-    decoder_share: float = 1.0
-    patch_weight: float = 0.0
-    windows: int = 0
-    readings: int = 0
-    unfamiliar: float = 0.0
-    transcribe_weight: float = 0.0
-    packed: bool = False
-    final_share: float = 0.05
-    warmup: float = 0.03
-
-
-# Everything together, so that mixers, decoder and vision grow into one another while what tells them apart is
-# dense: what patches show, and the experts' words written back.
-_BRIDGE = Stage(
-    ("vision", "projector", "decoder", "plora", "compressor", "mixers", "gates"),
-    1.2e-3,
-    rows=1024,
-    steps=10000,
-    experts=True,
-    packed=True,
-    decoder_share=0.4,
-    patch_weight=0.3,
-    windows=1,
-    readings=2,
-    unfamiliar=0.15,
-    transcribe_weight=0.3,
-)
-
-STAGES = {
-    # The decoder learns language, and to look things up, from the experts' words in full: no picture, no compressor.
-    "language": Stage(("decoder",), 1.5e-3, rows=256, steps=8000, pictures=False),
-    # It learns to see: vision, projector and decoder on pictures alone.
-    "backbone": Stage(
-        ("vision", "projector", "decoder", "plora"),
-        1e-3,
-        rows=1024,
-        steps=4000,
-        decoder_share=0.3,
-        patch_weight=0.5,
-        packed=True,
-    ),
-    # The compressor learns to keep the experts' words: they are written back from its tokens, without the decoder.
-    "compressor": Stage(
-        ("compressor",),
-        1.5e-3,
-        rows=128,
-        steps=4000,
-        experts=True,
-        pictures=False,
-        transcribe_weight=1.0,
-    ),
-    "bridge": _BRIDGE,
-    # A short while more, on few rows with many readings: what signs say is spelled, also where it is no known word.
-    "polish": replace(_BRIDGE, learning_rate=4e-4, rows=128, steps=320, windows=0, readings=6, transcribe_weight=0.0),
-    # Step 1 of the paper: compressor and experts, one expert of each modality drawn at random.
-    "experts": Stage(
-        ("compressor", "mixers"),
-        1.2e-3,
-        rows=1024,
-        steps=6000,
-        routing="random",
-        experts=True,
-        packed=True,
-        decoder_share=0.4,
-        windows=3,
-        readings=2,
-        transcribe_weight=0.5,
-    ),
-    # Step 2 of the paper: the same and the gates.
-    "gates": Stage(
-        ("compressor", "mixers", "gates"),
-        1.2e-3,
-        rows=256,
-        steps=6000,
-        experts=True,
-        decoder_share=0.4,
-        windows=2,
-        readings=2,
-        transcribe_weight=0.25,
-    ),
-}
+    trains: tuple[str, ...] = setting(help="parts of the model that train")
+    learning_rate: float = setting(help="at its peak", above=0)
+    rows: int = setting(help="rows (questions) a step", least=1)
+    steps: int = setting(help="stop after this many steps", least=1)
+    data: list[dict[str, Any]] = setting(help="its sources: name, weight (default 1) and the settings of each")
+    routing: str = setting("gates", "how mixers weigh their sources while training", choices=ROUTINGS)
+    expert_words: bool = setting(False, "give the experts' words and colour map")
+    images: bool = setting(True, "give images, and questions about them")
+    decoder_share: float = setting(1.0, "of the learning rate, for the decoder", least=0)
+    patch_weight: float = setting(0.0, "of the per-patch class loss", least=0)
+    windows: int = setting(0, "questions that continue the experts' words", least=0)
+    transcribe_weight: float = setting(0.0, "of writing the experts' words back", least=0)
+    packed: bool = setting(False, "all questions about a scene in one row: faster, not quite what answering does")
+    final_share: float = setting(0.05, "of the learning rate that is left at the end", least=0, most=1)
+    warmup: float = setting(0.03, "share of training until the peak", least=0, most=1)
 
 
 def parameter_groups(model: MoAIForConditionalGeneration) -> dict[str, list[nn.Parameter]]:

@@ -17,7 +17,6 @@ from moai.training.objective import MoAIObjective
 from moai.training.optimizer import Muon, is_matrix
 from moai.training.stages import Stage, parameter_groups
 
-OPTIMIZERS = ("muon", "adamw")
 RECORD = "training.json"
 """What was run: beside the log, `history` has the command, seed and time of this stage and of those before it."""
 TRANSCRIBER = "transcriber.safetensors"
@@ -99,7 +98,7 @@ class MoAITrainer(Trainer):
         processor: MoAIProcessor,
         stage: Stage,
         budget: Budget,
-        optimizer_name: str = OPTIMIZERS[0],
+        optimizer_name: str = "muon",
         bf16_on_cpu: bool = False,
         **kwargs,
     ):

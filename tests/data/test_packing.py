@@ -8,8 +8,8 @@ from moai.data.drawn.examples import PATCH_CLASSES
 from moai.data.packing import turn_mask, turn_positions
 from moai.data.rows import RowSizes
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
+from moai.training.experiment import load_experiment
 from moai.training.objective import MoAIObjective
-from moai.training.stages import STAGES
 from tests.conftest import IMAGE_TOKEN
 from tests.data.drawn.samples import drawn_samples
 
@@ -46,7 +46,7 @@ def both(processor, seed, **kwargs):
 
 def test_the_backbone_answers_each_as_if_alone(model_folder, processor):
     model = MoAIForConditionalGeneration.from_pretrained(model_folder)
-    objective = MoAIObjective(model, processor, STAGES["backbone"], PATCH_CLASSES).eval()
+    objective = MoAIObjective(model, processor, load_experiment("backbone"), PATCH_CLASSES).eval()
     packed, single = both(processor, 3, experts=())
     assert single["input_ids"].shape[1] > 2
     del single["turn_ids"]  # as the rows of other stages are
@@ -56,7 +56,7 @@ def test_the_backbone_answers_each_as_if_alone(model_folder, processor):
 
 def test_other_questions_do_not_matter_to_the_mixers(model_folder, processor):
     model = MoAIForConditionalGeneration.from_pretrained(model_folder)
-    objective = MoAIObjective(model, processor, STAGES["bridge"], PATCH_CLASSES).eval()
+    objective = MoAIObjective(model, processor, load_experiment("bridge"), PATCH_CLASSES).eval()
     packed, single = both(processor, 3, windows=1, readings=1)
     assert single["input_ids"].shape[1] > 2
     together, alone = objective(**packed), objective(**single)

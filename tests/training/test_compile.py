@@ -5,16 +5,17 @@ import pytest
 import torch
 
 from moai.data.rows import RowSizes
-from moai.training.command import compile_step, load_model
+from moai.training.run import compile_step, load_model
 from moai.training.objective import MoAIObjective
-from moai.training.stages import STAGES, freeze_all_but
+from moai.training.experiment import load_experiment
+from moai.training.stages import freeze_all_but
 from tests.data.drawn.samples import drawn_samples
 from weights import EMBEDDED_MODEL
 
 
 @pytest.mark.parametrize("name", ["bridge", "gates"])
 def test_the_whole_step_is_one_graph(monkeypatch, name):
-    stage = STAGES[name]
+    stage = load_experiment(name)
     torch.manual_seed(0)
     model, processor = load_model(EMBEDDED_MODEL)
     freeze_all_but(model, (*stage.trains, "decoder"))

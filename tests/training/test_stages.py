@@ -12,14 +12,17 @@ from moai.data.rows import RowSizes
 from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor, normalize_pixels
-from moai.training import command, recipe
+from moai.training import command, recipe, run
 from moai.training import export as ship
+from moai.training.experiment import load_experiment, load_stages
 from moai.training.objective import MoAIObjective, weighted_cross_entropy
-from moai.training.stages import STAGES, freeze_all_but, parameter_groups
+from moai.training.stages import freeze_all_but, parameter_groups
 from moai.training.trainer import Budget, learning_rate_factor
 from perception.panoptic import voc_palette
 from tests.conftest import tiny_config
 from tests.data.drawn.samples import drawn_samples
+
+STAGES = load_stages()
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -93,9 +96,9 @@ def tiny(monkeypatch, tokenizer):
         config = tiny_config(text_config=text, image_token_id=tokenizer.convert_tokens_to_ids("<image>"))
         return MoAIForConditionalGeneration(config), MoAIProcessor(tokenizer, 32, 64)
 
-    monkeypatch.setattr(command, "fresh_model", fresh)
+    monkeypatch.setattr(run, "fresh_model", fresh)
     monkeypatch.setattr(
-        command,
+        run,
         "RowSizes",
         lambda: RowSizes(text=300, turn=48, packed=96, aux=64, questions=2, packed_questions=2, text_rows=1),
     )
@@ -152,11 +155,11 @@ def test_two_steps_of_each_stage(tiny, tmp_path, capsys):
     assert "step 2: " in out and "| kind | questions | majority | all experts | aux emptied |" in out
 
 
-def test_resuming(tiny, tmp_path, monkeypatch):
+def test_resuming(tiny, tmp_path, monkeypatch, capsys):
     first, folder = tmp_path / "language", tmp_path / "experts"
     train("language", first)
-    with pytest.raises(SystemExit, match="there is no checkpoint in"):
-        train("experts", folder, "--init", first, "--resume")
+    assert train("experts", folder, "--init", first, "--resume") == 2
+    assert "there is no checkpoint in" in capsys.readouterr().err
     train("experts", folder, "--init", first, "--show-every", "0")
     checkpoint = folder / "checkpoint-2"
     assert (checkpoint / "transcriber.safetensors").is_file()
@@ -207,9 +210,8 @@ def test_a_share_of_what_training_changed_can_be_kept(tiny, tmp_path, capsys):
         torch.testing.assert_close(none[name], before[name])
         torch.testing.assert_close(half[name], (before[name] + whole[name]) / 2)
     assert changed(before, whole)
-    with pytest.raises(SystemExit):
-        train("backbone", tmp_path / "wrong", "--init", first, "--average", "1.5")
-    assert "the share must be within 0 to 1, got 1.5" in capsys.readouterr().err
+    assert train("backbone", tmp_path / "wrong", "--init", first, "--average", "1.5") == 2
+    assert "average is 1.5; it must be at most 1" in capsys.readouterr().err
 
 
 def test_shipping(tiny, tmp_path):
@@ -239,25 +241,63 @@ def test_shipping(tiny, tmp_path):
     assert [one["stage"] for one in record["history"]] == ["language", "backbone", "gates", "gates"]
 
 
-def test_messages(tiny, tmp_path, capsys):
-    with pytest.raises(SystemExit, match="--stage gates starts from a trained model; name its folder with --init"):
-        train("gates", tmp_path)
-    with pytest.raises(SystemExit, match=r"cannot unfreeze .*'brain'.*; parts are vision, projector, decoder"):
-        train("language", tmp_path, "--unfreeze", "brain")
-    with pytest.raises(SystemExit):
-        command.main(["--stage", "dreams", "--output", str(tmp_path)])
-    with pytest.raises(SystemExit):
-        command.main(["--stage", "gates", "--output", str(tmp_path), "--experts", "nose"])
-    assert "unknown expert 'nose'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--stage", "gates"], "gates starts from a trained model; name its folder with --init"),
+        (["--stage", "gates", "--init", "/no/such"], "there is no model in /no/such to start from"),
+        (
+            ["--stage", "language", "--unfreeze", "brain"],
+            "cannot unfreeze ['brain']; parts are vision, projector",
+        ),
+        (["--stage", "dreams"], "there is no experiment 'dreams'; give a YAML file, or one of backbone, bridge"),
+        (["--stage", "gates", "--experts", "nose"], "unknown expert 'nose'"),
+        (["--stage", "language", "--image-size", "100"], "must be a multiple of 8 pixels, got 100"),
+        (["--stage", "backbone", "--init", "x", "--image-size", "96"], "leave it out with init"),
+        (["--stage", "gates", "--rows", "many"], "rows: Value 'many'"),
+        ([], "say what to train: a YAML file, or one of"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(tmp_path, capsys, arguments, sentence):
+    assert command.main([*arguments, "--output", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr()
+    assert sentence in said.err and said.err.count("\n") == 1 and not said.out
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_fresh_model_may_see_smaller_pictures(tmp_path):
-    model, processor = command.fresh_model(0, 96)
+@pytest.mark.parametrize("stage", ["detector", "relations"])
+@pytest.mark.parametrize(
+    "option", [["--experts", "ocr"], ["--compile"], ["--packed"], ["--average", "0.5"], ["--resume"], ["--steps", "5"]]
+)
+def test_no_option_is_ignored(tmp_path, capsys, stage, option):
+    assert command.main(["--stage", stage, *option, "--output", str(tmp_path / "out")]) == 2
+    assert f"{stage} has no option {option[0]}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_result_is_named_before_anything_is_done(capsys):
+    assert command.main(["--stage", "language"]) == 2
+    assert "name a folder for the result with --output" in capsys.readouterr().err
+
+
+def test_a_file_with_overrides_trains_as_options_do(tiny, tmp_path):
+    short = ["rows=2", "steps=2", "save_every=1"]
+    assert train("language", tmp_path / "options") == 0
+    own = tmp_path / "mine.yaml"
+    own.write_text("base: language\nseed: 0\n")
+    assert command.main([str(own), *short, f"output={tmp_path / 'file'}"]) == 0
+    assert not changed(weights(tmp_path / "options"), weights(tmp_path / "file"))
+    # What was run can be run again from its own record.
+    again = [str(tmp_path / "file" / "experiment.yaml"), f"output={tmp_path / 'again'}"]
+    assert command.main(again) == 0
+    assert not changed(weights(tmp_path / "file"), weights(tmp_path / "again"))
+    assert load_experiment(tmp_path / "file" / "experiment.yaml").rows == 2
+    assert json.loads((tmp_path / "file" / "training.json").read_text())["stage"] == "mine"
+
+
+def test_a_fresh_model_may_see_smaller_pictures():
+    model, processor = run.fresh_model(0, 96)
     assert processor.image_size == 96 and processor.num_image_tokens == model.config.num_image_tokens == 144
-    with pytest.raises(SystemExit, match="must be a multiple of 8 pixels, got 100"):
-        train("language", tmp_path, "--image-size", "100")
-    with pytest.raises(SystemExit, match="leave it out with --init"):
-        train("backbone", tmp_path, "--init", tmp_path, "--image-size", "96")
 
 
 def test_the_objective_scores_what_the_model_scores(model_folder, processor):

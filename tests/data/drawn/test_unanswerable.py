@@ -7,8 +7,8 @@ from moai.data.drawn.question import Question
 from moai.data.drawn.unanswerable import NOTHING, UnfamiliarImages, of_nothing
 from moai.data.rows import RowSizes
 from moai.models.modeling import IGNORED
-from moai.training.command import data_set, fresh_model
-from moai.training.stages import STAGES
+from moai.training.run import data_set, fresh_model
+from moai.training.experiment import load_experiment
 from perception.registry import expert_names
 from perception.verbalize import verbalize
 from tests.data.drawn.samples import drawn_samples
@@ -72,5 +72,5 @@ def test_nothing_is_answered_as_such():
     [("bridge", expert_names(), True), ("bridge", ("ocr",), False), ("backbone", expert_names(), False)],
 )
 def test_the_bridge_learns_from_them_where_all_experts_speak(processor, stage, experts, unfamiliar):
-    (source,) = data_set(STAGES[stage], processor, SIZES, 0, None, experts).source.sources
+    (source,) = data_set(load_experiment(stage), processor, SIZES, experts).source.sources
     assert isinstance(source, UnfamiliarImages) == unfamiliar
