@@ -1,5 +1,7 @@
-"""`python -m benchmarks`."""
+"""`python -m benchmarks`: the same as `moai eval`."""
 
-from moai.evaluation.cli import main
+import sys
 
-raise SystemExit(main())
+from moai.cli import main
+
+raise SystemExit(main(["eval", *sys.argv[1:]]))

@@ -1,6 +1,8 @@
 """Scores an assistant's answers on held-out drawn scenes: `python -m benchmarks.answers`."""
 
-from moai.evaluation.drawn.answers import main
+import sys
+
+from moai.cli import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(["eval", "answers", *sys.argv[1:]]))

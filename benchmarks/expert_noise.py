@@ -1,6 +1,8 @@
 """Real reading mistakes beside simulated ones: `python -m benchmarks.expert_noise`."""
 
-from moai.evaluation.drawn.expert_noise import main
+import sys
+
+from moai.cli import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(["eval", "noise", *sys.argv[1:]]))

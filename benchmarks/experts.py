@@ -1,6 +1,8 @@
 """Scores the embedded experts on drawn scenes: `python -m benchmarks.experts`."""
 
-from moai.evaluation.drawn.expert_accuracy import main
+import sys
+
+from moai.cli import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(["eval", "experts", *sys.argv[1:]]))

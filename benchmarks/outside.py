@@ -1,6 +1,8 @@
 """How far answers keep to what the experts saw: `python -m benchmarks.outside`."""
 
-from moai.evaluation.drawn.faithfulness import main
+import sys
+
+from moai.cli import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(["eval", "faithfulness", *sys.argv[1:]]))

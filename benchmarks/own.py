@@ -1,6 +1,8 @@
 """What each expert gives: `python -m benchmarks.own`."""
 
-from moai.evaluation.drawn.expert_contribution import main
+import sys
+
+from moai.cli import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(["eval", "contribution", *sys.argv[1:]]))

@@ -1,6 +1,8 @@
 """Speed and memory: `python -m benchmarks.speed`."""
 
-from moai.profiling.speed import main
+import sys
+
+from moai.cli import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(["speed", *sys.argv[1:]]))

@@ -127,7 +127,7 @@ def run_report(arguments: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 when it went well, 2 after one sentence on standard error when it did not."""
     arguments = parser().parse_args(argv)
-    from moai.cli import quiet_libraries
+    from moai.terminal import quiet_libraries
 
     quiet_libraries()
     run = {"list": run_list, "run": run_run, "ablate": run_ablate, "report": run_report}[arguments.command]

@@ -119,10 +119,10 @@ def run(arguments: argparse.Namespace) -> dict:
     }
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Command line."""
     top = parser()
-    arguments = top.parse_args()
+    arguments = top.parse_args(argv)
     try:
         chosen_parts(arguments.only, arguments.size)
     except ValueError as error:

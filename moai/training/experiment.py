@@ -155,7 +155,9 @@ def load_experiment(name: str | Path, overrides: Sequence[str] = ()) -> Experime
             f"{', '.join(one.name for one in fields(settings) if one.name != 'kind')}"
         ) from error
     except MissingMandatoryValue as error:
-        raise ValueError(f"{str(error).splitlines()[0].split(': ')[-1].strip()} is not set in {experiment_file(name)}") from error
+        raise ValueError(
+            f"{str(error).splitlines()[0].split(': ')[-1].strip()} is not set in {experiment_file(name)}"
+        ) from error
     except OmegaConfBaseException as error:
         raise ValueError(f"{error.full_key or key}: {str(error).splitlines()[0]}") from error
     if (

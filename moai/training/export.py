@@ -16,7 +16,7 @@ from moai.training.trainer import RECORD, save_model
 SHARD = "15MB"
 
 
-def ship(trained: Path, folder: Path, scores: Path | None = None) -> Path:
+def export(trained: Path, folder: Path, scores: Path | None = None) -> Path:
     """Writes weights, processor, record and card of the model in `trained` into `folder`; returns the card's path.
 
     `scores` is what `moai.evaluation.drawn.answers --out` wrote about the model. With the same folder twice, only
@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"{arguments.trained} holds no result of train.py")
     if arguments.scores is not None and not arguments.scores.is_file():
         parser.error(f"there is no file {arguments.scores}")
-    print(ship(arguments.trained, arguments.folder, arguments.scores))
+    print(export(arguments.trained, arguments.folder, arguments.scores))
     return 0
 
 

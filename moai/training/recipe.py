@@ -1,6 +1,6 @@
 """How the embedded language-and-vision model is made, as one command.
 
-python -m moai.training.recipe runs/nano --ship runs/shipped -- --workers 24
+python -m moai.training.recipe runs/nano --export runs/exported -- --workers 24
 """
 
 import argparse
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from moai.training import command
-from moai.training.export import ship
+from moai.training.export import export
 from moai.training.trainer import RECORD
 
 SEEDS_A_STEP = 50_000_000
@@ -59,7 +59,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--first", choices=names, default=names[0], help="step to begin with (default: %(default)s)")
     parser.add_argument("--last", choices=names, default=names[-1], help="step to end with (default: %(default)s)")
     parser.add_argument("--init", type=Path, help="model to begin with, unless --first is language")
-    parser.add_argument("--ship", type=Path, help="folder that gets each step's result in the form that is shipped")
+    parser.add_argument(
+        "--export", "--ship", type=Path, help="folder that gets each step's result in the form that is shipped"
+    )
     parser.add_argument("--share", type=float, default=1.0, help="of each step's minutes (default: %(default)s)")
     argv, common = _divided(argv)
     options = parser.parse_args(argv)
@@ -79,8 +81,8 @@ def main(argv: list[str] | None = None) -> int:
             if code := command.main(arguments_of(step, number, options.folder, init, options.share, common)):
                 return code
         init = options.folder / step.name
-        if options.ship is not None:
-            ship(init, options.ship)
+        if options.export is not None:
+            export(init, options.export)
     return 0
 
 

@@ -17,7 +17,7 @@ from moai.evaluation.report import headline_rows, write_report
 @pytest.fixture(autouse=True)
 def given_model(monkeypatch, assistant):
     monkeypatch.setattr(MoAI, "from_pretrained", classmethod(lambda *_, **__: assistant))
-    monkeypatch.setattr("moai.cli.quiet_libraries", lambda: None)
+    monkeypatch.setattr("moai.terminal.quiet_libraries", lambda: None)
 
 
 def test_list_names_everything(capsys):

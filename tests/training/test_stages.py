@@ -12,8 +12,7 @@ from moai.data.rows import RowSizes
 from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor, normalize_pixels
-from moai.training import command, recipe, run
-from moai.training import export as ship
+from moai.training import command, export, recipe, run
 from moai.training.experiment import load_experiment, load_stages
 from moai.training.objective import MoAIObjective, weighted_cross_entropy
 from moai.training.stages import freeze_all_but, parameter_groups
@@ -177,9 +176,9 @@ def test_the_recipe_runs_from_step_to_step(tiny, tmp_path, capsys):
     options = ["--", "--compile", "none", "--steps", "1", "--rows", "2", "--questions", "2", "--show-every", "0"]
     kept = tmp_path / "kept"
     first, second, last = (step.name for step in recipe.RECIPE)
-    assert recipe.main([str(tmp_path), "--last", first, "--ship", str(kept), *options]) == 0
+    assert recipe.main([str(tmp_path), "--last", first, "--export", str(kept), *options]) == 0
     # What is there is not made again, and the next step starts from it.
-    assert recipe.main([str(tmp_path), "--ship", str(kept), *options]) == 0
+    assert recipe.main([str(tmp_path), "--export", str(kept), *options]) == 0
     said = capsys.readouterr().out
     assert [said.count(f"== {step.name}") for step in recipe.RECIPE] == [1, 1, 1]
     records = [json.loads((tmp_path / step.name / "training.json").read_text()) for step in recipe.RECIPE]
@@ -214,29 +213,29 @@ def test_a_share_of_what_training_changed_can_be_kept(tiny, tmp_path, capsys):
     assert "average is 1.5; it must be at most 1" in capsys.readouterr().err
 
 
-def test_shipping(tiny, tmp_path):
+def test_exporting(tiny, tmp_path):
     train("language", tmp_path / "language")
     train("backbone", tmp_path / "backbone", "--init", tmp_path / "language", "--show-every", "0")
     train("gates", tmp_path / "gates", "--init", tmp_path / "backbone", "--show-every", "0")
-    assert ship.main([str(tmp_path / "gates"), str(tmp_path / "shipped")]) == 0
-    card = (tmp_path / "shipped" / "README.md").read_text()
+    assert export.main([str(tmp_path / "gates"), str(tmp_path / "exported")]) == 0
+    card = (tmp_path / "exported" / "README.md").read_text()
     assert "| language | `python train.py --stage language" in card and "--stage gates" in card
     # Scores come to the card once they are known.
-    scores, before = tmp_path / "scores.json", weights(tmp_path / "shipped")
+    scores, before = tmp_path / "scores.json", weights(tmp_path / "exported")
     told = {
         "command": "python -m moai.evaluation.drawn.answers --questions 3",
         "scores": {"all experts": {"overall": {"score": 0.5, "count": 3}}},
     }
     scores.write_text(json.dumps(told))
-    assert ship.main([str(tmp_path / "shipped"), str(tmp_path / "shipped"), "--scores", str(scores)]) == 0
-    assert "| overall | 3 |  | 50.0% |" in (tmp_path / "shipped" / "README.md").read_text()
-    assert weights(tmp_path / "shipped").keys() == before.keys()
+    assert export.main([str(tmp_path / "exported"), str(tmp_path / "exported"), "--scores", str(scores)]) == 0
+    assert "| overall | 3 |  | 50.0% |" in (tmp_path / "exported" / "README.md").read_text()
+    assert weights(tmp_path / "exported").keys() == before.keys()
     trained = weights(tmp_path / "gates")
-    for name, tensor in weights(tmp_path / "shipped").items():
+    for name, tensor in weights(tmp_path / "exported").items():
         assert tensor.dtype == torch.bfloat16 or not tensor.is_floating_point()
         torch.testing.assert_close(tensor, trained[name].to(tensor.dtype))
     # Training can go on from what was shipped, and remembers.
-    train("gates", tmp_path / "more", "--init", tmp_path / "shipped", "--show-every", "0")
+    train("gates", tmp_path / "more", "--init", tmp_path / "exported", "--show-every", "0")
     record = json.loads((tmp_path / "more" / "training.json").read_text())
     assert [one["stage"] for one in record["history"]] == ["language", "backbone", "gates", "gates"]
 

@@ -98,13 +98,13 @@ def score(perception: Perception, scenes: int, first_seed: int = FIRST_SEED, dif
     return table
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Score the embedded experts on held-out drawn scenes.")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--experts", default="seg,det,sgg,ocr")
     parser.add_argument("--level", choices=tuple(LEVELS), default="medium", help="difficulty of the scenes")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     table = score(Perception(options.experts), options.scenes, difficulty=LEVELS[options.level])
     print(json.dumps(table, indent=1))
 

@@ -115,12 +115,12 @@ def table(results: dict[str, dict[str, Rates]]) -> str:
     return "\n".join(rows)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Compare text reading's mistakes with the simulated ones.")
     parser.add_argument("--scenes", type=int, default=60, help="at each level (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     perception = Perception("ocr")
     results = {
         level: compare(perception, difficulty, options.scenes, options.first_seed)

@@ -1,4 +1,4 @@
-"""`python -m moai`: what it prints, and every sentence a person can meet."""
+"""`python -m moai ask | perceive | convert`: what they print, and every sentence a person can meet."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ def picture(tmp_path_factory):
 @pytest.fixture
 def reading_only(monkeypatch):
     """Text recognition as the only expert, whatever is asked for."""
-    monkeypatch.setattr("moai.assistant.Perception", lambda *args, **settings: Perception(experts="ocr"))
+    monkeypatch.setattr("moai.assistant.Perception", lambda *_, **__: Perception(experts="ocr"))
 
 
 def run(capsys, *arguments) -> tuple[int, str, str]:
@@ -118,7 +118,7 @@ def test_words_from_a_picture_are_not_markup(capsys, monkeypatch, picture):
         (("perceive", "/no/such.png"), "there is no file"),
         (("perceive", "FOLDER"), "is a folder"),
         (("perceive", "PICTURE", "--experts", "depth"), "unknown expert 'depth'"),
-        (("perceive", "PICTURE", "--ocr", "tesseract"), "unknown OCR backend 'tesseract'"),
+        (("perceive", "PICTURE", "--ocr", "tesseract"), "unknown backend 'tesseract' for OCR; allowed are rapidocr"),
         (("perceive", "PICTURE", "--experts", "ocr", "--draw", "/no/such/out.png"), "cannot write the annotated"),
         (("perceive", "PICTURE", "--experts", "ocr", "--draw", "FOLDER/out.what"), "cannot write the annotated"),
         (("convert", "/no/such", "FOLDER/out"), "there is no folder '/no/such'"),
@@ -136,13 +136,22 @@ def test_errors_are_one_sentence(capsys, tmp_path, picture, arguments, sentence)
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["sing"], ["ask"], ["ask", "a.png"], ["ask", "a", "b", "--temperature", "x"]]
+    ("arguments", "sentence"),
+    [
+        ([], "missing command; `moai --help` says what is allowed"),
+        (["sing"], "no such command 'sing'"),
+        (["ask"], "missing argument 'PICTURE'; `moai ask --help` says"),
+        (["ask", "a.png"], "missing argument 'QUESTION'"),
+        (["ask", "a", "b", "--temperature", "x"], "invalid value for '--temperature'"),
+        (["ask", "a", "b", "--loud"], "no such option: --loud"),
+        (["perceive", "a", "b"], "unexpected extra argument"),
+        (["eval", "sing"], "no such command 'sing'; `moai eval --help` says"),
+    ],
 )
-def test_usage(capsys, arguments):
-    with pytest.raises(SystemExit) as left:
-        main(arguments)
-    assert left.value.code == 2
-    assert "usage: moai" in capsys.readouterr().err
+def test_usage(capsys, arguments, sentence):
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err and err.startswith("moai: ") and err.count("\n") == 1
 
 
 def test_a_real_process(picture):

@@ -1,0 +1,60 @@
+"""`moai ask`."""
+
+from typing import Annotated
+
+import typer
+
+from moai.cli.options import Device, Experts, ExpertsFrom, Json, Model, Picture, Quantize
+from moai.terminal import print_json, quiet_libraries
+
+
+def ask(
+    picture: Picture,
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="what you want to know", show_default=False)],
+    json: Json = False,
+    model: Model = None,
+    experts: Experts = None,
+    experts_from: ExpertsFrom = None,
+    no_moai: Annotated[bool, typer.Option("--no-moai", help="ask the plain backbone, without experts")] = False,
+    max_new_tokens: Annotated[int, typer.Option(metavar="N", help="longest answer")] = 96,
+    temperature: Annotated[float, typer.Option(metavar="T", help="0 is greedy")] = 0.0,
+    device: Device = None,
+    quantize: Quantize = None,
+):
+    """Answer a question about a picture, and show the evidence."""
+    if not question.strip():
+        raise ValueError("the question is empty; ask something about the picture")
+    quiet_libraries()
+    from moai.assistant import Decoding, MoAI
+    from perception import load_image
+
+    # Before the models load, so that a typo is told at once.
+    decoding = {"max_new_tokens": max_new_tokens, "temperature": temperature}
+    Decoding(**decoding)
+    image = load_image(picture)
+    assistant = MoAI.from_pretrained(model, experts, device, quantize=quantize, experts_from=experts_from)
+    answer = assistant.ask(image, question, moai=not no_moai, **decoding)
+    if json:
+        print_json(answer.to_dict())
+    else:
+        _show(answer, with_experts=not no_moai)
+
+
+def _show(answer, with_experts: bool) -> None:
+    from rich.console import Console
+
+    from moai.cli.tables import plain, print_notes, scene_table, table
+
+    console = Console()
+    console.print(plain(answer.text), style="bold")
+    console.print()
+    if with_experts:
+        console.print(scene_table(answer.scene))
+    if answer.gates:
+        columns = ("layer", "image tokens: aux / language / self", "language tokens: aux / image / self")
+        gates = table("Whom the model listened to", *columns)
+        for gate in answer.gates:
+            shares = (" / ".join(f"{share:.0%}" for share in side.values()) for side in (gate.image, gate.language))
+            gates.add_row(str(gate.layer), *shares)
+        console.print(gates)
+    print_notes(console, answer.scene.warnings, answer.timings)

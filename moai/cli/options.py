@@ -1,0 +1,24 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Picture = Annotated[str, typer.Argument(metavar="PICTURE", help="a picture file", show_default=False)]
+Model = Annotated[
+    str | None, typer.Option(metavar="FOLDER|ID", help="folder or hub id of a MoAI model (default: the embedded one)")
+]
+Experts = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="experts to listen to, such as seg,det,sgg,ocr (default: all)")
+]
+ExpertsFrom = Annotated[
+    str | None,
+    typer.Option(metavar="PRESET|FILE", help="preset or YAML file of other experts (default: the model's own)"),
+]
+Device = Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, ... (default: cuda where there is one)")]
+Quantize = Annotated[
+    str | None, typer.Option(metavar="TIER", help="bf16, int8 or int4: a language model that needs less memory")
+]
+Json = Annotated[bool, typer.Option("--json", help="print everything as JSON")]
+JsonFile = Annotated[Path | None, typer.Option(metavar="FILE", help="JSON file to write")]

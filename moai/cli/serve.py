@@ -1,0 +1,20 @@
+"""`moai serve`."""
+
+from typing import Annotated
+
+import typer
+
+from moai.cli.options import ExpertsFrom, Model, Quantize
+from moai.web import server as page
+from moai.web.server import HOST, PORT
+
+
+def serve(
+    model: Model = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="address to listen at")] = HOST,
+    port: Annotated[int, typer.Option(metavar="N", help="port to listen at")] = PORT,
+    quantize: Quantize = None,
+    experts_from: ExpertsFrom = None,
+):
+    """Serve the page: ask about a picture, and see what the experts saw."""
+    page.serve(model, host, port, quantize, experts_from)
