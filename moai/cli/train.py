@@ -4,8 +4,8 @@ import typer
 
 
 def train(context: typer.Context):
-    """Train MoAI, or an expert, as a YAML file says."""
+    """Train MoAI, or one of its experts, as a YAML file says."""
     from moai.training.command import main
 
-    if code := main(context.args):
+    if code := main(context.args, "moai train"):
         raise typer.Exit(code)

@@ -118,7 +118,7 @@ def test_words_from_a_picture_are_not_markup(capsys, monkeypatch, picture):
         (("perceive", "/no/such.png"), "there is no file"),
         (("perceive", "FOLDER"), "is a folder"),
         (("perceive", "PICTURE", "--experts", "depth"), "unknown expert 'depth'"),
-        (("perceive", "PICTURE", "--ocr", "tesseract"), "unknown backend 'tesseract' for OCR; allowed are rapidocr"),
+        (("perceive", "PICTURE", "--ocr", "tesseract"), "unknown OCR backend 'tesseract'; allowed are rapidocr"),
         (("perceive", "PICTURE", "--experts", "ocr", "--draw", "/no/such/out.png"), "cannot write the annotated"),
         (("perceive", "PICTURE", "--experts", "ocr", "--draw", "FOLDER/out.what"), "cannot write the annotated"),
         (("convert", "/no/such", "FOLDER/out"), "there is no folder '/no/such'"),
