@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from moai.training.stages import Stage, setting
 from perception.registry import expert_names
@@ -149,7 +149,7 @@ def load_experiment(name: str | Path, overrides: Sequence[str] = ()) -> Experime
             given = OmegaConf.from_dotlist([f"value={one.split('=', 1)[1]}"]).value
             OmegaConf.update(merged, key, given, merge=False)
         values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
-    except ConfigKeyError as error:
+    except (ConfigAttributeError, ConfigKeyError) as error:
         raise ValueError(
             f"{error.key or key!s} is not a setting of a {settings.kind} experiment; allowed are "
             f"{', '.join(one.name for one in fields(settings) if one.name != 'kind')}"

@@ -36,7 +36,7 @@ class Stage:
     learning_rate: float = setting(help="at its peak", above=0)
     rows: int = setting(help="rows (questions) a step", least=1)
     steps: int = setting(help="stop after this many steps", least=1)
-    data: list[dict[str, Any]] = setting(help="its sources: name, weight (default 1) and the settings of each")
+    data: tuple[dict[str, Any], ...] = setting(help="its sources: name, weight (default 1) and the settings of each")
     routing: str = setting("gates", "how mixers weigh their sources while training", choices=ROUTINGS)
     expert_words: bool = setting(False, "give the experts' words and colour map")
     images: bool = setting(True, "give images, and questions about them")

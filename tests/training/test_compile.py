@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from moai.data.rows import RowSizes
-from moai.training.run import compile_step, load_model
-from moai.training.objective import MoAIObjective
 from moai.training.experiment import load_experiment
+from moai.training.objective import MoAIObjective
+from moai.training.run import compile_step, load_model
 from moai.training.stages import freeze_all_but
 from tests.data.drawn.samples import drawn_samples
 from weights import EMBEDDED_MODEL

@@ -43,7 +43,7 @@ def test_overrides():
     assert (experiment.rows, experiment.packed, experiment.init) == (8, False, "runs/a b")
     assert experiment.experts == ("segmentation", "ocr")
     harder = load_experiment("bridge", ["data[0].difficulty=1", "data[0].readings=5"])
-    assert harder.data == [{"name": "drawn", "readings": 5, "unfamiliar": 0.15, "difficulty": 1}]
+    assert harder.data == ({"name": "drawn", "readings": 5, "unfamiliar": 0.15, "difficulty": 1},)
     # The clock decides, unless steps are said too.
     assert load_experiment("bridge", ["minutes=3"]).steps == 10**6
     assert load_experiment("bridge", ["minutes=3", "steps=7"]).steps == 7

@@ -7,8 +7,8 @@ from moai.data.drawn.question import Question
 from moai.data.drawn.unanswerable import NOTHING, UnfamiliarImages, of_nothing
 from moai.data.rows import RowSizes
 from moai.models.modeling import IGNORED
-from moai.training.run import data_set, fresh_model
 from moai.training.experiment import load_experiment
+from moai.training.run import data_set, fresh_model
 from perception.registry import expert_names
 from perception.verbalize import verbalize
 from tests.data.drawn.samples import drawn_samples
