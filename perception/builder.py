@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 from perception import registry
-from perception.expert import Expert
+from perception.expert import Expert, ExpertUnavailable
 from perception.forks import ProcessBound
 from perception.presets import Entry
 
@@ -28,8 +28,15 @@ class Builder(ProcessBound):
     def _fresh(self) -> dict[str, Any]:
         return {"_built": {}, "_parts": {}, "_lock": threading.RLock()}
 
-    def expert(self, kind: str) -> Expert | None:
-        """The expert of a kind, built now if it is not there yet; None when no entry names it."""
+    def expert(self, kind: str) -> Expert:
+        """The expert of a kind, built now if it is not there yet; raises ExpertUnavailable when no entry names it."""
+        found = self.find(kind)
+        if found is None:
+            raise ExpertUnavailable("no preset says what runs it")
+        return found
+
+    def find(self, kind: str) -> Expert | None:
+        """The expert of a kind, or None when no entry names it."""
         with self._lock:
             if kind not in self._built and kind in self.entries:
                 entry = self.entries[kind]
@@ -37,9 +44,10 @@ class Builder(ProcessBound):
             return self._built.get(kind)
 
     def _build(self, kind: str, entry: Entry) -> Expert:
-        if entry.backend is None:
-            return registry.kind(kind).build(self)
-        return registry.backend(entry.backend).build(kind, entry.weights, self, **entry.options)
+        own = registry.kind(kind).build
+        if entry.backend is None and own is not None:
+            return own(self)
+        return registry.backend(str(entry.backend)).build(kind, entry.weights, self, **entry.options)
 
     def shared(self, key: Hashable, make: Callable[[], Shared]) -> Shared:
         """What `make` made for this key, the same for every expert that asks."""

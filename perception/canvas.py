@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -36,14 +37,14 @@ def colour_of(label: str) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=8)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    # DejaVu knows Greek and Cyrillic too; matplotlib, which ultralytics needs, ships it.
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    # DejaVu knows Greek and Cyrillic too; matplotlib, which supervision needs, ships it.
     try:
         import matplotlib
 
         return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", size)
     except (ImportError, OSError):
-        return ImageFont.load_default(size)
+        return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
 
 
 class Canvas:

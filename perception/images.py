@@ -66,19 +66,17 @@ def load_image(source) -> Image.Image:
         return _from_array(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _from_bytes(bytes(source), "the data")
-    if isinstance(source, str) and _DATA_URL.match(source):
-        return _from_bytes(_data_url(source), "the data: URL")
+    if isinstance(source, str) and (start := _DATA_URL.match(source)):
+        return _from_bytes(_data_url(start["head"], source[start.end() :]), "the data: URL")
     if isinstance(source, (str, os.PathLike)):
         return _from_path(source)
     raise ImageError(f"a picture cannot be made of {type(source).__name__}; give {_SOURCES}")
 
 
-def _data_url(text: str) -> bytes:
-    match = _DATA_URL.match(text)
-    body = text[match.end() :]
+def _data_url(head: str, body: str) -> bytes:
     if len(body) > MAX_BYTES * 4 // 3 + 4:
         raise ImageError(f"the data: URL is too large; pictures of up to {MAX_BYTES >> 20} MiB are read")
-    if match["head"].lower().endswith(";base64"):
+    if head.lower().endswith(";base64"):
         try:
             return base64.b64decode("".join(urllib.parse.unquote(body).split()), validate=True)
         except (binascii.Error, ValueError) as error:

@@ -23,7 +23,7 @@ from perception.networks.relation_features import (
 )
 from perception.networks.relation_head import RelationHead
 from perception.networks.yolo import Yolo
-from perception.scene import Relation, Scene
+from perception.scene import Detection, Relation, Scene, Segment
 
 MIN_SCORE = 0.6
 """Relations below are not reported; verbalisation keeps those from 0.8."""
@@ -103,7 +103,7 @@ class LearnedSceneGraph(ProcessBound):
         things = things[:MAX_OBJECTS]
         regions = [one for one in scene.segments if one.label in stuff and one.score >= MIN_OBJECT_SCORE]
         masks = [*self._masks(picture, scene, things), *(one.mask for one in regions)]
-        nodes = [*things, *regions]
+        nodes: list[Detection | Segment] = [*things, *regions]
         boxes = np.array([one.box for one in nodes], np.float64).reshape(-1, 4)
         grids = [box_grid(one.box) if mask is None else mask_grid(mask) for one, mask in zip(nodes, masks, strict=True)]
         thumbs = [thumbnail(picture, mask, one.box) for one, mask in zip(nodes, masks, strict=True)]
@@ -117,8 +117,8 @@ class LearnedSceneGraph(ProcessBound):
 
     def _masks(self, picture: np.ndarray, scene: Scene, things: list) -> list[np.ndarray | None]:
         known = {(one.label, one.box): one.mask for one in scene.segments}
-        if self.network is not None and self.network.draws_masks:
-            found = self.network(picture)
+        found = self.network(picture) if self.network is not None else None
+        if found is not None and found.masks is not None:
             boxes = map(tuple, found.boxes.tolist())
             known |= {(label, box): mask for label, box, mask in zip(found.labels, boxes, found.masks, strict=True)}
         return [known.get((one.label, one.box)) for one in things]
@@ -126,7 +126,7 @@ class LearnedSceneGraph(ProcessBound):
 
 def build(kind: str, weights: str, builder: Builder) -> LearnedSceneGraph:
     """The scene graph of a head saved in a folder, which asks a YOLO network of detection for masks."""
-    network = getattr(builder.expert("detection"), "network", None)
+    network = getattr(builder.find("detection"), "network", None)
     return LearnedSceneGraph(weights, network if isinstance(network, Yolo) else None)
 
 
@@ -144,7 +144,7 @@ def strongest(
     """
     order = sorted(range(len(scores)), key=lambda index: -scores[index])
     told: set[frozenset[int]] = set()
-    relations = []
+    relations: list[Relation] = []
     for index in order:
         if scores[index] < least or len(relations) == most:
             break

@@ -1,6 +1,7 @@
 """Segmentation and detection by YOLO networks. Experts of the same weights share one network."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from perception.builder import Builder
 from perception.expert import Expert, ExpertUnavailable
 from perception.labels import COCO_PANOPTIC_CLASSES
 from perception.networks.yolo import Found, Yolo
-from perception.scene import Detection, Scene, Segment
+from perception.scene import Box, Detection, Scene, Segment
 from perception.words import plain_label
 
 KNOWN = frozenset(COCO_PANOPTIC_CLASSES) | frozenset(plain_label(name) for name in COCO_PANOPTIC_CLASSES)
@@ -31,7 +32,8 @@ def panoptic(found: Found, stuff: frozenset[str]) -> list[Segment]:
     taken = np.zeros(found.masks.shape[1:], bool)
     # COCO has house, tent and flower as stuff; a network that tells stuff apart has them as things, like a detector.
     sayable = COCO_THINGS if stuff else KNOWN
-    things, regions = [], {}
+    things: list[Segment] = []
+    regions: dict[str, list[tuple[float, np.ndarray]]] = {}
     for label, score, mask in zip(found.labels, found.scores.tolist(), found.masks, strict=True):
         if label in stuff:
             regions.setdefault(label, []).append((score, mask))
@@ -40,7 +42,7 @@ def panoptic(found: Found, stuff: frozenset[str]) -> list[Segment]:
         if _enough(free, mask):
             taken |= free
             if label in sayable:
-                things.append(Segment(label, extent(free), score, free))
+                things.append(_segment(label, score, free))
     # `found` is in order of score, and so are the first pieces of each label.
     behind = []
     for label, pieces in regions.items():
@@ -48,13 +50,17 @@ def panoptic(found: Found, stuff: frozenset[str]) -> list[Segment]:
         free = whole & ~taken
         if label in KNOWN and _enough(free, whole):
             taken |= free
-            behind.append(Segment(label, extent(free), pieces[0][0], free))
+            behind.append(_segment(label, pieces[0][0], free))
     return things + behind
 
 
+def _segment(label: str, score: float, mask: np.ndarray) -> Segment:
+    return Segment(label, cast(Box, extent(mask)), score, mask)  # never empty, since enough of it is left
+
+
 def _enough(free: np.ndarray, mask: np.ndarray) -> bool:
-    left = np.count_nonzero(free)
-    return left >= MIN_PIXELS and left >= MIN_SHARE * np.count_nonzero(mask)
+    left = int(np.count_nonzero(free))
+    return left >= MIN_PIXELS and left >= MIN_SHARE * int(np.count_nonzero(mask))
 
 
 class YoloSegmentation:

@@ -50,6 +50,7 @@ def thumbnail(picture: np.ndarray, mask: np.ndarray | None, box) -> np.ndarray:
     x1, y1 = min(int(box[0] * width), width - 1), min(int(box[1] * height), height - 1)
     x2, y2 = max(round(box[2] * width), x1 + 1), max(round(box[3] * height), y1 + 1)
     small = cv2.resize(picture[y1:y2, x1:x2], (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+    shape: np.ndarray
     if mask is None:
         shape = np.full((THUMB, THUMB), 255, np.uint8)
     else:

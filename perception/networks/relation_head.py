@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -32,7 +33,7 @@ class RelationHead(nn.Module):
         power: float = 1.0,
     ):
         super().__init__()
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "labels": list(labels), "predicates": list(predicates), "stuff": list(stuff), "ignored": list(ignored),
             "width": width, "temperature": temperature, "power": power,
         }  # fmt: skip

@@ -102,7 +102,7 @@ def build_network(folder: str | Path):
     architecture = yaml.safe_load((folder / ARCHITECTURE_FILE).read_text())
     head = str(architecture["head"][-1][2])
     kind = SegmentationModel if head.startswith("Segment") else DetectionModel
-    network = kind(architecture, nc=len(settings["names"]), verbose=False)
+    network: Any = kind(architecture, nc=len(settings["names"]), verbose=False)
     state = load_file(folder / WEIGHTS_FILE)
     network.load_state_dict(
         {name: value.float() if value.is_floating_point() else value for name, value in state.items()}

@@ -7,6 +7,7 @@ from moai.data.drawn.layout import Layout
 from moai.data.drawn.render.render import Drawn
 from moai.data.drawn.render.signs import line_box
 from perception.boxes import extent
+from perception.reading import reading_order
 from perception.scene import Box, Detection, Relation, Scene, Segment, TextLine
 
 _COCO = frozenset(COCO_THINGS)
@@ -92,17 +93,3 @@ def _add_relations(scene: Scene, layout: Layout, stuff_boxes: dict[str, Box]) ->
                 scene.object_boxes.append(stuff_boxes[label])
             other = nodes[label]
         scene.relations.append(Relation(subject, predicate, other, 1.0))
-
-
-def reading_order(boxes: list[Box]) -> list[int]:
-    """Indices of boxes from top to bottom; boxes whose middles are within half a line height read left to right."""
-    rows: list[list[int]] = []
-    for index in sorted(range(len(boxes)), key=lambda i: boxes[i][1] + boxes[i][3]):
-        _, top, _, bottom = boxes[index]
-        if rows:
-            first = boxes[rows[-1][0]]
-            if abs((top + bottom) - (first[1] + first[3])) / 2 < 0.5 * min(bottom - top, first[3] - first[1]):
-                rows[-1].append(index)
-                continue
-        rows.append([index])
-    return [index for row in rows for index in sorted(row, key=lambda i: boxes[i][0])]
