@@ -29,7 +29,9 @@ def gate_shares(record: GateRecord, rows: int) -> list[list[GateShares]]:
     """Per row, the shares that a pass took down; none when the mixers rested."""
     shares: list[list[GateShares]] = [[] for _ in range(rows)]
     for layer, recorded in record.layers.items():
-        image, language, valid = (part.float().cpu() for part in recorded)
+        assert recorded.image is not None  # an assistant's question has a picture
+        image, language = recorded.image.float().cpu(), recorded.language.float().cpu()
+        valid = recorded.language_mask.cpu()
         for row in range(rows):
             spoken = language[row][valid[row].bool()].mean(dim=0).tolist()
             shares[row].append(

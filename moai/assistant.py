@@ -82,7 +82,10 @@ class MoAI(ProcessBound):
         if perception is None:
             perception = Perception(experts, experts_from=preset_of(model.config), device=device)
         with in_memory(place, "this model", "choose a smaller quantisation"):
-            model = model.to(place) if quantize in (None, "bf16") else quantized(model, quantize, place)
+            if quantize in (None, "bf16"):
+                model.to(place)  # type: ignore[arg-type]  # a wrapper in transformers hides that it is a method
+            else:
+                model = quantized(model, quantize, place)
             if place.type == "cuda":
                 fuse_weights(model)
         return cls(model, processor, perception)
@@ -279,7 +282,10 @@ class MoAI(ProcessBound):
         timings: dict[str, float] = {}
         style = self.processor.style
         input_ids, attention_mask = pad(prompts, self.processor.tokenizer.pad_token_id, left=True)
-        inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
+        inputs: dict[str, Any] = {
+            "input_ids": input_ids.to(self.device),
+            "attention_mask": attention_mask.to(self.device),
+        }
         inputs |= {key: torch.cat([one.inputs[key] for one in encoded]) for key in encoded[0].inputs}
         arguments = settings.arguments()
         if style.stop:

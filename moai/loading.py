@@ -2,6 +2,7 @@
 
 import os
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -18,13 +19,13 @@ def load_model(name: str, dtype: torch.dtype) -> tuple[MoAIForConditionalGenerat
     """Model and processor of a folder or hub id; ValueError with one sentence when they cannot be had."""
     failed = f"no MoAI model could be loaded from {name!r}: "
     name = os.path.expanduser(name)
-    report, processor = {"missing_keys": set()}, None
+    report: dict[str, set[str]] = {"missing_keys": set()}
+    processor = None
+    load: Any = MoAIForConditionalGeneration.from_pretrained  # its type leaves out the report
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         if isinstance(config, MoAIConfig):
-            model, report = MoAIForConditionalGeneration.from_pretrained(
-                name, config=config, dtype=dtype, output_loading_info=True
-            )
+            model, report = load(name, config=config, dtype=dtype, output_loading_info=True)
             processor = AutoProcessor.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, SafetensorError) as error:
         raise ValueError(

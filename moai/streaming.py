@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import torch
 from transformers import PreTrainedTokenizerBase, StoppingCriteria
@@ -34,19 +35,23 @@ class PieceStreamer(BaseStreamer):
             self.prompt_seen = True
             return
         self.ids += value.flatten().tolist()
-        text = self.tokenizer.decode(self.ids, skip_special_tokens=True)
+        text = self._text()
         # A character of several bytes arrives in parts; wait for all of them.
         if text.endswith("\ufffd"):
             return
-        for length in range(len(self.stop or "") - 1, 0, -1):
-            if text.endswith(self.stop[:length]):
+        stop = self.stop or ""
+        for length in range(len(stop) - 1, 0, -1):
+            if text.endswith(stop[:length]):
                 text = text[:-length]
                 break
         self._send(text)
 
     def end(self) -> None:
         """Called by `generate` when it is done."""
-        self._send(self.tokenizer.decode(self.ids, skip_special_tokens=True))
+        self._send(self._text())
+
+    def _text(self) -> str:
+        return cast(str, self.tokenizer.decode(self.ids, skip_special_tokens=True))
 
     def _send(self, text: str) -> None:
         text = spoken(text, self.stop)
@@ -62,7 +67,8 @@ class StopWhenAsked(StoppingCriteria):
         self.event = event
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs) -> torch.BoolTensor:
-        return torch.full((input_ids.shape[0],), self.event.is_set(), device=input_ids.device, dtype=torch.bool)
+        stopped = torch.full((input_ids.shape[0],), self.event.is_set(), device=input_ids.device, dtype=torch.bool)
+        return cast(torch.BoolTensor, stopped)
 
 
 class AnswerStream:
