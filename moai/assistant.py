@@ -23,8 +23,8 @@ from moai.models.processing import MoAIProcessor, pad
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
 from perception import Perception, Scene
 from perception.forks import ProcessBound
+from perception.images import Pixels, pixels_of
 from perception.perception import MAX_AT_ONCE
-from perception.pixels import Pixels, pixels_of
 from perception.registry import expert_names
 from weights import EMBEDDED_MODEL
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from PIL import Image
 
 from perception import registry
-from perception.canvas import Canvas
 from perception.images import load_image
+from perception.kinds.canvas import Canvas
 from perception.scene import Scene
 
 

@@ -13,8 +13,8 @@ from perception import registry
 from perception.builder import Builder
 from perception.expert import Expert, ExpertUnavailable, prepare
 from perception.forks import ProcessBound
+from perception.images import Pixels, pixels_of
 from perception.kinds.kind import Kind
-from perception.pixels import Pixels, pixels_of
 from perception.presets import DEFAULT, Entry, Preset, entry_of, load_preset
 from perception.scene import Scene
 from weights import WEIGHTS

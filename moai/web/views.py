@@ -7,8 +7,8 @@ import numpy as np
 
 from moai.web.engine import Engine
 from moai.web.session import Look, Turn, Variant
-from perception.canvas import colour_of
 from perception.kinds import scene_graph
+from perception.kinds.canvas import colour_of
 from perception.kinds.ocr import OCR_THRESHOLD
 from perception.registry import kinds
 from perception.scene import Scene

@@ -1,6 +1,6 @@
 """Detection: boxes of things."""
 
-from perception.canvas import Canvas, colour_of
+from perception.kinds.canvas import Canvas, colour_of
 from perception.kinds.kind import Finding, Kind, Part
 from perception.scene import Detection, Scene
 from perception.words import BOXES, boxed_label, listed

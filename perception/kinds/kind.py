@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from perception.builder import Builder
-from perception.canvas import Canvas
 from perception.expert import Expert
+from perception.kinds.canvas import Canvas
 from perception.scene import Box, Scene
 
 Colour = tuple[int, int, int]

@@ -1,6 +1,6 @@
 """OCR: the text in a picture."""
 
-from perception.canvas import Canvas
+from perception.kinds.canvas import Canvas
 from perception.kinds.kind import Finding, Kind, Part
 from perception.scene import Scene, TextLine
 from perception.words import listed

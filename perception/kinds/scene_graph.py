@@ -2,7 +2,7 @@
 
 import math
 
-from perception.canvas import Canvas
+from perception.kinds.canvas import Canvas
 from perception.kinds.kind import Finding, Kind, Part
 from perception.scene import Relation, Scene
 from perception.words import listed, numbered

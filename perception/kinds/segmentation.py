@@ -1,7 +1,7 @@
 """Segmentation: which thing or stuff each pixel shows."""
 
 from perception.boxes import mask_to_rle, rle_to_mask
-from perception.canvas import Canvas, colour_of
+from perception.kinds.canvas import Canvas, colour_of
 from perception.kinds.kind import Finding, Kind, Part, boxed
 from perception.scene import Scene, Segment
 from perception.words import BOXES, boxed_label, listed, plain_label

@@ -15,7 +15,7 @@ import numpy as np
 from perception.boxes import iou
 from perception.expert import ExpertUnavailable
 from perception.forks import ProcessBound
-from perception.pixels import digest_of
+from perception.images import digest_of
 
 WEIGHTS_FILE, ARCHITECTURE_FILE, SETTINGS_FILE = "model.safetensors", "model.yaml", "config.json"
 ULTRALYTICS_SUFFIX = ".pt"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from perception import Detection, Relation, Scene, Segment, TextLine
-from perception.canvas import colour_of
 from perception.draw import draw
+from perception.kinds.canvas import colour_of
 from perception.registry import layers
 
 PICTURE = np.full((60, 90, 3), 200, np.uint8)

@@ -10,8 +10,8 @@ import skimage.data
 from PIL import Image
 
 from perception import Detection, ImageError, Perception, TextLine, load_image, verbalize
+from perception.images import image_digest, pixels_of
 from perception.perception import WEIGHTS
-from perception.pixels import image_digest, pixels_of
 from perception.registry import expert_names
 from tests.perception.networks import save_untrained
 
@@ -138,8 +138,8 @@ def test_a_picture_is_loaded_and_hashed_once(tmp_path, monkeypatch):
     def counted(function, calls):
         return lambda picture: calls.append(picture) or function(picture)
 
-    monkeypatch.setattr("perception.pixels.load_image", counted(load_image, loaded))
-    monkeypatch.setattr("perception.pixels.image_digest", counted(image_digest, hashed))
+    monkeypatch.setattr("perception.images.load_image", counted(load_image, loaded))
+    monkeypatch.setattr("perception.images.image_digest", counted(image_digest, hashed))
     save_untrained(tmp_path / "detector")
     shutil.copytree(WEIGHTS / "relations", tmp_path / "relations")
     perception = Perception("seg,det,sgg", weights=tmp_path, device="cpu")
