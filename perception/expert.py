@@ -13,13 +13,11 @@ class ExpertUnavailable(RuntimeError):
 
 
 class Expert(Protocol):
-    """One expert. A new backend is a new class of this shape and a line in the table of its kind's module."""
-
-    name: str
-    """`segmentation`, `detection`, `scene_graph` or `ocr`: the part of the Scene that it fills."""
+    """One expert: what a backend of `perception.registry` builds. It may have a `prepare(pictures)` besides."""
 
     def __call__(self, picture: np.ndarray, scene: Scene) -> None:
-        """Fills this expert's part of `scene` from `picture`, (H, W, 3) uint8 RGB; may read the parts of others.
+        """Fills this expert's part of `scene` from `picture`, (H, W, 3) uint8 RGB, read-only; may read the parts of
+        those kinds that its own kind waits for. `perception.pixels.digest_of` tells pictures apart at no cost.
 
         Must be safe to call from several threads. May raise anything: the caller turns it into a warning.
         """

@@ -17,7 +17,6 @@ from perception.scene import Scene
 class PaddleOCRReader(ProcessBound):
     """PaddleOCR 3 with its Chinese and English models and line orientation, fetched by it at the first use."""
 
-    name = "ocr"
     _engine: Any
     _lock: threading.Lock
 

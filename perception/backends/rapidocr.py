@@ -24,7 +24,6 @@ class RapidOCRReader(ProcessBound):
     is loaded when it is first needed.
     """
 
-    name = "ocr"
     _free: threading.Semaphore
     _idle: list
 

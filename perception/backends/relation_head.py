@@ -39,7 +39,6 @@ class LearnedSceneGraph(ProcessBound):
     picture already); otherwise masks come from segments, or boxes stand in for them.
     """
 
-    name = "scene_graph"
     _head: RelationHead | None
     _lock: threading.Lock
 

@@ -66,8 +66,6 @@ def _enough(free: np.ndarray, mask: np.ndarray) -> bool:
 class YoloSegmentation:
     """Segments from a YOLO network; only COCO panoptic classes are said."""
 
-    name = "segmentation"
-
     def __init__(self, network: Yolo):
         self.network = network
 
@@ -84,8 +82,6 @@ class YoloSegmentation:
 
 class YoloDetection:
     """Every thing class that a YOLO network knows, surest first; stuff is left to segmentation."""
-
-    name = "detection"
 
     def __init__(self, network: Yolo):
         self.network = network

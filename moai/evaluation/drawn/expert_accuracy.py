@@ -8,6 +8,7 @@ import json
 import time
 
 import numpy as np
+from supervision import box_iou
 
 from moai.data.drawn.ground_truth import to_scene
 from moai.data.drawn.levels import LEVELS, MEDIUM
@@ -25,22 +26,15 @@ FIRST_SEED = EXPERT_ACCURACY.start
 _SAME_BOX = 0.5
 
 
-def iou(a, b) -> float:
-    """Intersection over union of two boxes."""
-    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if across <= 0 or down <= 0:
-        return 0.0
-    common = across * down
-    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
-
-
 def matches(said: list[tuple], true: list[tuple]) -> int:
     """How many of `said` find a partner of their own in `true`; items are (name, box, ...) with all boxes alike."""
     free = list(true)
     hits = 0
     for one in said:
         for other in free:
-            alike = one[0] == other[0] and all(iou(a, b) >= _SAME_BOX for a, b in zip(one[1:], other[1:], strict=True))
+            alike = one[0] == other[0] and all(
+                box_iou(a, b) >= _SAME_BOX for a, b in zip(one[1:], other[1:], strict=True)
+            )
             if alike:
                 free.remove(other)
                 hits += 1

@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from supervision import box_iou
 
 from moai.data.drawn.ground_truth import to_scene
 from moai.data.drawn.levels import LEVELS
 from moai.data.drawn.noise import errors_at, observe
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
-from moai.evaluation.drawn.expert_accuracy import FIRST_SEED, iou
+from moai.evaluation.drawn.expert_accuracy import FIRST_SEED
 from perception import Perception, Scene
 from perception.kinds.ocr import OCR_THRESHOLD
 from perception.scene import TextLine
@@ -54,7 +55,7 @@ def partners(true: list[TextLine], said: list[TextLine]) -> list[TextLine | None
     """For each true line what was said of it: the same text first, then what stands in its place; None if nothing."""
     free = list(said)
     found: list[TextLine | None] = [None] * len(true)
-    for alike in (lambda a, b: a.text == b.text, lambda a, b: iou(a.box, b.box) >= _SAME_LINE):
+    for alike in (lambda a, b: a.text == b.text, lambda a, b: box_iou(a.box, b.box) >= _SAME_LINE):
         for index, line in enumerate(true):
             if found[index] is None:
                 found[index] = next((one for one in free if alike(line, one)), None)
