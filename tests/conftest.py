@@ -1,15 +1,25 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import LlamaConfig
 
-from moai.data.drawn.vocabulary import drawn_vocabulary
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
 from moai.models.modeling import MoAIForConditionalGeneration
-from moai.models.processing import MoAIProcessor
+from moai.models.processing import SYSTEM, MoAIProcessor
 from moai.training.tokenizer import build_tokenizer
+from perception.labels import COCO_PANOPTIC_CLASSES, PSG_PREDICATES
 from perception.scene import Detection, Relation, Scene, Segment, TextLine
+from perception.verbalize import verbalize
 
 IMAGE_TOKEN = 3
+QUESTIONS = (
+    "USER: What does the sign say? ASSISTANT: A dog",
+    "Why, and how many dogs are there in this picture? Where is it?",
+)
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def tiny_config(**overrides) -> MoAIConfig:
@@ -95,8 +105,8 @@ def single(inputs: dict, row: int) -> dict:
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    """The embedded model's tokenizer."""
-    return build_tokenizer(drawn_vocabulary())
+    """One like the embedded model's that knows what experts say and a few words of questions, and spells the rest."""
+    return build_tokenizer([SYSTEM, *QUESTIONS, *COCO_PANOPTIC_CLASSES, *PSG_PREDICATES, verbalize(example_scene())])
 
 
 @pytest.fixture(scope="session")
@@ -122,8 +132,7 @@ def model_folder(processor, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def scene():
+def example_scene() -> Scene:
     """A dog on a bench beside a sign."""
     boxes = {"dog": (0.1, 0.2, 0.4, 0.6), "bench": (0.05, 0.5, 0.6, 0.9)}
     return Scene(
@@ -135,3 +144,15 @@ def scene():
         relations=[Relation(0, "sitting on", 1, 0.95)],
         text_lines=[TextLine("OPEN 24", 0.99)],
     )
+
+
+@pytest.fixture
+def scene():
+    """A dog on a bench beside a sign."""
+    return example_scene()
+
+
+def example_image(name: str, scale: float = 0.5) -> np.ndarray:
+    """A picture of the examples, (H, W, 3) uint8."""
+    image = Image.open(EXAMPLES / f"{name}.png").convert("RGB")
+    return np.asarray(image.resize((round(image.width * scale), round(image.height * scale))))

@@ -24,6 +24,9 @@ SUITE_SEEDS_APART, SUITE_EVALUATIONS = 100_000, 1000
 DRAWN_SUITE = range(EXPERT_CONTRIBUTION.stop, EXPERT_CONTRIBUTION.stop + SUITE_SEEDS_APART * SUITE_EVALUATIONS)
 """Evaluation e of the suite has the `SUITE_SEEDS_APART` seeds from e times as many on."""
 
+SURVEY = range(2**40, 2**40 + 600)
+"""They tell how common things are in drawn scenes."""
+
 HELD_OUT: dict[str, range] = {
     "validation of the relation head": RELATION_VALIDATION,
     "accuracy of experts": EXPERT_ACCURACY,
@@ -32,6 +35,7 @@ HELD_OUT: dict[str, range] = {
     "answers by kind": ANSWERS,
     "contribution of experts": EXPERT_CONTRIBUTION,
     "the drawn suite": DRAWN_SUITE,
+    "the survey of things": SURVEY,
 }
 
 

@@ -10,11 +10,10 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from moai.assistant import Decoding, MoAI
-from moai.data.drawn.render.render import render
-from moai.data.drawn.scene.sample import sample_layout
 from moai.inference import generate
 from moai.streaming import PieceStreamer, spoken
 from perception import Perception
+from tests.conftest import example_image
 
 QUESTION = "What does the sign say?"
 LONG = {"max_new_tokens": 12}
@@ -30,7 +29,7 @@ def assistant(model_folder):
 
 @pytest.fixture(scope="module")
 def pictures():
-    return [render(sample_layout(seed, difficulty=0.0), scale=0.5).image for seed in (12, 20, 28)]
+    return [example_image(name) for name in ("street", "bed", "table")]
 
 
 def assert_same_gates(answer, expected):

@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 from moai.assistant import MoAI
-from moai.data.drawn.render.render import render
-from moai.data.drawn.scene.sample import sample_layout
 from moai.models.processing import MoAIProcessor
 from perception import Perception, images
+from tests.conftest import example_image
 
 SHORT = {"max_new_tokens": 2}
 
@@ -29,9 +28,9 @@ def files(tmp_path_factory):
     """Files of two pictures."""
     folder = tmp_path_factory.mktemp("pictures")
     paths = []
-    for seed in (12, 20):
-        paths.append(folder / f"{seed}.png")
-        image = Image.fromarray(render(sample_layout(seed, difficulty=0.0), scale=0.5).image)
+    for name in ("street", "bed"):
+        paths.append(folder / f"{name}.png")
+        image = Image.fromarray(example_image(name))
         image.resize((320, 320)).save(paths[-1])
     return paths
 

@@ -29,6 +29,7 @@ def test_the_default_scenes_are_those_of_earlier_measurements():
         "answers by kind": 1_000_500_000,
         "contribution of experts": 1_000_800_000,
         "the drawn suite": 1_010_000_000,
+        "the survey of things": 2**40,
     }
     assert scene_seeds(40) == range(1_010_000_000, 1_010_000_040)
     assert scene_seeds(100_000, 999).stop == splits.DRAWN_SUITE.stop == 1_110_000_000

@@ -3,9 +3,9 @@ import pytest
 from moai.assistant import MoAI
 from perception import Detection, Scene, TextLine
 from perception.registry import expert_names
-from tests import conftest as tiny
+from tests.data import conftest as drawn
 
-tokenizer, processor, model_folder = tiny.tokenizer, tiny.processor, tiny.model_folder
+tokenizer, processor, model_folder = drawn.tokenizer, drawn.processor, drawn.model_folder
 
 
 class OneScene:

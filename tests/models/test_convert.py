@@ -12,11 +12,10 @@ from transformers import PreTrainedTokenizerFast
 
 from moai.assistant import MoAI
 from moai.cli import main
-from moai.data.drawn.render.render import render
-from moai.data.drawn.scene.sample import sample_layout
 from moai.models.convert import convert_folder, dequantize, from_reference
 from moai.models.processing import SYSTEM
 from perception import Perception
+from tests.conftest import example_image
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SIZES = json.loads((FIXTURES / "config.json").read_text())
@@ -65,7 +64,7 @@ def test_a_folder_becomes_an_assistant(source, tmp_path, weights):
     expected = from_reference(weights, SIZES).state_dict()
     for name, value in assistant.model.state_dict().items():
         torch.testing.assert_close(value, expected[name], msg=name)
-    answer = assistant.ask(render(sample_layout(4)).image, "What is this?", max_new_tokens=3)
+    answer = assistant.ask(example_image("street"), "What is this?", max_new_tokens=3)
     assert isinstance(answer.text, str) and [gate.layer for gate in answer.gates] == [8, 16]
 
 

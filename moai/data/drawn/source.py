@@ -1,7 +1,7 @@
 """The drawn world as a source of training data."""
 
 from moai.data.drawn.examples import DrawnExamples, ExpertWords, ImageQuestions, VerbalizedScenes
-from moai.data.drawn.unanswerable import UnfamiliarImages
+from moai.data.drawn.unanswerable import OODImages
 from moai.data.rows import ImageRows, Rows, TextRows
 from perception.registry import expert_names
 
@@ -23,5 +23,5 @@ def drawn_source(
     # What is asked about a picture that tells nothing rests on the words of all experts.
     if unfamiliar and set(rows.experts) == set(expert_names()):
         side = rows.processor.image_size
-        return UnfamiliarImages(rows.sizes, seed, difficulty, side=side, share=unfamiliar, **pictures)
+        return OODImages(rows.sizes, seed, difficulty, side=side, share=unfamiliar, **pictures)
     return ImageQuestions(rows.sizes, seed, difficulty, **pictures)

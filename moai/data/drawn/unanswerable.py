@@ -10,7 +10,7 @@ from moai.data.drawn.ground_truth import to_scene
 from moai.data.drawn.noise import observe
 from moai.data.drawn.question import Question
 from moai.data.drawn.questions.ask import ask
-from moai.data.drawn.render.ood_images import strange_image
+from moai.data.drawn.render.ood_images import ood_image
 from moai.data.drawn.text.pages import ask_of_page, page_lines
 from moai.data.example import Example, Meta
 from perception.scene import Scene, TextLine
@@ -30,7 +30,7 @@ def of_nothing(question: Question) -> Question:
     return replace(question, answer="No" if yes_no else _OF_NOTHING[question.kind])
 
 
-class UnfamiliarImages(ImageQuestions):
+class OODImages(ImageQuestions):
     """`ImageQuestions`, a `share` of which have a picture that is unlike drawn scenes (see
     `moai.data.drawn.render.ood_images`), `side` pixels wide and high.
 
@@ -51,7 +51,7 @@ class UnfamiliarImages(ImageQuestions):
             yield from super().about(seed)
             return
         scene, questions = self.told(seed, rng)
-        image = strange_image(self.side, rng)
+        image = ood_image(self.side, rng)
         yield Example(image, scene, list(map(turn, questions)), Meta(self.experts, windows=False, rng=rng))
 
     def told(self, seed: int, rng: np.random.Generator) -> tuple[Scene, list[Question]]:

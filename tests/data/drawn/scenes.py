@@ -4,7 +4,10 @@ import numpy as np
 
 from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS
 from moai.data.drawn.layout import Layout, PlacedObject, Sign, Stuff
+from moai.data.drawn.render.atlas import load_atlas
+from moai.data.drawn.render.geometry import extents, shares
 from moai.data.drawn.text.words import sign_text
+from perception.scene import Box
 
 
 def thing(label, x, y, width=0.12, height=0.15):
@@ -54,3 +57,10 @@ def random_layout(seed, predicates=("sitting on", "standing on", "holding", "rid
         if subject != other and not any({s, o} == {subject, other} for s, _, o in layout.relations):
             layout.relations.append((subject, str(rng.choice(predicates)), other))
     return layout
+
+
+def object_box(item: PlacedObject, width: int, height: int) -> Box:
+    """The box of an object as `PlacedObject.box` has it."""
+    left, top, right, bottom = extents(load_atlas()[item.sprite], item.size, item.angle, item.flipped)
+    x, y = item.center
+    return shares(x + left, y + top, x + right, y + bottom, width, height)

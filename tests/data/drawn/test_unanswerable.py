@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from moai.data.drawn.question import Question
-from moai.data.drawn.unanswerable import NOTHING, UnfamiliarImages, of_nothing
+from moai.data.drawn.unanswerable import NOTHING, OODImages, of_nothing
 from moai.data.rows import RowSizes
 from moai.models.modeling import IGNORED
 from moai.training.experiment import load_experiment
@@ -73,4 +73,4 @@ def test_nothing_is_answered_as_such():
 )
 def test_the_bridge_learns_from_them_where_all_experts_speak(processor, stage, experts, unfamiliar):
     (source,) = data_set(load_experiment(stage), processor, SIZES, experts).source.sources
-    assert isinstance(source, UnfamiliarImages) == unfamiliar
+    assert isinstance(source, OODImages) == unfamiliar

@@ -8,8 +8,8 @@ import numpy as np
 from moai.data.drawn.catalog import THING_LABELS
 from moai.data.drawn.draws import pick, weighted
 from moai.data.drawn.facts import Facts, companions, confusable
+from moai.data.splits import SURVEY
 
-_SURVEYED = 600
 _ROUNDS = 10
 # Three scenes of four have a sign and only the fourth can deny it, so present signs are asked for less often.
 _SIGN_ASKED = 0.08
@@ -20,7 +20,7 @@ def _survey() -> tuple[frozenset[str], ...]:
     """The labels of things in each of some sampled scenes."""
     from moai.data.drawn.scene.sample import sample_layout
 
-    layouts = (sample_layout(2**40 + seed) for seed in range(_SURVEYED))
+    layouts = (sample_layout(seed) for seed in SURVEY)
     return tuple(frozenset([i.label for i in made.objects] + ["sign"] * bool(made.signs)) for made in layouts)
 
 

@@ -18,9 +18,9 @@ from moai.data.drawn.questions import wordings
 from moai.data.drawn.questions.asking import COUNT_GROUPS, Asker
 from moai.data.drawn.questions.captions import AT_REGION, describe, describe_at_length
 from moai.data.drawn.questions.false_premise import DENIALS
-from moai.data.drawn.questions.multi_hop import CLASS_NAMES, two_step
+from moai.data.drawn.questions.multi_hop import CLASS_NAMES, multi_hop
 from moai.data.drawn.questions.multiple_choice import choice
-from moai.data.drawn.questions.relating import PREDICATES, relation
+from moai.data.drawn.questions.relation_questions import PREDICATES, relation
 from moai.data.drawn.questions.sign_questions import colour, reading
 from moai.data.drawn.questions.surfaces import surface
 from moai.data.drawn.questions.typos import STRAY_WORDS
@@ -52,7 +52,7 @@ _MAKERS = {
     "relation": relation,
     "choice": choice,
     "description": _description,
-    "two_step": two_step,
+    "two_step": multi_hop,
 }
 
 

@@ -6,7 +6,7 @@ from moai.data.drawn.facts import gap, singular_noun
 from moai.data.drawn.question import DIRECTIONS, NEGATIVE, Question
 from moai.data.drawn.questions import wordings
 from moai.data.drawn.questions.asking import Asker, plural_name
-from moai.data.drawn.questions.relating import LOOSE
+from moai.data.drawn.questions.relation_questions import LOOSE
 from moai.data.drawn.questions.sign_questions import missing_colours, wrong_colour, wrong_text
 from moai.data.drawn.text.words import sign_text
 
@@ -74,7 +74,7 @@ def _relation(asker: Asker) -> Question | None:
     return _denied(asker, "relation", "relation object", noun, s=noun, p=predicate)
 
 
-def _two_step(asker: Asker) -> Question | None:
+def _multi_hop(asker: Asker) -> Question | None:
     facts, rng = asker.facts, asker.rng
     # Two-step questions with a right premise are often not to be had, and must not be outnumbered.
     if facts.has_stop_sign or not facts.uniques or asker.coin():
@@ -104,6 +104,6 @@ DENIALS = {
     "colour": _colour,
     "reading": _reading,
     "relation": _relation,
-    "two_step": _two_step,
+    "two_step": _multi_hop,
 }
 """How each kind asks about what is not there; None when the scene gives no fair question."""

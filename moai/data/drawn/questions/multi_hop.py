@@ -11,7 +11,7 @@ from moai.data.drawn.layout import Sign
 from moai.data.drawn.question import DIRECTIONS, YES_NO, Question, yes
 from moai.data.drawn.questions import wordings
 from moai.data.drawn.questions.asking import COUNT_GROUPS, COUNT_WEIGHTS, Asker, plural_name
-from moai.data.drawn.questions.relating import object_of
+from moai.data.drawn.questions.relation_questions import object_of
 
 _NEAR = 0.09
 _CLEAR = 0.14
@@ -30,7 +30,7 @@ CLASS_NAMES = tuple(_CLASSES)
 _CLASS_WEIGHTS = {"an animal": 4.0, "a vehicle": 0.6}
 
 
-def two_step(asker: Asker) -> Question | None:
+def multi_hop(asker: Asker) -> Question | None:
     """One question, or None when the scene has no unambiguous one of the sorts that were picked."""
     for _ in range(2):
         question = weighted(asker.rng, tuple(_MAKERS), tuple(_MAKERS.values()))(asker)

@@ -5,7 +5,7 @@ from moai.data.drawn.facts import singular_noun
 from moai.data.drawn.question import COLOURS, DIRECTIONS, LETTERS, MAX_COUNT, REGIONS, Question
 from moai.data.drawn.questions import wordings
 from moai.data.drawn.questions.asking import Asker
-from moai.data.drawn.questions.relating import object_of, predicate_of, wrong_predicates
+from moai.data.drawn.questions.relation_questions import object_of, predicate_of, wrong_predicates
 from moai.data.drawn.questions.sign_questions import alike, colour_of, misread, text_of
 
 _WEIGHTS = {

@@ -37,13 +37,6 @@ def shares(left: float, top: float, right: float, bottom: float, width: int, hei
     )
 
 
-def object_box(item: PlacedObject, width: int, height: int) -> Box:
-    """The box of an object as `PlacedObject.box` has it."""
-    left, top, right, bottom = extents(load_atlas()[item.sprite], item.size, item.angle, item.flipped)
-    x, y = item.center
-    return shares(x + left, y + top, x + right, y + bottom, width, height)
-
-
 def leaning(tilt: tuple[float, float], width: float, height: float) -> np.ndarray:
     """(3, 3) matrix for points around the middle of a plate: what is said at `Sign.tilt`, for its size in pixels."""
     matrix = np.eye(3, dtype=np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 from moai.data.drawn.draws import pick
 
 
-def strange_image(side: int, rng: np.random.Generator) -> np.ndarray:
+def ood_image(side: int, rng: np.random.Generator) -> np.ndarray:
     """A (side, side, 3) uint8 picture of clouds of colour, shapes, gratings, strokes on paper or grain, often two of
     these mixed."""
     picture = pick(rng, _KINDS)(side, rng)

@@ -17,8 +17,8 @@ PREDICATES: tuple[str, ...] = (
 
 assert set(PREDICATES) <= set(PSG_PREDICATES)
 
-MOST = 10
-_BESIDE_MOST = 3
+MAX_RELATIONS = 10
+_MAX_BESIDE = 3
 _GROUND = frozenset({"grass", "road", "sand", "floor", "snow", "pavement"})
 _WATER = frozenset({"sea", "river"})
 # Seen against a wall, they hang from it.
@@ -220,8 +220,8 @@ def relations_of(layout: Layout) -> list[tuple[int, str, int]]:
         if with_stuff:
             found.append((index, with_stuff[0], len(views) + with_stuff[1]))
     found.sort(key=lambda triple: (PREDICATES.index(triple[1]), triple[0], triple[2]))
-    beside = [triple for triple in found if triple[1] == "beside"][:_BESIDE_MOST]
-    return ([triple for triple in found if triple[1] != "beside"] + beside)[:MOST]
+    beside = [triple for triple in found if triple[1] == "beside"][:_MAX_BESIDE]
+    return ([triple for triple in found if triple[1] != "beside"] + beside)[:MAX_RELATIONS]
 
 
 def _side_by_side(a: _View, b: _View, layout: Layout) -> bool:

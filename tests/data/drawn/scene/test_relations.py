@@ -2,8 +2,8 @@ import pytest
 
 from moai.data.drawn.layout import Layout, PlacedObject, Stuff
 from moai.data.drawn.render.atlas import sprites_of
-from moai.data.drawn.render.geometry import object_box
 from moai.data.drawn.scene.relations import relations_of
+from tests.data.drawn.scenes import object_box
 
 SIDE = 384
 

@@ -10,12 +10,12 @@ from moai.data.drawn.facts import confusable
 from moai.data.drawn.ground_truth import extent
 from moai.data.drawn.layout import Conditions
 from moai.data.drawn.levels import LEVELS, MEDIUM
-from moai.data.drawn.render.geometry import object_box
 from moai.data.drawn.render.render import render
 from moai.data.drawn.render.signs import COLOURS, FONTS, PLAIN_FONTS, TEXT_COLOURS, plate_size, sign_box
 from moai.data.drawn.scene.relations import PREDICATES, relations_of
 from moai.data.drawn.scene.sample import MIN_VISIBLE, sample_layout
 from moai.data.drawn.scene.sign_placement import MIN_LETTERS
+from tests.data.drawn.scenes import object_box
 
 WORDS = ("OPEN", "exit", "Bakery 24", "X7K2", "9.99")
 

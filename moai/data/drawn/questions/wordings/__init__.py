@@ -7,8 +7,7 @@ and {y} "dog", {s} subject, {o} object, {sign} "the red sign", {p} predicate, {d
 contractions are avoided so that words stay plain tokens.
 """
 
-from moai.data.drawn.questions.wordings import multi_hop as two_step
-from moai.data.drawn.questions.wordings import places, relations, signs, surfaces, things, whole
+from moai.data.drawn.questions.wordings import multi_hop, places, relations, signs, surfaces, things, whole
 from moai.data.drawn.questions.wordings.frames import BEFORE, BEHIND, framed
 from moai.data.drawn.questions.wordings.multi_hop import SIGN_BESIDE, SIGN_TOWARDS, THING_BESIDE, THING_OF
 from moai.data.drawn.questions.wordings.places import DIRECTIONS
@@ -26,7 +25,7 @@ COLOUR = ("colour", "color")
 
 FORMS: dict[str, Wording] = {
     form: wording._replace(varied=framed(form))
-    for one in (things, surfaces, places, signs, relations, two_step, whole)
+    for one in (things, surfaces, places, signs, relations, multi_hop, whole)
     for form, wording in one.FORMS.items()
 }
 PARTS = (
@@ -47,4 +46,4 @@ KIND_FORMS = {
     "description": ("description", "long description"),
     "two_step": ("count on a side", "thing on a side", "class yes/no"),
 }
-"""The forms of each kind. Multiple-choice and two-step questions may also take the forms of other kinds."""
+"""The forms of each kind. Multiple-choice and multi-hop questions may also take the forms of other kinds."""
