@@ -15,8 +15,9 @@ from moai.data.example import Example, Meta
 from moai.data.registry import build, rows_for
 from moai.data.rows import RowSizes, trimmed
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
+from moai.training.experiment import load_experiment
 from moai.training.objective import MoAIObjective
-from moai.training.stages import STAGES, freeze_all_but
+from moai.training.stages import freeze_all_but
 from perception.verbalize import verbalize
 
 SIZES = RowSizes(text=200, turn=48, packed=96, aux=64, questions=2, text_rows=2)
@@ -41,7 +42,7 @@ def jsonl(tmp_path, monkeypatch):
 
 def test_a_file_and_a_line_train_two_steps(jsonl, model_folder, processor):
     torch.manual_seed(0)
-    stage = STAGES["gates"]
+    stage = load_experiment("gates")
     rows = rows_for(processor, sizes=SIZES, windows=1, packed=True)
     samples = build([{**jsonl, "weight": 3}, {"name": "drawn", "readings": 1}], rows)
     model = MoAIForConditionalGeneration.from_pretrained(model_folder)
@@ -77,7 +78,7 @@ def test_patches_without_names_train_nothing(jsonl, model_folder, processor):
     batch = trimmed([alone.sample(0)])
     assert alone.class_names == () and mixed.class_names
     assert (batch["patch_labels"] == IGNORED).all()
-    stage = STAGES["backbone"]
+    stage = load_experiment("backbone")
     assert set(MoAIObjective(model, processor, stage, alone.class_names)(**batch)) == {"loss", "answers"}
     named = MoAIObjective(model, processor, stage, mixed.class_names)(**batch)
     assert named["patches"] == 0 and named["loss"].isfinite()
