@@ -16,7 +16,6 @@ from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from moai.data.splits import EXPERT_ACCURACY
 from perception import Perception, Scene
-from perception.boxes import iou
 from perception.kinds.detection import DETECTION_THRESHOLD
 from perception.kinds.ocr import OCR_THRESHOLD
 from perception.kinds.scene_graph import MAX_RELATIONS, RELATION_THRESHOLD

@@ -18,7 +18,6 @@ from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from moai.evaluation.drawn.expert_accuracy import FIRST_SEED
 from perception import Perception, Scene
-from perception.boxes import iou
 from perception.kinds.ocr import OCR_THRESHOLD
 from perception.scene import TextLine
 
