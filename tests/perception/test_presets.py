@@ -102,6 +102,19 @@ def test_single_experts_are_replaced(tmp_path):
         Perception(depth="a.pt")
 
 
+def test_experts_of_one_source_share_a_network_on_the_device():
+    builder = Perception(device="cpu")._builder
+    network = builder.expert("detection").network
+    assert builder.expert("segmentation").network is builder.expert("scene_graph").network is network
+    assert network.device == "cpu"
+    mixed = Perception(detection={"backend": "yolo", "weights": str(WEIGHTS / "detector"), "options": {"imgsz": 640}})
+    other = mixed._builder.expert("detection").network
+    assert other is not mixed._builder.expert("segmentation").network and other.imgsz == 640
+    assert mixed._builder.expert("scene_graph").network is other
+    unseen = Perception(detection=lambda picture, scene: None)._builder
+    assert unseen.expert("scene_graph").network is None
+
+
 def test_experts_that_a_preset_leaves_out_are_not_there():
     assert Perception(experts_from="yolo").experts == ("segmentation", "detection", "ocr")
     with pytest.raises(ValueError, match="the preset of experts yolo has no scene_graph; it has segmentation"):
