@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from moai.evaluation.drawn.documents import PARTS, PEOPLE, POPE_SETTINGS, Document
 from moai.evaluation.metrics.mme import mme_scores
-from moai.evaluation.metrics.multiple_choice import chosen_letter, circular_scores
+from moai.evaluation.metrics.multiple_choice import chosen_letter, circular_scores, unreadable
 from moai.evaluation.metrics.pope import pope_scores
 from moai.evaluation.metrics.vqa import vqa_accuracy
 
@@ -61,7 +61,12 @@ def _textvqa(documents: Sequence[Document], answers: Sequence[str]) -> dict:
 def _mmbench(documents: Sequence[Document], answers: Sequence[str]) -> dict:
     right = [chosen_letter(answer, one.options) == one.answer for one, answer in zip(documents, answers, strict=True)]
     scores = circular_scores(right, [one.group for one in documents], [one.group_size for one in documents])
-    return {"circular": 100 * scores["circular"], "plain": 100 * scores["plain"], "choices": scores["questions"]}
+    return {
+        "circular": 100 * scores["circular"],
+        "plain": 100 * scores["plain"],
+        "choices": scores["questions"],
+        "unreadable": unreadable(answers, [one.options for one in documents]),
+    }
 
 
 _SCORERS = {"pope": _pope, "mme": _mme, "textvqa": _textvqa, "mmbench": _mmbench}

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from moai.evaluation.metrics.mme import COGNITION, PERCEPTION, mme_scores
-from moai.evaluation.metrics.multiple_choice import LETTERS, chosen_letter, circular_scores
+from moai.evaluation.metrics.multiple_choice import LETTERS, chosen_letter, circular_scores, unreadable
 from moai.evaluation.metrics.pope import pope_scores
 from moai.evaluation.metrics.vqa import vqa_accuracy
 from moai.evaluation.metrics.yes_no import first_yes_no
@@ -35,7 +35,8 @@ def _letters(options: Callable[[dict], Sequence[str]], right: Callable[[dict], s
     def score(samples: Samples) -> dict:
         marks = [chosen_letter(text, options(one)) == right(one) for one, text in samples]
         groups = _by(samples, marks, group) if group else {}
-        return {"accuracy": _percent(marks), "questions": len(marks)} | groups
+        lost = unreadable([text for _, text in samples], [options(one) for one, _ in samples])
+        return {"accuracy": _percent(marks), "questions": len(marks), "unreadable": lost} | groups
 
     return score
 
@@ -85,7 +86,8 @@ def _mmbench(samples: Samples) -> dict:
     sizes = [len(_mmbench_options(one)) if shifted else 1 for one, _ in samples]
     scores = circular_scores(marks, groups, sizes)
     name = "circular" if shifted else "plain"
-    table = {"accuracy": 100 * scores[name], "plain": _percent(marks), "questions": len(marks)}
+    lost = unreadable([text for _, text in samples], [_mmbench_options(one) for one, _ in samples])
+    table = {"accuracy": 100 * scores[name], "plain": _percent(marks), "questions": len(marks), "unreadable": lost}
     return table | _by(samples, marks, lambda one: str(one["category"]))
 
 

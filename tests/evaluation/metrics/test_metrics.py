@@ -1,9 +1,11 @@
 """Every metric on cases worked out by hand from the published definitions."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from moai.evaluation.metrics.mme import mme_scores
-from moai.evaluation.metrics.multiple_choice import chosen_letter, circular_scores, rotations
+from moai.evaluation.metrics.multiple_choice import LETTERS, chosen_letter, circular_scores, rotations, unreadable
 from moai.evaluation.metrics.pope import pope_scores
 from moai.evaluation.metrics.vqa import normalise_answer, vqa_accuracy
 from moai.evaluation.metrics.yes_no import first_yes_no, sentence_yes_no
@@ -126,11 +128,45 @@ def test_rotations_are_every_shift_with_the_right_letter():
     ("text", "letter"),
     [
         ("B", "B"), ("b", "B"), ("(B)", "B"), ("B. dog", "B"), ("B: it is", "B"), ("dog", "B"), ("Dog.", "B"),
-        ("E", None), ("Both", None), ("", None), ("a cat", "A"),
+        ("B.", "B"), ("b.", "B"), ("**B**", "B"), ("**Answer:** B", "B"), ("Answer: B", "B"), ("The answer is B", "B"),
+        ("The answer is (B).", "B"), ("Option B", "B"), ("B: the dog", "B"), ("B because it barks", "B"), ("B。", "B"),
+        ("答案是B", "B"), ("Option A is right", "A"), ("The answer is A because it purrs", "A"), ("(a) cat", "A"),
+        ("It is a dog", "B"), ("The answer is a dog", "B"), ("Answer: A dog", "B"), ("A dog.", "B"), ("a cat", "A"),
+        ("a hot dog", "C"), ("a bird", None), ("A bird", None), ("A cat or a dog", None), ("not a dog", None),
+        ("A and B", None), ("Option A is wrong, option B right", None), ("E", None), ("Both", None), ("", None),
     ],
 )  # fmt: skip
 def test_letters(text, letter):
-    assert chosen_letter(text, ("cat", "dog")) == letter
+    assert chosen_letter(text, ("cat", "dog", "hot dog")) == letter
+
+
+def test_unreadable_answers_are_counted():
+    assert unreadable(["B", "a bird", ""], [("cat", "dog")] * 3) == 2
+
+
+_WORDS = st.lists(st.text("bcdefghijklmnop", min_size=2, max_size=8), min_size=2, max_size=8, unique=True)
+
+
+@settings(derandomize=True)
+@given(_WORDS, st.data())
+def test_every_way_to_choose_an_option_is_read_the_same(options, data):
+    place = data.draw(st.integers(0, len(options) - 1))
+    letter, option = LETTERS[place], options[place]
+    for form in (
+        "{0}",
+        "{0}.",
+        "({0})",
+        "**{0}**",
+        "Answer: {0}",
+        "The answer is {0}",
+        "Option {0}",
+        "{0}: {1}",
+        "{1}",
+    ):
+        assert chosen_letter(form.format(letter, option), options) == letter, form
+    for form in ("a {1}", "A {1}", "The answer is a {1}."):
+        assert chosen_letter(form.format(letter, option), options) == letter, form
+    assert chosen_letter("a zzz", options) is None
 
 
 def test_circular_by_hand():
