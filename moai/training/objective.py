@@ -25,6 +25,12 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> T
     return (losses * weights).sum() / weights.sum().clamp(min=1.0)
 
 
+def _mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over what is labelled, 0 where nothing is: logits (B, N, C), labels (B, N)."""
+    losses = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+    return losses / (labels != IGNORED).sum().clamp(min=1)
+
+
 class Transcriber(nn.Module):
     """Writes the verbalised scene back from the auxiliary tokens alone: a dense signal for the compressor.
 
@@ -133,18 +139,14 @@ class MoAIObjective(nn.Module):
         return weighted_cross_entropy(logits, rows["labels"][:, prefix:], rows["weights"][:, prefix:])
 
     def transcript_loss(self, batch: dict[str, Tensor], aux_tokens: Tensor) -> Tensor:
-        """Cross-entropy of writing the experts' words back from the auxiliary tokens."""
+        """Cross-entropy of writing the experts' words back from the auxiliary tokens; 0 where none was said."""
         words, mask = batch["aux_input_ids"], batch["aux_attention_mask"].bool()
         written = self.transcriber(aux_tokens, mask, self.model.get_input_embeddings().weight)
-        return F.cross_entropy(
-            written.float().flatten(0, 1), words.masked_fill(~mask, IGNORED).flatten(), ignore_index=IGNORED
-        )
+        return _mean_cross_entropy(written, words.masked_fill(~mask, IGNORED))
 
     def patch_loss(self, image_embeds: Tensor, patch_labels: Tensor) -> Tensor:
         """Cross-entropy of what each image token (P, I, D) shows (P, I); 0 where no patch is labelled."""
         words = self.class_words @ self.model.get_input_embeddings().weight.detach().float()
         tokens = F.normalize(image_embeds.float(), dim=-1)
         similarity = tokens @ F.normalize(words, dim=-1).T / PATCH_TEMPERATURE
-        labels = patch_labels.flatten()
-        losses = F.cross_entropy(similarity.flatten(0, 1), labels, ignore_index=IGNORED, reduction="sum")
-        return losses / (labels != IGNORED).sum().clamp(min=1)
+        return _mean_cross_entropy(similarity, patch_labels)

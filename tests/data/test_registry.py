@@ -15,6 +15,7 @@ from moai.data.example import Example, Meta
 from moai.data.registry import build, rows_for
 from moai.data.rows import RowSizes, trimmed
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
+from moai.training import command
 from moai.training.experiment import load_experiment
 from moai.training.objective import MoAIObjective
 from moai.training.stages import freeze_all_but
@@ -58,6 +59,26 @@ def test_a_file_and_a_line_train_two_steps(jsonl, model_folder, processor):
         optimizer.step()
         assert loss.isfinite()
     assert all(not torch.equal(old, new) for old, new in zip(before, trained, strict=True))
+
+
+def test_it_trains_alone_from_the_command_line(jsonl, model_folder, tmp_path):
+    """Without scenes there is nothing to write back, and no loss of it."""
+    data = f"data=[{{name: jsonl, path: {jsonl['path']}}}]"
+    settings = [
+        "rows=4",
+        "questions=1",
+        "steps=2",
+        "show_every=0",
+        f"init={model_folder}",
+        f"output={tmp_path / 'out'}",
+    ]
+    assert command.main(["gates", data, *settings]) == 0
+    record = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert record["steps"] == 2
+    trained = MoAIForConditionalGeneration.from_pretrained(tmp_path / "out").state_dict()
+    before = MoAIForConditionalGeneration.from_pretrained(model_folder).state_dict()
+    assert all(value.isfinite().all() for value in trained.values())
+    assert any(not torch.equal(before[name], value) for name, value in trained.items())
 
 
 def test_each_line_once_an_epoch_shuffled_anew(jsonl, processor):
