@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from moai.profiling.flops import SHARED_HEADS
 from moai.profiling.model import SIZES, Setup, random_inputs
 from moai.training.experiment import load_experiment
+from moai.training.run import compile_layers
 from moai.training.stages import freeze_all_but
 
 PEAK_FLOPS = 989e12
@@ -63,8 +64,7 @@ def measure_training(setup: Setup) -> None:
     ways = ("plain", "checkpointed", "compiled") if cuda else ("plain", "checkpointed")
     for way in ways:
         if way == "compiled":
-            for layer in setup.model.language_model.layers:
-                layer.compile()
+            compile_layers(setup.model.language_model.layers)
         for step, stage in STEPS.items():
             if setup.late:
                 return

@@ -3,10 +3,11 @@
 import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.utils.data import default_collate
 from transformers import AutoProcessor, set_seed
 from transformers.trainer_utils import get_last_checkpoint
@@ -90,13 +91,18 @@ def steps_done(experiment: ModelExperiment) -> int:
     return int(newest.rsplit("-", 1)[1])
 
 
+def compile_layers(layers: Iterable[nn.Module]) -> None:
+    """Compile layers one by one, in place. Those that hold a mixer are compiled each for itself."""
+    torch._dynamo.config.cache_size_limit = 64
+    for layer in layers:
+        layer.compile(dynamic=False)
+
+
 def compile_step(objective: MoAIObjective, how: str) -> None:
     """Compile the training step: "layers", "whole" or "graphs" (see --compile)."""
     if how == "layers":
-        torch._dynamo.config.cache_size_limit = 64
         model = objective.model
-        for part in (*model.language_model.layers, model.vision, model.compressor):
-            part.compile(dynamic=False)
+        compile_layers([*model.language_model.layers, model.vision, model.compressor])
     else:
         # Launching kernels one by one takes longer than running them at this size.
         mode = "reduce-overhead" if how == "graphs" else None
