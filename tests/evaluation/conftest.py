@@ -1,7 +1,7 @@
 import pytest
 
 from moai.assistant import MoAI
-from perception import Detection, Scene, TextLine
+from perception import Detection, Scene, TextLine, load_image
 from perception.registry import expert_names
 from tests.data import conftest as drawn
 
@@ -21,7 +21,7 @@ class OneScene:
         self.looks += len(pictures)
         self.asked.add(experts)
         dog, words = Detection("dog", (0.1, 0.2, 0.4, 0.6), 0.9), TextLine("OPEN", 0.99)
-        return [Scene(*picture.size, detections=[dog], text_lines=[words]) for picture in pictures]
+        return [Scene(*load_image(picture).size, detections=[dog], text_lines=[words]) for picture in pictures]
 
 
 @pytest.fixture(scope="session")
