@@ -46,6 +46,14 @@ def sentence(error: Exception) -> str:
     return " ".join(line.strip() for line in str(error).splitlines()) or type(error).__name__
 
 
+def typed(text: str) -> str:
+    """An argument as it was typed in UTF-8, also where the locale knows fewer characters."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return text  # half of a character, and no bytes of a terminal
+
+
 def print_json(value: object) -> None:
     """Prints `value` as JSON that stays valid whatever the terminal can write."""
     unicode = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from moai.cli.options import Device, Experts, ExpertsFrom, Json, Model, Picture, Quantize
-from moai.terminal import print_json, quiet_libraries
+from moai.terminal import print_json, quiet_libraries, typed
 
 
 def ask(
@@ -26,14 +26,14 @@ def ask(
         raise ValueError("the question is empty; ask something about the picture")
     quiet_libraries()
     from moai.assistant import Decoding, MoAI
-    from perception import load_image
+    from perception.images import pixels_of
 
     # Before the models load, so that a typo is told at once.
     decoding = {"max_new_tokens": max_new_tokens, "temperature": temperature}
     Decoding(**decoding)
-    image = load_image(picture)
+    image = pixels_of(picture)
     assistant = MoAI.from_pretrained(model, experts, device, quantize=quantize, experts_from=experts_from)
-    answer = assistant.ask(image, question, moai=not no_moai, **decoding)
+    answer = assistant.ask(image, typed(question), moai=not no_moai, **decoding)
     if json:
         print_json(answer.to_dict())
     else:

@@ -239,6 +239,23 @@ def test_threads_do_not_mix(assistant, pictures):
         assert_same_gates(answer, expected[index % 3])
 
 
+def test_eight_threads_get_the_answers_of_one(assistant, pictures):
+    encoded = [assistant.encode(picture) for picture in pictures]
+    asked = [(encoded[(thread + turn) % 3], f"{QUESTION} {thread} {turn}") for thread in range(8) for turn in range(5)]
+    expected = [assistant.ask(*one, max_new_tokens=3) for one in asked]
+    start = threading.Barrier(8)
+
+    def several(thread: int):
+        start.wait()
+        return [assistant.ask(*one, max_new_tokens=3) for one in asked[thread * 5 : thread * 5 + 5]]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [answer for given in pool.map(several, range(8)) for answer in given]
+    for answer, wanted in zip(answers, expected, strict=True):
+        assert answer.text == wanted.text
+        assert_same_gates(answer, wanted)
+
+
 def test_sampling(assistant, pictures):
     torch.manual_seed(0)
     texts = {assistant.ask(pictures[0], QUESTION, temperature=2.0, top_p=0.9, **LONG).text for _ in range(4)}

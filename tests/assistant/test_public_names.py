@@ -1,0 +1,74 @@
+"""What `import moai` gives, how light it is, and what a terminal without UTF-8 shows."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from moai.assistant import MoAI
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments, **environment) -> subprocess.CompletedProcess:
+    settings = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"} | environment
+    return subprocess.run([sys.executable, *arguments], env=settings, capture_output=True, timeout=150, check=False)
+
+
+def said_by(code: str) -> str:
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode().strip()
+
+
+def test_the_package_is_light_until_a_name_is_used():
+    heavy = "[name for name in ('torch', 'transformers', 'cv2', 'gradio', 'ultralytics') if name in sys.modules]"
+    assert said_by(f"import sys, moai; print({heavy})") == "[]"
+    assert said_by(f"import sys, moai.cli; print({heavy})") == "[]"
+
+
+def test_the_auto_classes_know_the_model_whichever_name_is_asked_for(model_folder):
+    code = f"""
+from moai import MoAIConfig
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+folder = {str(model_folder)!r}
+print(isinstance(AutoConfig.from_pretrained(folder), MoAIConfig))
+print(type(AutoModelForImageTextToText.from_pretrained(folder)).__name__)
+print(type(AutoProcessor.from_pretrained(folder)).__name__)
+from moai import Answer, MoAI, MoAIForConditionalGeneration, MoAIProcessor
+print(Answer.__module__, MoAI.__module__)
+"""
+    lines = ["True", "MoAIForConditionalGeneration", "MoAIProcessor", "moai.answers moai.assistant"]
+    assert said_by(code).splitlines() == lines
+
+
+QUESTION = "Où est le 猫?"
+C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
+
+
+def test_json_is_valid_on_a_terminal_without_utf8(model_folder, tmp_path):
+    image = tmp_path / "straße.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)).save(image)
+    assistant = MoAI.from_pretrained(model_folder, device="cpu")
+    answer = assistant.ask(image, QUESTION, moai=False, max_new_tokens=16).text
+    options = ("--model", str(model_folder), "--device", "cpu", "--no-moai", "--max-new-tokens", "16", "--json")
+    done = run("-m", "moai", "ask", str(image), QUESTION, *options, **C_LOCALE)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr, done.stderr.decode()
+    assert done.stdout.isascii() and json.loads(done.stdout)["text"] == answer
+
+
+def test_an_error_is_one_sentence_on_a_terminal_without_utf8(tmp_path):
+    done = run("-m", "moai", "ask", str(tmp_path / "straße.png"), QUESTION, **C_LOCALE)
+    assert done.returncode == 2 and done.stdout == b""
+    assert done.stderr.startswith(b"moai: there is no file") and done.stderr.count(b"\n") == 1
+
+
+def test_characters_that_a_terminal_lacks_do_not_cost_the_answer():
+    said = r"print('caf\u00e9 \u732b \ud83d')"
+    done = run("-c", f"from moai.terminal import guarded; raise SystemExit(guarded(lambda: {said}))", **C_LOCALE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.strip() == rb"caf\xe9 \u732b \ud83d"
