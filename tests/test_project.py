@@ -1,35 +1,32 @@
 """Installation, README and licences say what is true."""
 
 import re
-import shlex
 import subprocess
-import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.docs.pages import ROOT, command, shell_lines
+
 README = (ROOT / "README.md").read_text()
 
 
 def commands() -> list[str]:
-    """Every shell line of the README that runs Python in the environment `make setup` made, the page apart (which
-    tests/page starts)."""
-    blocks = re.findall(r"```\n(.*?)```", README, flags=re.DOTALL)
-    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith(".venv/bin/python") and "app.py" not in line]
+    """Every command of the README that runs what `make setup` installs, the page apart (which tests/web starts)."""
+    return [line for line in shell_lines(README) if line.startswith(".venv/bin/") and "serve" not in line]
 
 
-@pytest.mark.parametrize("command", commands())
-def test_commands_of_the_readme_run(command, tmp_path):
-    words = [sys.executable, *shlex.split(command)[1:]]
-    words = [str(tmp_path / word) if word == "annotated.png" else word for word in words]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=180)
+@pytest.mark.slow
+@pytest.mark.parametrize("line", commands())
+def test_commands_of_the_readme_run(line, tmp_path):
+    words = [str(tmp_path / word) if word == "annotated.png" else word for word in command(line)]
+    words += ["--out", str(tmp_path)] if "run" in words else []
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_the_python_example_of_the_readme_runs(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     examples = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -39,8 +36,14 @@ def test_the_python_example_of_the_readme_runs(monkeypatch, capsys):
 
 
 def test_make_targets_of_the_readme_exist():
-    targets = set(re.findall(r"^([a-z]+)\s*:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    assert set(re.findall(r"(?:^|`)make ([a-z]+)", README, flags=re.MULTILINE)) <= targets
+    targets = set(re.findall(r"^([a-z-]+)\s*:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    told = README + (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", told, flags=re.MULTILINE))
+    assert {"demo", "test", "setup"} <= named <= targets
+
+
+def test_the_readme_is_read_at_once():
+    assert len(README.splitlines()) < 180
 
 
 def test_pictures_and_files_of_the_readme_exist():
