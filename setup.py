@@ -1,8 +1,8 @@
-"""What pyproject.toml cannot say: the presets of experts, which stand in `configs/`, are installed in `perception`."""
+"""What pyproject.toml cannot say: experiments and presets, which stand in `configs/`, are installed in the packages."""
 
 from setuptools import find_packages, setup
 
-CONFIGS = {"perception.configs": "configs/experts"}
+CONFIGS = {"moai.configs": "configs/train", "perception.configs": "configs/experts"}
 
 setup(
     packages=[*find_packages(include=["moai", "moai.*", "perception", "perception.*", "weights"]), *CONFIGS],

@@ -84,7 +84,14 @@ def test_the_command_answers_and_says_which_expert_is_missing(environment, tmp_p
     assert any("ultralytics" in warning for warning in answer["scene"]["warnings"])
 
 
-@pytest.mark.parametrize("words", [["ask", "--help"], ["perceive", "--help"], ["convert", "--help"]], ids=" ".join)
+def test_a_page_without_gradio_is_refused_in_a_sentence(environment, tmp_path):
+    done = run(environment, "moai", "serve", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pip install 'moai-vlm[web]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["serve", "--help"], ["train", "--help"], ["train", "bridge", "--help"]], ids=" ".join)
 def test_commands_explain_themselves(environment, tmp_path, words):
     done = run(environment, "moai", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
