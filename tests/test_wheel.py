@@ -91,7 +91,9 @@ def test_a_page_without_gradio_is_refused_in_a_sentence(environment, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [["serve", "--help"], ["train", "--help"], ["train", "bridge", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["serve", "--help"], ["train", "--help"], ["train", "bridge", "--help"]], ids=" ".join
+)
 def test_commands_explain_themselves(environment, tmp_path, words):
     done = run(environment, "moai", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

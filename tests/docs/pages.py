@@ -90,8 +90,6 @@ class Copy:
 
     def _run(self, words: list[str]) -> None:
         environment = os.environ | {"PYTHONPATH": str(self.folder), "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run(
-            words, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT
-        )
+        done = subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
         assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
         self.said += done.stdout
