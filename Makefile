@@ -1,11 +1,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+HARNESS := .venv-harness
 SET_UP := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MoAI needs Python 3.11 or newer; set PYTHON=python3.11")'
 # Where CUDA wheels are not wanted: `make setup PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"`.
 PIP_FLAGS ?=
 
-.PHONY: setup demo test test-core lint types docs
+.PHONY: setup demo test test-core harness lint types docs
 
 setup: $(READY)
 
@@ -26,6 +27,18 @@ test: setup
 # What does not need the drawn world.
 test-core: setup
 	$(BIN)/python -m pytest -m "not drawn and not slow" tests/models tests/inference tests/perception tests/assistant
+
+# The published benchmarks' harness, which wants older packages than the rest, in an environment of its own.
+harness: $(HARNESS)/.ready
+	HF_HUB_OFFLINE=1 $(HARNESS)/bin/python -m pytest tests/evaluation/lmms tests/evaluation/metrics
+
+$(HARNESS)/.ready: pyproject.toml setup.py
+	$(SET_UP)
+	$(PYTHON) -m venv $(HARNESS)
+	$(HARNESS)/bin/python -m pip install --quiet --upgrade pip
+	$(HARNESS)/bin/python -m pip install --quiet $(PIP_FLAGS) --editable ".[yolo,eval,test]"
+	$(HARNESS)/bin/python -m pip install --quiet --force-reinstall --no-deps "$$(grep ^opencv-python-headless requirements.txt)"
+	touch $(HARNESS)/.ready
 
 lint: setup
 	$(BIN)/ruff check .
