@@ -70,8 +70,9 @@ def test_the_packages_people_ask_for_are_required():
 
 
 def test_the_setup_brings_what_the_requirements_name():
-    (extras,) = re.findall(r'--editable "\.\[([a-z,]+)\]"', (ROOT / "Makefile").read_text())
-    assert set(extras.split(",")) >= {"web", "yolo", "paddle"}
+    used, harness = re.findall(r'--editable "\.\[([a-z,]+)\]"', (ROOT / "Makefile").read_text())
+    assert set(used.split(",")) >= {"web", "yolo", "paddle"}
+    assert set(harness.split(",")) >= {"eval", "test"}
 
 
 def test_one_version_of_opencv_wins():
