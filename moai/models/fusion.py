@@ -7,11 +7,11 @@ transformers', norm and linears find it in a slot of the thread that runs the la
 
 import threading
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from moai.models.mixer import MoAIMixer
 
@@ -79,20 +79,36 @@ def running_fusion() -> Fusion | None:
     return _running.fusion
 
 
-class _Adopted(nn.Module):
-    """Takes the place of a module: its parts, under the same names, and its code."""
+class _InPlaceOf(nn.Module):
+    """Takes the place of a module with its parts under the same names; a subclass of the module's own class."""
 
-    def __init__(self, module: nn.Module):
-        super().__init__()
-        vars(self).update(vars(module))
-        self.family: Any = type(module)
+    kind: type["_InPlaceOf"]
+    family: type[nn.Module]
+
+    def __reduce_ex__(self, protocol):
+        # The class was made here, where pickle could not find it by name.
+        return _blank, (self.kind, self.family), self.__dict__
 
 
-class FusionLayer(_Adopted, GradientCheckpointingLayer):
-    """A decoder layer of any family that takes `fusion` and shows it to its own norm and linears.
+@cache
+def _class_of(kind: type[_InPlaceOf], family: type[nn.Module]) -> type[_InPlaceOf]:
+    return type(f"Fusion{family.__name__}", (kind, family), {"kind": kind, "family": family})
 
-    State-dict keys are those of the layer it is made from.
-    """
+
+def _blank(kind: type[_InPlaceOf], family: type[nn.Module]) -> _InPlaceOf:
+    made = _class_of(kind, family)
+    return made.__new__(made)
+
+
+def in_place_of(module: nn.Module, kind: type[_InPlaceOf]) -> _InPlaceOf:
+    """A `kind` (`FusionLayer` or `FusionNorm`) made of `module`, which should no longer be used."""
+    made = _blank(kind, type(module))
+    vars(made).update(vars(module))
+    return made
+
+
+class FusionLayer(_InPlaceOf):
+    """A decoder layer of any family that takes `fusion` and shows it to its own norm and linears."""
 
     def forward(self, hidden_states: Tensor, *args, fusion: Fusion | None = None, **kwargs):
         """hidden_states: (B, S, D) -> what the layer gives; all but `fusion` as the layer takes it."""
@@ -100,34 +116,33 @@ class FusionLayer(_Adopted, GradientCheckpointingLayer):
             fusion = fusion.to(hidden_states.device)
         _running.fusion = fusion
         try:
-            return self.family.forward(self, hidden_states, *args, **kwargs)
+            return super().forward(hidden_states, *args, **kwargs)
         finally:
             _running.fusion = None
 
 
-class FusionLayerNorm(_Adopted):
-    """A decoder layer's input norm, followed by the mixer that the pass has for the layer called `name`.
+class FusionNorm(_InPlaceOf):
+    """A decoder layer's input norm, followed by the mixer that the pass has for the layer of this `name`."""
 
-    Made from the layer's own norm, whose state-dict keys it keeps.
-    """
-
-    def __init__(self, norm: nn.Module, name: str):
-        super().__init__(norm)
-        self.name = name
+    name: str
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """hidden_states: (B, S, D) -> (B, S, D), normed; the prompt's are what the mixer makes of them."""
-        normed = self.family.forward(self, hidden_states)
+        normed = super().forward(hidden_states)
         fusion = running_fusion()
         return normed if fusion is None or fusion.aux is None else mix(normed, self.name, fusion)
 
 
 def add_fusion(decoder_layers: nn.ModuleList, mixed: list[str]) -> None:
-    """Let every decoder layer take a `Fusion`, and those whose index `mixed` names work with its mixer; in place."""
+    """Let every decoder layer take a `Fusion`, and those whose index `mixed` names work with its mixer; in place.
+
+    State-dict keys stay.
+    """
     for index, layer in enumerate(decoder_layers):
         if str(index) in mixed:
-            layer.input_layernorm = FusionLayerNorm(layer.input_layernorm, str(index))
-        decoder_layers[index] = FusionLayer(layer)
+            layer.input_layernorm = norm = in_place_of(layer.input_layernorm, FusionNorm)
+            norm.name = str(index)
+        decoder_layers[index] = in_place_of(layer, FusionLayer)
 
 
 def mix(normed: Tensor, name: str, fusion: Fusion) -> Tensor:

@@ -16,7 +16,7 @@ from transformers.utils import ModelOutput
 
 from moai.models.compressor import MoAICompressor
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
-from moai.models.fusion import Fusion, FusionLayer, GateRecord, add_fusion
+from moai.models.fusion import Fusion, GateRecord, add_fusion
 from moai.models.mixer import ROUTINGS, CrossAttentionBlock, MoAIMixer
 from moai.models.plora import PartialLoRALinear, add_partial_lora
 from moai.models.vision import build_encoder, build_projector
@@ -61,7 +61,6 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_sdpa = True
     _supports_attention_backend = True
     _skip_keys_device_placement = ("past_key_values",)
-    _no_split_modules = (FusionLayer.__name__, MoAIMixer.__name__)
     _tied_weights_keys = {"lm_head.weight": "language_model.embed_tokens.weight"}  # noqa: RUF012
 
     def __init__(self, config: MoAIConfig):
@@ -92,6 +91,10 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             add_partial_lora(self.language_model.layers, config.plora_rank, config.plora_alpha)
         add_fusion(self.language_model.layers, list(self.mixers))
         self.post_init()
+        # What no two devices share, by the names of classes.
+        self._no_split_modules |= {
+            type(module).__name__ for module in (*self.language_model.layers, *self.mixers.values())
+        }
         self._start_new_branches_closed()
 
     def _init_weights(self, module: nn.Module) -> None:

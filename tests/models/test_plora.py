@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from moai.models.fusion import Fusion, FusionLayer
+from moai.models.fusion import Fusion, FusionLayer, in_place_of
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.plora import PartialLoRALinear, add_partial_lora
 from tests.conftest import tiny_config
@@ -23,7 +23,7 @@ class OneLinear(nn.Module):
 def test_the_formula_on_image_tokens_alone():
     torch.manual_seed(0)
     linear = PartialLoRALinear(nn.Linear(6, 5), rank=2, alpha=3.0)
-    states, layer = torch.randn(2, 4, 6), FusionLayer(OneLinear(linear))
+    states, layer = torch.randn(2, 4, 6), in_place_of(OneLinear(linear), FusionLayer)
     plain = states @ linear.weight.T + linear.bias
     torch.testing.assert_close(layer(states), plain)
     mask = torch.tensor([[False, True, True, False], [True, False, False, False]])
