@@ -1,5 +1,6 @@
 """MoAIForConditionalGeneration: picture, auxiliary tokens and language fused inside a decoder language model."""
 
+import os
 from dataclasses import dataclass
 
 import torch
@@ -378,6 +379,9 @@ def past_key_values_length(past_key_values: Cache | None) -> int:
     """Tokens already in the cache."""
     return 0 if past_key_values is None else past_key_values.get_seq_length()
 
+
+# The threads of torch's pool are not forked: what a child gave them to do would never be done.
+os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 AutoConfig.register("moai_vision", MoAIVisionConfig, exist_ok=True)
 AutoConfig.register("moai", MoAIConfig, exist_ok=True)
