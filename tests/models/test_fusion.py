@@ -105,7 +105,7 @@ def test_a_whole_model_in_a_file(model, inputs, how):
 
 
 FORKING = """
-import os, torch
+import os, signal, torch
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 
@@ -115,6 +115,7 @@ pixels = torch.ones(2, 3, 48, 48)
 with torch.no_grad():
     seen = model.image_features(pixels)
     if not os.fork():
+        signal.alarm(60)
         os._exit(0 if torch.allclose(model.image_features(pixels), seen, atol=1e-5) else 3)
 os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
 """

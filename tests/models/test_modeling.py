@@ -6,8 +6,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from moai.models.modeling import MoAIForConditionalGeneration
-from tests.conftest import opened, single, tiny_config
+from moai.inference import generate
+from moai.models.modeling import MoAIForConditionalGeneration, check_image_tokens
+from tests.conftest import IMAGE_TOKEN, opened, single, tiny_config
 
 
 @torch.no_grad()
@@ -74,11 +75,45 @@ def test_teacher_forcing_equals_generation(model, inputs):
     }
     forced = model(**full).logits[:, prompt.shape[1] - 1 : -1].argmax(dim=-1)
     assert torch.equal(forced, fresh)
-    uncached = model.generate(**inputs, max_new_tokens=3, do_sample=False, eos_token_id=None)
-    assert torch.equal(uncached, generated[:, : uncached.shape[1]])
     for row in range(2):
         alone = model.generate(**single(inputs, row), max_new_tokens=5, do_sample=False, eos_token_id=None)
         assert torch.equal(alone[0, -5:], fresh[row])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("settings", [{}, {"num_beams": 2}])
+def test_without_a_cache_the_mixers_still_see_the_prompt_alone(model, inputs, settings):
+    settings |= {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None}
+    settings |= {"return_dict_in_generate": True, "output_logits": True}
+    masked = inputs | {"prompt_mask": torch.ones_like(inputs["input_ids"])}
+    masked["prompt_mask"][:, -1] = 0
+    for given in (inputs, masked):
+        cached = model.generate(**given, **settings)
+        uncached = model.generate(**given, **settings, use_cache=False)
+        assert torch.equal(uncached.sequences, cached.sequences)
+        for one, other in zip(uncached.logits, cached.logits, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_an_answer_is_scored_alike_by_labels_and_by_a_prompt_mask(model, inputs):
+    one = single(inputs, 0)
+    answer = torch.tensor([[12, 13, 14]])
+    ids = torch.cat((one["input_ids"], answer), dim=1)
+    whole = one | {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    prompt = (torch.arange(ids.shape[1]) < ids.shape[1] - 3).long()[None]
+    by_labels = model(**whole, labels=ids.masked_fill(prompt.bool(), -100)).logits
+    torch.testing.assert_close(model(**whole, prompt_mask=prompt).logits, by_labels)
+    # Token by token, as in decoding, nothing behind the prompt is there to be seen.
+    steps, cache = model(**one, use_cache=True), None
+    said = [steps.logits[:, -1]]
+    for token in answer[0, :2]:
+        cache = steps.past_key_values
+        steps = model(input_ids=token[None, None], past_key_values=cache, use_cache=True)
+        said.append(steps.logits[:, -1])
+    torch.testing.assert_close(torch.stack(said, dim=1), by_labels[:, -4:-1], atol=1e-4, rtol=0)
+    # Without either everything is prompt.
+    assert (model(**whole).logits[:, -4:-1] - by_labels[:, -4:-1]).abs().max() > 1e-3
 
 
 @torch.no_grad()
@@ -140,6 +175,29 @@ def test_image_tokens_must_match(model, inputs):
     inputs["input_ids"][0, 2] = 9
     with pytest.raises(ValueError, match=r"exactly 64 image tokens.*\[63, 64\]"):
         model(**inputs)
+
+
+def test_image_tokens_are_counted_in_compiled_code_too(model, inputs):
+    def count(ids, num_image):
+        check_image_tokens(ids == IMAGE_TOKEN, num_image)
+        return ids + 1
+
+    compiled = torch.compile(count, backend="aot_eager", fullgraph=True)
+    compiled(inputs["input_ids"], 64)
+    with pytest.raises(RuntimeError, match="each row needs exactly 63 image tokens"):
+        compiled(inputs["input_ids"], 63)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_image_tokens_must_match_on_cuda(model, inputs):
+    given = {name: value.to("cuda") for name, value in inputs.items()}
+    given["input_ids"][0, 2] = 9
+    model.to("cuda")
+    with torch.no_grad(), pytest.raises(ValueError, match=r"exactly 64 image tokens.*\[63, 64\]"):
+        model(**given)
+    with pytest.raises(ValueError, match=r"exactly 64 image tokens.*\[63, 64\]"):
+        generate(model, **given, max_new_tokens=2, do_sample=False)
 
 
 def test_saving_and_loading(model, inputs, tmp_path):
