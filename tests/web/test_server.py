@@ -34,7 +34,7 @@ def test_a_port_that_is_taken_and_a_model_that_is_not_there_end_in_a_sentence(tm
         ):
             command = [sys.executable, "app.py", "--port", str(_free_port()), option, value]
             ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-            assert ended.returncode == 2 and ended.stderr.startswith("app.py: ") and told in ended.stderr
+            assert ended.returncode == 2 and ended.stderr.startswith("moai: ") and told in ended.stderr
             assert ended.stderr.count("\n") == 1
 
 
