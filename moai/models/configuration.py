@@ -1,5 +1,7 @@
 """The sizes and switches of a MoAI model, as a transformers configuration."""
 
+from typing import Any
+
 from transformers import AutoConfig, LlamaConfig, PreTrainedConfig
 
 POSITIONS = ("none", "sinusoidal")
@@ -43,8 +45,8 @@ class MoAIConfig(PreTrainedConfig):
     model_type = "moai"
     sub_configs = {"text_config": AutoConfig, "vision_config": MoAIVisionConfig}  # noqa: RUF012
 
-    text_config: dict | PreTrainedConfig | None = None
-    vision_config: dict | PreTrainedConfig | None = None
+    text_config: Any = None  # a configuration; its dictionary will do when one is made
+    vision_config: Any = None
     image_token_id: int = 0
     compressor_num_latents: int = 64
     compressor_depth: int = 4
@@ -107,7 +109,7 @@ class MoAIConfig(PreTrainedConfig):
             bos_token_id=None,
             eos_token_id=1,
         )
-        fields = dict(
+        fields: dict[str, Any] = dict(
             text_config=text_config,
             # Short-sighted on purpose: 6 x 6 image tokens of a thumbnail. On drawn scenes sharper eyes leave little for
             # the experts to add, and cost four times the tokens.
@@ -151,7 +153,7 @@ class MoAIConfig(PreTrainedConfig):
         vision_config = MoAIVisionConfig(
             encoder="clip", name="", image_size=490, patch_size=14, hidden_size=1024, clip=clip
         )
-        fields = dict(
+        fields: dict[str, Any] = dict(
             text_config=text_config,
             vision_config=vision_config,
             image_token_id=92544,

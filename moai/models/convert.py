@@ -103,10 +103,13 @@ def split_qkv(rows: Tensor, config: LlamaConfig) -> tuple[Tensor, Tensor, Tensor
 
     rows: ((heads + 2 kv_heads) * head_dim, any).
     """
-    per_group = config.num_attention_heads // config.num_key_value_heads
-    grouped = rows.reshape(config.num_key_value_heads, per_group + 2, -1, rows.shape[-1])
-    query, key, value = grouped[:, :per_group], grouped[:, -2], grouped[:, -1]
-    return tuple(part.reshape(-1, rows.shape[-1]).contiguous() for part in (query, key, value))
+    groups, width = config.num_key_value_heads or config.num_attention_heads, rows.shape[-1]
+    per_group = config.num_attention_heads // groups
+    grouped = rows.reshape(groups, per_group + 2, -1, width)
+    query, key, value = (
+        part.reshape(-1, width).contiguous() for part in (grouped[:, :per_group], grouped[:, -2], grouped[:, -1])
+    )
+    return query, key, value
 
 
 def dequantize(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -199,7 +202,7 @@ def _load(state_dict: dict[str, Tensor], config: MoAIConfig, dtype: torch.dtype)
 
 
 def _read_shards(shards: list[Path]) -> dict[str, Tensor]:
-    state_dict = {}
+    state_dict: dict[str, Tensor] = {}
     for shard in shards:
         try:
             part = load_file(shard) if shard.suffix == ".safetensors" else torch.load(shard, "cpu", weights_only=True)
@@ -265,8 +268,8 @@ def convert_folder(source: Path, target: Path, sizes: dict | None = None) -> Non
     tokenizer = _read_tokenizer(source, config)
     state_dict = _read_shards(shards)
     embeddings = state_dict.get("model.tok_embeddings.weight")
-    floating = embeddings is not None and embeddings.is_floating_point()
-    model = _load(state_dict, config, embeddings.dtype if floating else torch.float16)
+    dtype = torch.float16 if embeddings is None or not embeddings.is_floating_point() else embeddings.dtype
+    model = _load(state_dict, config, dtype)
     model.save_pretrained(target)
     processor = MoAIProcessor(
         tokenizer,

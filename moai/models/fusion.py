@@ -8,7 +8,7 @@ transformers', norm and linears find it in a slot of the thread that runs the la
 import threading
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -62,8 +62,11 @@ class Fusion:
 
     def to(self, device: torch.device | str | int, non_blocking: bool = False) -> "Fusion":
         """The same pass with its tensors on `device`; mixers stay where they are."""
-        held = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved = {name: one.to(device, non_blocking=non_blocking) for name, one in held.items() if torch.is_tensor(one)}
+        moved: dict[str, Any] = {}
+        for field in fields(self):
+            held = getattr(self, field.name)
+            if isinstance(held, Tensor):
+                moved[field.name] = held.to(device, non_blocking=non_blocking)
         return replace(self, **moved)
 
 
@@ -96,14 +99,14 @@ def _class_of(kind: type[_InPlaceOf], family: type[nn.Module]) -> type[_InPlaceO
 
 
 def _blank(kind: type[_InPlaceOf], family: type[nn.Module]) -> _InPlaceOf:
-    made = _class_of(kind, family)
+    made = _class_of(kind, family)  # type: ignore[arg-type]  # mypy takes classes of modules for unhashable
     return made.__new__(made)
 
 
-def in_place_of(module: nn.Module, kind: type[_InPlaceOf]) -> _InPlaceOf:
+def in_place_of(module: nn.Module, kind: type[_InPlaceOf], **attributes) -> _InPlaceOf:
     """A `kind` (`FusionLayer` or `FusionNorm`) made of `module`, which should no longer be used."""
     made = _blank(kind, type(module))
-    vars(made).update(vars(module))
+    vars(made).update(vars(module), **attributes)
     return made
 
 
@@ -140,8 +143,7 @@ def add_fusion(decoder_layers: nn.ModuleList, mixed: list[str]) -> None:
     """
     for index, layer in enumerate(decoder_layers):
         if str(index) in mixed:
-            layer.input_layernorm = norm = in_place_of(layer.input_layernorm, FusionNorm)
-            norm.name = str(index)
+            layer.input_layernorm = in_place_of(layer.get_submodule("input_layernorm"), FusionNorm, name=str(index))
         decoder_layers[index] = in_place_of(layer, FusionLayer)
 
 
@@ -150,6 +152,7 @@ def mix(normed: Tensor, name: str, fusion: Fusion) -> Tensor:
 
     The residual stream is untouched.
     """
+    # What a pass with auxiliary tokens has.
     assert fusion.mixers is not None and fusion.language_index is not None and fusion.language_mask is not None
     mixer: MoAIMixer = fusion.mixers[name]  # type: ignore[assignment]
     image = None if fusion.image_index is None else _gather(normed, fusion.image_index)
@@ -162,7 +165,9 @@ def mix(normed: Tensor, name: str, fusion: Fusion) -> Tensor:
     # Answers and padding keep their plain states. A dispatched mixer may work on another device than its layer.
     language_out = torch.where(fusion.language_mask[..., None], language_out.to(normed), language)
     mixed = normed.scatter(1, _spread(fusion.language_index, normed), language_out)
-    return mixed if image_out is None else mixed.scatter(1, _spread(fusion.image_index, normed), image_out.to(normed))
+    if fusion.image_index is None:
+        return mixed
+    return mixed.scatter(1, _spread(fusion.image_index, normed), image_out.to(normed))
 
 
 def _spread(index: Tensor, states: Tensor) -> Tensor:

@@ -57,11 +57,11 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config: MoAIConfig
     base_model_prefix = ""
     main_input_name = "input_ids"
-    input_modalities = ("image", "text")
+    input_modalities = ("image", "text")  # type: ignore[assignment]
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_attention_backend = True
-    _skip_keys_device_placement = ("past_key_values",)
+    _skip_keys_device_placement = ("past_key_values",)  # type: ignore[assignment]
     _tied_weights_keys = {"lm_head.weight": "language_model.embed_tokens.weight"}  # noqa: RUF012
 
     def __init__(self, config: MoAIConfig):
@@ -84,7 +84,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.mixers = nn.ModuleDict(
             {
                 str(layer): MoAIMixer(text.hidden_size, config.mixer_heads, config.mixer_rank)
-                for layer in config.mixer_layers
+                for layer in config.mixer_layers or ()
             }
         )
         self._routing = "gates"
@@ -93,9 +93,8 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         add_fusion(self.language_model.layers, list(self.mixers))
         self.post_init()
         # What no two devices share, by the names of classes.
-        self._no_split_modules |= {
-            type(module).__name__ for module in (*self.language_model.layers, *self.mixers.values())
-        }
+        whole = {type(module).__name__ for module in (*self.language_model.layers, *self.mixers.values())}
+        self._no_split_modules = set(self._no_split_modules or ()) | whole
         self._start_new_branches_closed()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -117,7 +116,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
                     gate.weight.zero_()
                     gate.bias.zero_()
             elif isinstance(module, CrossAttentionBlock):
-                module.o_proj[1].weight.zero_()
+                module.o_proj.get_parameter("1.weight").zero_()
             elif isinstance(module, PartialLoRALinear):
                 module.lora_B.weight.zero_()
 
@@ -143,7 +142,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def image_features(self, pixel_values: Tensor) -> Tensor:
         """Image tokens (B, I, D) of normalised pictures (B, 3, H, W)."""
-        return self.projector(self.vision(pixel_values.to(self.projector[0].weight.dtype)))
+        return self.projector(self.vision(pixel_values.to(self.projector[0].weight.dtype)))  # type: ignore[arg-type]
 
     def compress(
         self, aux_input_ids: Tensor | None, aux_attention_mask: Tensor | None, map_embeds: Tensor | None
@@ -264,7 +263,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def forward(
         self,
-        input_ids: Tensor | None = None,
+        input_ids: Tensor,
         attention_mask: Tensor | None = None,
         pixel_values: Tensor | None = None,
         aux_input_ids: Tensor | None = None,

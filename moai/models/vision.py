@@ -1,5 +1,7 @@
 """Vision encoders: pixels to patch features. A new one is a class here and a line in `ENCODERS`."""
 
+from typing import Any
+
 import timm
 import torch
 from torch import Tensor, nn
@@ -29,7 +31,8 @@ class TimmEncoder(nn.Module):
         self.model = timm.create_model(
             config.name, pretrained=False, features_only=True, out_indices=(config.feature_level,)
         )
-        width, stride = self.model.feature_info.channels()[-1], self.model.feature_info.reduction()[-1]
+        info: Any = self.model.feature_info
+        width, stride = info.channels()[-1], info.reduction()[-1]
         if (width, stride) != (config.hidden_size, config.patch_size):
             raise ValueError(
                 f"feature level {config.feature_level} of {config.name} is {width} wide with a stride of {stride}; "
