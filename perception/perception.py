@@ -59,7 +59,7 @@ class Perception(ProcessBound):
         self.experts = _asked(experts, [name for name in registry.expert_names() if name in entries], preset.name)
         self.device = device
         self._builder = Builder(entries, device)
-        self._cache_size = cache_size
+        self.cache_size = cache_size
         super().__init__()
 
     _cache: OrderedDict[tuple, Scene]
@@ -168,12 +168,12 @@ class Perception(ProcessBound):
             return self._cache.get(key)
 
     def _remember(self, key: tuple, scene: Scene) -> None:
-        if not self._cache_size:
+        if not self.cache_size:
             return
         with self._cache_lock:
             self._cache[key] = scene
             while self._cache and (
-                len(self._cache) > self._cache_size
+                len(self._cache) > self.cache_size
                 or sum(_mask_bytes(one) for one in self._cache.values()) > MAX_CACHED_BYTES
             ):
                 self._cache.popitem(last=False)

@@ -12,18 +12,8 @@ from moai.evaluation.drawn.documents import MME_CATEGORIES
 from moai.evaluation.drawn.run import run_drawn
 from moai.evaluation.journal import write_json
 from perception import Perception
-from perception.registry import expert_names
+from perception.registry import kind
 
-VARIANTS = (
-    Variant(),
-    *(Variant(f"without {left_out.replace('_', ' ')}", without(left_out)) for left_out in expert_names()),
-    Variant("aux emptied", ()),
-    Variant("backbone alone", moai=False),
-    Variant("uniform gates", routing="uniform"),
-)
-"""An expert that is left out does not run: without segmentation there is no colour map either and the scene graph has
-no stuff, without detection there is no scene graph. "aux emptied" keeps the mixers and gives them nothing to read;
-"backbone alone" rests them."""
 STEP1 = Variant("step 1 only")
 COLUMNS = {
     "POPE accuracy": ("pope", "accuracy"),
@@ -34,6 +24,22 @@ COLUMNS = {
 """What is compared, and where it stands among the scores of `drawn`. MME scores reach 200, all others 100."""
 _REMEMBERED = 1000
 _BEST = {name: 200.0 if path[0] == "mme" else 100.0 for name, path in COLUMNS.items()}
+
+
+def ablated(experts: Sequence[str]) -> list[Variant]:
+    """What is compared: everything, each of the experts left out, and more of the model left out.
+
+    An expert that is left out does not run: without segmentation there is no colour map either and the scene graph has
+    no stuff, without detection there is no scene graph. "aux emptied" keeps the mixers and gives them nothing to read;
+    "backbone alone" rests them.
+    """
+    return [
+        Variant(),
+        *(Variant(f"without {kind(name).spoken.removeprefix('the ')}", without(name, experts)) for name in experts),
+        Variant("aux emptied", ()),
+        Variant("backbone alone", moai=False),
+        Variant("uniform gates", routing="uniform"),
+    ]
 
 
 def compared(scores: Mapping) -> dict[str, float]:
@@ -91,7 +97,9 @@ def ablate(
     limit: int | None = None,
     batch_size: int = 8,
     device: str | None = None,
-    variants: Sequence[Variant] = VARIANTS,
+    experts_from: str | None = None,
+    perception: Perception | None = None,
+    variants: Sequence[Variant] | None = None,
 ) -> str:
     """Runs every variant over the scenes of `seeds` evaluation seeds, and `step1` (a checkpoint's folder) as one more.
 
@@ -100,9 +108,11 @@ def ablate(
     """
     if seeds < 1:
         raise ValueError(f"the number of seeds must be at least 1, got {seeds}")
-    perception = Perception(cache_size=_REMEMBERED)  # variants with the same experts share what those saw
-    assistants = {model: MoAI.from_pretrained(model, device=device, perception=perception)}
-    plan = [(model, variant) for variant in variants]
+    first = MoAI.from_pretrained(model, device=device, experts_from=experts_from, perception=perception)
+    perception = first.perception
+    perception.cache_size = _REMEMBERED  # variants with the same experts share what those saw
+    assistants = {model: first}
+    plan = [(model, variant) for variant in variants or ablated(perception.experts)]
     if step1 is not None:
         assistants[step1] = MoAI.from_pretrained(step1, device=device, perception=perception)
         plan.append((step1, STEP1))

@@ -12,7 +12,7 @@ from PIL import Image
 from moai.assistant import Decoding, EncodedImage, MoAI
 from moai.inference import generate
 from moai.streaming import spoken
-from perception.registry import expert_names
+from perception.registry import expert_names, kind
 
 _ENCODINGS = 32
 
@@ -35,15 +35,15 @@ class Variant:
     whether the mixers run at all (`moai`), and how they weigh (`routing`, as `moai.models.mixer.ROUTINGS`)."""
 
     name: str = "all experts"
-    experts: tuple[str, ...] = expert_names()
+    experts: tuple[str, ...] = field(default_factory=expert_names)
     moai: bool = True
     routing: str = "gates"
 
 
-def without(expert: str) -> tuple[str, ...]:
-    """The experts that look when this one is left out: the scene graph stands on detected boxes and goes with them."""
-    silent = {"detection": ("detection", "scene_graph")}.get(expert, (expert,))
-    return tuple(name for name in expert_names() if name not in silent)
+def without(expert: str, experts: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Those of the experts (default: all kinds) that look when this one is left out: who needs it goes with it."""
+    given = expert_names() if experts is None else experts
+    return tuple(name for name in given if name != expert and expert not in kind(name).needs)
 
 
 class Answerer:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from moai.evaluation.suites import SUITES
+
 
 @dataclass(frozen=True)
 class Benchmark:
@@ -130,13 +132,12 @@ BENCHMARKS = {
         ),
     )
 }
-DRAWN = "drawn"
 PUBLISHED_SOURCE = "published by its authors, not measured here"
 
 
 def known_names() -> list[str]:
     """Every name that `run` takes."""
-    return [DRAWN, *BENCHMARKS]
+    return [*SUITES, *BENCHMARKS]
 
 
 def check_names(names: list[str]) -> None:

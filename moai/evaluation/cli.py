@@ -4,7 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from moai.evaluation.catalogue import BENCHMARKS, DRAWN, check_names
+from moai.evaluation.catalogue import BENCHMARKS, check_names
+from moai.evaluation.options import add_model_options, assistant_of
+from moai.evaluation.suites import SUITES, suite
 
 RESULTS = Path("runs/benchmarks")
 
@@ -18,13 +20,13 @@ def parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="answer and score benchmarks; what was answered before is kept")
     run.add_argument("names", nargs="+", metavar="NAME", help="names as `list` shows them")
-    run.add_argument("--limit", type=int, help="only the first so many questions (of drawn: of each part)")
+    run.add_argument("--limit", type=int, help="only the first so many questions (of a suite: of each part)")
     run.add_argument("--data", type=Path, help="folder with the data as released (default: the hub)")
-    run.add_argument("--harness", action="store_true", help="run drawn through lmms-eval, too, as all others run")
+    run.add_argument("--harness", action="store_true", help="run suites through lmms-eval, too, as all others run")
     run.add_argument("--judge", metavar="URL", help="OpenAI-compatible server that judges MM-Vet and MathVista")
     run.add_argument("--judge-model", default="gpt-4o-2024-11-20", help="name of the judge (default: %(default)s)")
-    run.add_argument("--scenes", type=int, default=40, help="scenes of drawn (default: %(default)s)")
-    run.add_argument("--seed", type=int, default=0, help="which held-out scenes drawn uses (default: %(default)s)")
+    run.add_argument("--scenes", type=int, default=40, help="pictures of a suite (default: %(default)s)")
+    run.add_argument("--seed", type=int, default=0, help="which held-out pictures a suite uses (default: %(default)s)")
 
     ablate = commands.add_parser("ablate", help="run drawn with parts of the model left out")
     ablate.add_argument("--step1", help="folder of a checkpoint after training step 1, to compare with")
@@ -33,8 +35,7 @@ def parser() -> argparse.ArgumentParser:
     ablate.add_argument("--limit", type=int, help="only the first so many questions of each part of a set")
 
     for command in (run, ablate):
-        command.add_argument("--model", help="folder or hub id of a MoAI model (default: the embedded one)")
-        command.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
+        add_model_options(command)
         command.add_argument("--batch-size", type=int, default=8, help="questions at once (default: %(default)s)")
         command.add_argument("--out", type=Path, help=f"folder for results (default: one under {RESULTS})")
 
@@ -56,7 +57,8 @@ def results_folder(arguments: argparse.Namespace) -> Path:
 
 def run_list(arguments: argparse.Namespace) -> None:
     """`list`."""
-    print(f"{DRAWN:15} drawn scenes in the formats of POPE, MME, TextVQA and MMBench; needs no data")
+    for name in SUITES:
+        print(f"{name:15} {suite(name).about}")
     for one in BENCHMARKS.values():
         print(f"{one.name:15} {one.title}{'; judged' if one.judged else ''}; data: {one.source}")
 
@@ -67,26 +69,24 @@ def run_run(arguments: argparse.Namespace) -> None:
     if arguments.limit is not None and arguments.limit < 1:
         raise ValueError(f"--limit must be at least 1, got {arguments.limit}")
     folder = results_folder(arguments)
-    official = [name for name in arguments.names if name != DRAWN]
+    official = [name for name in arguments.names if name not in SUITES]
     if official or arguments.harness:
         from moai.evaluation.lmms.run import prepare
 
         prepare(official, arguments.data)
-    from moai.assistant import MoAI
     from moai.evaluation.report import scores_table
 
-    assistant = MoAI.from_pretrained(arguments.model, device=arguments.device)
+    assistant = assistant_of(arguments)
     label = model_label(arguments.model)
     shared = {"limit": arguments.limit, "batch_size": arguments.batch_size}
     for name in dict.fromkeys(arguments.names):
-        if name == DRAWN:
-            drawn = shared | {"scenes": arguments.scenes, "evaluation_seed": arguments.seed}
-            if arguments.harness:
-                from moai.evaluation.lmms.drawn import run_drawn_in_harness as run_drawn
-            else:
-                from moai.evaluation.drawn.run import run_drawn
-            target = folder / (f"{DRAWN}-{arguments.seed}" if arguments.seed else DRAWN)
-            result = run_drawn(assistant, label, target, **drawn)
+        if name in SUITES:
+            one = suite(name)
+            if arguments.harness and one.run_in_harness is None:
+                raise ValueError(f"{name} does not run through lmms-eval; leave out --harness")
+            asked = shared | {"scenes": arguments.scenes, "evaluation_seed": arguments.seed}
+            target = folder / (f"{name}-{arguments.seed}" if arguments.seed else name)
+            result = (one.run_in_harness if arguments.harness else one.run)(assistant, label, target, **asked)
         else:
             from moai.evaluation.lmms.run import run_benchmark
 
@@ -112,6 +112,7 @@ def run_ablate(arguments: argparse.Namespace) -> None:
             limit=arguments.limit,
             batch_size=arguments.batch_size,
             device=arguments.device,
+            experts_from=arguments.experts_from,
         )
     )
     print(f"\nwritten to {folder}")

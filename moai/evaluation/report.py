@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from moai.evaluation.catalogue import BENCHMARKS, DRAWN, PUBLISHED_SOURCE
+from moai.evaluation.catalogue import BENCHMARKS, PUBLISHED_SOURCE
 from moai.evaluation.chart import bar_chart
-from moai.evaluation.drawn.scores import HEADLINES
 from moai.evaluation.journal import write_json
+from moai.evaluation.suites import SUITES, suite
 
-_BEST = {"perception": 2000.0, "cognition": 800.0, "score of mme": 1200.0}
+_BEST = {"perception": 2000.0, "cognition": 800.0}
 """Best possible scores that are not 100."""
 
 
@@ -29,13 +29,11 @@ class Row:
 def headline_rows(result: dict) -> list[Row]:
     """The headline scores of one result as `run` writes it into scores.json; none for a judged one without a judge."""
     scores = result["scores"]
-    if result["benchmark"] == DRAWN:
-        return [
-            Row(f"{DRAWN}: {label}", key, scores[part][key], _BEST.get(f"{key} of {part}", 100.0), _asked(scores[part]))
-            for part, (label, key) in HEADLINES.items()
-            if part in scores
-        ]
-    benchmark = BENCHMARKS[result["benchmark"]]
+    name = result["benchmark"]
+    if name in SUITES:
+        headlines = suite(name).headlines(scores)
+        return [Row(f"{name}: {one.name}", one.metric, one.value, one.best, one.questions) for one in headlines]
+    benchmark = BENCHMARKS[name]
     published = dict(zip(benchmark.headline, benchmark.published, strict=False))
     return [
         Row(benchmark.title, key, scores[key], _BEST.get(key, 100.0), _asked(scores), published.get(key))

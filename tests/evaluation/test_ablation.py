@@ -4,17 +4,18 @@ import json
 
 import pytest
 
-from moai.evaluation import ablation as module
-from moai.evaluation.ablation import VARIANTS, ablate, ablation_markdown, ablation_table, mean_and_spread
+from moai.evaluation.ablation import ablate, ablated, ablation_markdown, ablation_table, mean_and_spread
 from moai.evaluation.answering import Variant, without
+from perception import registry
 from perception.registry import expert_names
 from tests.evaluation.conftest import OneScene
 
 
 def test_variants_leave_out_each_part_once():
-    by_name = {one.name: one for one in VARIANTS}
+    variants = ablated(expert_names())
+    by_name = {one.name: one for one in variants}
     assert by_name["all experts"].experts == expert_names()
-    left_out = [set(expert_names()) - set(one.experts) for one in VARIANTS if one.name.startswith("without")]
+    left_out = [set(expert_names()) - set(one.experts) for one in variants if one.name.startswith("without")]
     # The scene graph stands on the boxes of detection.
     assert left_out == [{"segmentation"}, {"detection", "scene_graph"}, {"scene_graph"}, {"ocr"}]
     assert by_name["aux emptied"].experts == () and by_name["aux emptied"].moai
@@ -35,10 +36,17 @@ def test_the_table_has_means_over_seeds():
     assert "| all experts | 92.0 ± 2.8 |" in ablation_markdown(table)
 
 
-def test_an_ablation_is_written_and_resumed(model_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "Perception", lambda **_: OneScene())
+def test_an_ablation_is_written_and_resumed(model_folder, tmp_path):
     kept = [Variant(), Variant("backbone alone", moai=False), Variant("uniform gates", routing="uniform")]
-    settings = {"seeds": 2, "scenes": 2, "limit": 1, "step1": str(model_folder), "variants": kept, "device": "cpu"}
+    settings = {
+        "seeds": 2,
+        "scenes": 2,
+        "limit": 1,
+        "step1": str(model_folder),
+        "variants": kept,
+        "device": "cpu",
+        "perception": OneScene(),
+    }
     markdown = ablate(str(model_folder), tmp_path, **settings)
     for name in ("all experts", "backbone alone", "uniform gates", "step 1 only"):
         assert f"| {name} |" in markdown
@@ -51,9 +59,18 @@ def test_an_ablation_is_written_and_resumed(model_folder, tmp_path, monkeypatch)
     assert [path.read_bytes() for path in answers] == before
 
 
-def test_an_expert_that_is_left_out_does_not_look(model_folder, tmp_path, monkeypatch):
+def test_an_expert_that_is_left_out_does_not_look(model_folder, tmp_path):
     perception = OneScene()
-    monkeypatch.setattr(module, "Perception", lambda **_: perception)
     kept = [Variant("without ocr", without("ocr")), Variant("backbone alone", moai=False)]
-    ablate(str(model_folder), tmp_path, seeds=1, scenes=1, limit=1, variants=kept, device="cpu")
+    ablate(str(model_folder), tmp_path, seeds=1, scenes=1, limit=1, variants=kept, device="cpu", perception=perception)
     assert perception.asked == {("segmentation", "detection", "scene_graph")}
+
+
+def test_a_new_kind_of_expert_has_its_row():
+    registry.register("tests.perception.tagging")
+    try:
+        names = [one.name for one in ablated(expert_names())]
+        assert f"without {registry.kind('tagging').spoken}" in names
+        assert "tagging" in Variant().experts and "tagging" not in without("tagging")
+    finally:
+        registry.unregister("tests.perception.tagging")

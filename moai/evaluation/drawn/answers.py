@@ -21,6 +21,7 @@ from moai.data.drawn.scene.sample import sample_layout
 from moai.data.drawn.text.words import sign_text
 from moai.data.splits import ANSWERS, HELD_OUT_SEED
 from moai.evaluation.drawn.by_kind import Example, answer_examples, print_table, tabulate
+from moai.evaluation.options import add_model_options, assistant_of
 from perception.registry import expert_names
 
 VARIANTS = {"all experts": expert_names(), "aux emptied": (), "backbone alone": None}
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; prints a Markdown table and, with --out, writes it and the command as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--questions", type=int, default=500, help="how many (default: %(default)s)")
-    parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
+    add_model_options(parser)
     parser.add_argument("--first-seed", type=int, default=ANSWERS.start, help="of the held-out scenes")
     parser.add_argument("--wording", choices=("train", "heldout"), default="train", help="of the questions")
     parser.add_argument("--words", choices=("train", "heldout"), default="train", help="on signs")
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.first_seed < HELD_OUT_SEED:
         parser.error(f"--first-seed must be at least {HELD_OUT_SEED}: scenes below it are trained on")
-    assistant = MoAI.from_pretrained(arguments.model)
+    assistant = assistant_of(arguments)
     sources = {name: getattr(arguments, name) for name in ("wording", "words", "level", "kinds")}
     examples = list(perceived_examples(assistant, arguments.questions, arguments.first_seed, **sources))
     tables = {

@@ -96,10 +96,12 @@ def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Score the embedded experts on held-out drawn scenes.")
     parser.add_argument("--scenes", type=int, default=200)
-    parser.add_argument("--experts", default="seg,det,sgg,ocr")
+    parser.add_argument("--experts", metavar="NAMES", help="those that look (default: all of the preset)")
+    parser.add_argument("--experts-from", default="drawn", metavar="PRESET|FILE", help="where they come from")
     parser.add_argument("--level", choices=tuple(LEVELS), default="medium", help="difficulty of the scenes")
     options = parser.parse_args(argv)
-    table = score(Perception(options.experts), options.scenes, difficulty=LEVELS[options.level])
+    perception = Perception(options.experts, experts_from=options.experts_from)
+    table = score(perception, options.scenes, difficulty=LEVELS[options.level])
     print(json.dumps(table, indent=1))
 
 

@@ -21,15 +21,17 @@ from moai.data.drawn.scoring import labels_in, score
 from moai.data.splits import EXPERT_CONTRIBUTION, HELD_OUT_SEED
 from moai.evaluation.answering import without
 from moai.evaluation.drawn.by_kind import Example, answer_examples
+from moai.evaluation.options import add_model_options, assistant_of
 from perception.registry import expert_names
 
-KINDS = {
+_QUESTIONS = {
     "segmentation": ("existence", "surface"),
     "detection": ("existence", "count"),
     "scene_graph": ("relation",),
     "ocr": ("reading",),
 }
-"""The kinds among which each expert's questions are looked for."""
+"""The kinds of questions among which each expert's own are looked for. The drawn world has none about other kinds of
+experts, which then have no row."""
 _STUFF = frozenset(STUFF_LABELS)
 _SEGMENTED = _STUFF | frozenset(COCO_THINGS)
 _PER_PICTURE = 4
@@ -59,10 +61,13 @@ def own_examples(
         layout = sample_layout(seed, LEVELS[level])
         picture = render(layout).image
         scene = assistant.perceive(picture)
-        for number, (expert, kinds) in enumerate(KINDS.items()):
+        for number, (expert, kinds) in enumerate(_QUESTIONS.items()):
+            if expert not in assistant.perception.experts:
+                continue
             asked = ask(layout, np.random.default_rng((seed, 5, number)), _ASKED, kinds, wording)
             asked = [one for one in asked if is_own(expert, one)][:_PER_PICTURE]
-            bereft = assistant.perceive(picture, experts=without(expert)) if asked else None
+            others = without(expert, assistant.perception.experts)
+            bereft = assistant.perceive(picture, experts=others) if asked else None
             for question in asked:
                 yield expert, Example(picture, scene, question), Example(picture, bereft, question)
 
@@ -71,7 +76,7 @@ def compared(assistant: MoAI, examples: list[tuple[str, Example, Example]]) -> d
     """For each expert the number of its `questions`, and the mean scores, 0..1, with all experts, without it, with the
     words of it alone, and with none (`aux emptied`)."""
     table = {}
-    for expert in KINDS:
+    for expert in assistant.perception.experts:
         own = [example for name, example, _ in examples if name == expert]
         if not own:
             continue
@@ -105,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m moai.evaluation.drawn.expert_contribution", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
+    add_model_options(parser)
     parser.add_argument("--scenes", type=int, default=100, help="held-out pictures (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=EXPERT_CONTRIBUTION.start, help="of the held-out scenes")
     parser.add_argument("--wording", choices=("train", "heldout"), default="heldout", help="of the questions")
@@ -116,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--scenes must be at least 1, got {arguments.scenes}")
     if arguments.first_seed < HELD_OUT_SEED:
         parser.error(f"--first-seed must be at least {HELD_OUT_SEED}: scenes below it are trained on")
-    assistant = MoAI.from_pretrained(arguments.model)
+    assistant = assistant_of(arguments)
     given = (arguments.scenes, arguments.first_seed, arguments.wording, arguments.level)
     table = compared(assistant, list(own_examples(assistant, *given)))
     print(markdown(table))

@@ -19,6 +19,7 @@ from moai.assistant import MoAI
 from moai.data.drawn.catalog import THING_LABELS
 from moai.data.drawn.facts import asked_for
 from moai.data.drawn.scoring import mentions
+from moai.evaluation.options import add_model_options, assistant_of
 from perception import Scene
 from perception.images import load_image
 from perception.kinds.detection import DETECTION_THRESHOLD
@@ -117,10 +118,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m moai.evaluation.drawn.faithfulness", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--model", help="folder or hub id (default: the embedded model)")
+    add_model_options(parser)
     parser.add_argument("--out", type=Path, help="JSON file to write")
     arguments = parser.parse_args(argv)
-    table = measure(MoAI.from_pretrained(arguments.model), pictures())
+    table = measure(assistant_of(arguments), pictures())
     print(markdown(table))
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(table, indent=1))

@@ -25,7 +25,8 @@ class MoAIHarness(lmms):
     """Answers the requests of lmms-eval's tasks.
 
     pretrained: folder or hub id (default, or "embedded": the embedded model). experts: names joined by "+", as
-    "seg+det"; moai=False asks the plain backbone. journal: a folder that keeps answers, so that a killed run continues
+    "seg+det"; experts_from: the preset or YAML file that says which they are (default: the model's own); moai=False
+    asks the plain backbone. journal: a folder that keeps answers, so that a killed run continues
     where it stopped. `assistant` takes a loaded model in place of `pretrained`. Raises ValueError with one sentence for
     bad settings.
     """
@@ -41,6 +42,7 @@ class MoAIHarness(lmms):
         device: str | None = None,
         journal: str | Path | Journal | None = None,
         assistant: MoAI | None = None,
+        experts_from: str | None = None,
         max_batch_size: int | str | None = None,
     ):
         super().__init__()
@@ -53,7 +55,7 @@ class MoAIHarness(lmms):
         if assistant is None:
             name = None if pretrained in (None, "", "embedded") else str(pretrained)
             place = str(self.accelerator.device) if self._world_size > 1 else device
-            assistant = MoAI.from_pretrained(name, device=place)
+            assistant = MoAI.from_pretrained(name, device=place, experts_from=experts_from)
         if not str(batch_size or 1).isdigit():
             raise ValueError(f"the batch size must be a number, got {batch_size!r}")
         kept = expert_names(None if experts is None else str(experts).replace("+", ","))
