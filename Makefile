@@ -24,9 +24,9 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
-# What does not need the drawn world.
+# None of it imports the drawn world.
 test-core: setup
-	$(BIN)/python -m pytest -m "not drawn and not slow" tests/models tests/inference tests/perception tests/assistant
+	$(BIN)/python -m pytest tests/models tests/inference tests/perception tests/assistant
 
 # The published benchmarks' harness, which wants older packages than the rest, in an environment of its own.
 harness: $(HARNESS)/.ready
