@@ -1,9 +1,8 @@
-"""The pages of docs/ build without a broken link, and their commands exist with the options they are given."""
+"""The commands of the pages exist with the options they are given. `make docs` builds the pages."""
 
 import os
 import re
 import subprocess
-import sys
 
 import pytest
 
@@ -24,13 +23,3 @@ def test_a_command_has_the_options_it_is_given(line):
     done = subprocess.run([*named, "--help"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert set(options) <= set(re.findall(r"--[a-z][a-z0-9-]*", done.stdout))
-
-
-def test_the_pages_build(tmp_path):
-    pytest.importorskip("mkdocs")
-    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
-    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    said = (tmp_path / "commands" / "index.html").read_text()
-    assert "--experts-from" in said
-    assert "<!-- help" not in said
