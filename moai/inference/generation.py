@@ -218,8 +218,8 @@ def generate(model: MoAIForConditionalGeneration, *, fast: bool | None = None, *
 
     The fast path answers greedily or samples by temperature and top_p (with `top_k=0`), with stop strings, stopping
     criteria and a streamer, and needs `max_new_tokens`; anything else goes transformers' way. `fast` True asks for the
-    fast path, also on the CPU, and raises ValueError for what it cannot do; False keeps to transformers' way. It keeps caches and captured steps with
-    the model until `forget`, and is fastest after `moai.inference.fuse_weights`.
+    fast path, also on the CPU, and raises ValueError for what it cannot do; False keeps to transformers' way. The fast
+    path keeps caches and captured steps with the model until `forget`, and is fastest after `fuse_weights`.
     """
     wanted = model.device.type == "cuda" if fast is None else fast
     request = Request.of(model, arguments) if wanted else None
