@@ -1,5 +1,6 @@
 """What a command owes the terminal: quiet libraries, one sentence for what is wrong, and no traceback."""
 
+import argparse
 import json
 import logging
 import os
@@ -14,6 +15,14 @@ def quiet_libraries() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaints are one sentence, a ValueError, as all that is wrong is told."""
+
+    def error(self, message: str):
+        """Raises ValueError with what is wrong and where to read what is allowed."""
+        raise ValueError(f"{message}; `{self.prog} --help` says what is allowed")
 
 
 def guarded(run: Callable[[], object], program: str = "moai") -> int:

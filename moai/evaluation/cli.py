@@ -1,19 +1,19 @@
 """The command line: `python -m benchmarks list | run | ablate | report`."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from moai.evaluation.catalogue import BENCHMARKS, check_names
 from moai.evaluation.options import add_model_options, assistant_of
 from moai.evaluation.suites import SUITES, suite
+from moai.terminal import Parser, guarded, quiet_libraries
 
 RESULTS = Path("runs/benchmarks")
 
 
 def parser() -> argparse.ArgumentParser:
     """Every command and option."""
-    top = argparse.ArgumentParser(prog="benchmarks", description="Zero-shot benchmarks of MoAI models.")
+    top = Parser(prog="moai eval", description="Zero-shot benchmarks of MoAI models.")
     commands = top.add_subparsers(dest="command", required=True)
 
     commands.add_parser("list", help="show every benchmark and where its data comes from")
@@ -127,16 +127,11 @@ def run_report(arguments: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 when it went well, 2 after one sentence on standard error when it did not."""
-    arguments = parser().parse_args(argv)
-    from moai.terminal import quiet_libraries
+    return guarded(lambda: _run(argv))
 
+
+def _run(argv: list[str] | None) -> None:
+    arguments = parser().parse_args(argv)
     quiet_libraries()
     run = {"list": run_list, "run": run_run, "ablate": run_ablate, "report": run_report}[arguments.command]
-    try:
-        run(arguments)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    run(arguments)

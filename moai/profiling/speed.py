@@ -1,6 +1,6 @@
 """How fast MoAI is and how much memory it takes, here.
 
-python -m moai.profiling.speed --size 7b --out runs/speed.json
+moai speed --size 7b --out runs/speed.json
 """
 
 import argparse
@@ -26,6 +26,7 @@ from moai.profiling.model import (
 )
 from moai.profiling.perception import measure_answers, measure_perception
 from moai.profiling.training import measure_training
+from moai.terminal import Parser, guarded
 
 PARTS = {
     "generation": measure_generation,
@@ -65,7 +66,7 @@ def machine(device: torch.device) -> dict:
 
 def parser() -> argparse.ArgumentParser:
     """Every option."""
-    top = argparse.ArgumentParser(prog="moai.profiling.speed", description="Measure speed and memory on this machine.")
+    top = Parser(prog="moai speed", description="Measure speed and memory on this machine.")
     top.add_argument("--size", choices=SIZES, default="nano", help="geometry, random weights (default: %(default)s)")
     top.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
     top.add_argument("--only", metavar="PARTS", help=f"some of {','.join(PARTS)} (default: depends on the size)")
@@ -120,13 +121,9 @@ def run(arguments: argparse.Namespace) -> dict:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line."""
-    top = parser()
-    arguments = top.parse_args(argv)
-    try:
-        chosen_parts(arguments.only, arguments.size)
-    except ValueError as error:
-        top.error(str(error))
+    """Command line; raises ValueError with one sentence for what it does not know."""
+    arguments = parser().parse_args(argv)
+    chosen_parts(arguments.only, arguments.size)
     record = run(arguments)
     print(json.dumps(record["machine"]))
     if arguments.out is not None:
@@ -135,4 +132,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(guarded(main, "moai speed"))

@@ -19,7 +19,7 @@ SHARD = "15MB"
 def export(trained: Path, folder: Path, scores: Path | None = None) -> Path:
     """Writes weights, processor, record and card of the model in `trained` into `folder`; returns the card's path.
 
-    `scores` is what `moai.evaluation.drawn.answers --out` wrote about the model. With the same folder twice, only
+    `scores` is what `moai eval answers --out` wrote about the model. With the same folder twice, only
     record and card are written.
     """
     model, processor = load_model(trained)
@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m moai.training.export", description=__doc__.splitlines()[0])
     parser.add_argument("trained", type=Path, help="folder of a stage's result")
     parser.add_argument("folder", type=Path, help="where the embedded model goes")
-    parser.add_argument("--scores", type=Path, help="JSON that moai.evaluation.drawn.answers wrote, for the card")
+    parser.add_argument("--scores", type=Path, help="JSON that `moai eval answers --out` wrote, for the card")
     arguments = parser.parse_args(argv)
     if not (arguments.trained / RECORD).is_file():
         parser.error(f"{arguments.trained} holds no result of train.py")

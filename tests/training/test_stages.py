@@ -223,7 +223,7 @@ def test_exporting(tiny, tmp_path):
     # Scores come to the card once they are known.
     scores, before = tmp_path / "scores.json", weights(tmp_path / "exported")
     told = {
-        "command": "python -m moai.evaluation.drawn.answers --questions 3",
+        "command": "moai eval answers --questions 3",
         "scores": {"all experts": {"overall": {"score": 0.5, "count": 3}}},
     }
     scores.write_text(json.dumps(told))

@@ -1,6 +1,6 @@
 """Scores an assistant's answers on held-out drawn scenes, with the real experts in the loop.
 
-python -m moai.evaluation.drawn.answers --questions 500
+moai eval answers --questions 500
 """
 
 import argparse
@@ -22,6 +22,7 @@ from moai.data.drawn.text.words import sign_text
 from moai.data.splits import ANSWERS, HELD_OUT_SEED
 from moai.evaluation.drawn.by_kind import Example, answer_examples, print_table, tabulate
 from moai.evaluation.options import add_model_options, assistant_of
+from moai.terminal import Parser
 from perception.registry import expert_names
 
 VARIANTS = {"all experts": expert_names(), "aux emptied": (), "backbone alone": None}
@@ -63,7 +64,7 @@ def _some_of(allowed: Iterable[str], what: str, names: str) -> tuple[str, ...]:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; prints a Markdown table and, with --out, writes it and the command as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(prog="moai eval answers", description=__doc__.splitlines()[0])
     parser.add_argument("--questions", type=int, default=500, help="how many (default: %(default)s)")
     add_model_options(parser)
     parser.add_argument("--first-seed", type=int, default=ANSWERS.start, help="of the held-out scenes")
@@ -86,12 +87,6 @@ def main(argv: list[str] | None = None) -> int:
     }
     print(print_table(tables))
     if arguments.out is not None:
-        command = shlex.join(
-            ["python", "-m", "moai.evaluation.drawn.answers", *(sys.argv[1:] if argv is None else argv)]
-        )
+        command = shlex.join(["moai", "eval", "answers", *(sys.argv[1:] if argv is None else argv)])
         arguments.out.write_text(json.dumps({"command": command, "scores": tables}, indent=1))
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

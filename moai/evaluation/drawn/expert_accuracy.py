@@ -1,9 +1,8 @@
 """Scores the embedded experts, all in the loop, on drawn scenes that nothing was trained on.
 
-python -m moai.evaluation.drawn.expert_accuracy --scenes 200
+moai eval experts --scenes 200
 """
 
-import argparse
 import json
 import time
 
@@ -15,6 +14,7 @@ from moai.data.drawn.levels import LEVELS, MEDIUM
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from moai.data.splits import EXPERT_ACCURACY
+from moai.terminal import Parser
 from perception import Perception, Scene
 from perception.kinds.detection import DETECTION_THRESHOLD
 from perception.kinds.ocr import OCR_THRESHOLD
@@ -94,7 +94,7 @@ def score(perception: Perception, scenes: int, first_seed: int = FIRST_SEED, dif
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Score the embedded experts on held-out drawn scenes.")
+    parser = Parser(prog="moai eval experts", description="Score the embedded experts on held-out drawn scenes.")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--experts", metavar="NAMES", help="those that look (default: all of the preset)")
     parser.add_argument("--experts-from", default="drawn", metavar="PRESET|FILE", help="where they come from")
@@ -103,7 +103,3 @@ def main(argv: list[str] | None = None) -> None:
     perception = Perception(options.experts, experts_from=options.experts_from)
     table = score(perception, options.scenes, difficulty=LEVELS[options.level])
     print(json.dumps(table, indent=1))
-
-
-if __name__ == "__main__":
-    main()

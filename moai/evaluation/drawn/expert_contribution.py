@@ -1,9 +1,8 @@
 """What each expert gives: questions that its words answer, asked with all experts, without it, and with it alone.
 
-python -m moai.evaluation.drawn.expert_contribution
+moai eval contribution
 """
 
-import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from moai.data.splits import EXPERT_CONTRIBUTION, HELD_OUT_SEED
 from moai.evaluation.answering import without
 from moai.evaluation.drawn.by_kind import Example, answer_examples
 from moai.evaluation.options import add_model_options, assistant_of
+from moai.terminal import Parser
 from perception.registry import expert_names
 
 _QUESTIONS = {
@@ -107,9 +107,7 @@ def markdown(table: dict[str, dict[str, float]]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; prints a Markdown table and, with --out, writes it as JSON."""
-    parser = argparse.ArgumentParser(
-        prog="python -m moai.evaluation.drawn.expert_contribution", description=__doc__.splitlines()[0]
-    )
+    parser = Parser(prog="moai eval contribution", description=__doc__.splitlines()[0])
     add_model_options(parser)
     parser.add_argument("--scenes", type=int, default=100, help="held-out pictures (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=EXPERT_CONTRIBUTION.start, help="of the held-out scenes")
@@ -128,7 +126,3 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(table, indent=1))
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,9 +1,8 @@
 """Text reading's real mistakes on drawn scenes beside those that training simulates, at each level of difficulty.
 
-python -m moai.evaluation.drawn.expert_noise --scenes 60
+moai eval noise --scenes 60
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from moai.data.drawn.noise import errors_at, observe
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from moai.evaluation.drawn.expert_accuracy import FIRST_SEED
+from moai.terminal import Parser
 from perception import Perception, Scene
 from perception.kinds.ocr import OCR_THRESHOLD
 from perception.scene import TextLine
@@ -118,7 +118,7 @@ def table(results: dict[str, dict[str, Rates]]) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Compare text reading's mistakes with the simulated ones.")
+    parser = Parser(prog="moai eval noise", description="Compare text reading's mistakes with the simulated ones.")
     parser.add_argument("--scenes", type=int, default=60, help="at each level (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     options = parser.parse_args(argv)
@@ -128,7 +128,3 @@ def main(argv: list[str] | None = None) -> None:
         for level, difficulty in LEVELS.items()
     }
     print(table(results))
-
-
-if __name__ == "__main__":
-    main()

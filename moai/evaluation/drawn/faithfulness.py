@@ -1,12 +1,11 @@
 """How far answers about pictures unlike drawn scenes keep to what the experts saw.
 
-python -m moai.evaluation.drawn.faithfulness
+moai eval faithfulness
 
 The photographs and pages are those that scikit-image, scikit-learn and ultralytics carry; beside them stand a blank
 picture and noise. Nobody knows the right answers here. What is scored is whether the model says what its experts saw.
 """
 
-import argparse
 import importlib.util
 import json
 import re
@@ -20,6 +19,7 @@ from moai.data.drawn.catalog import THING_LABELS
 from moai.data.drawn.facts import asked_for
 from moai.data.drawn.scoring import mentions
 from moai.evaluation.options import add_model_options, assistant_of
+from moai.terminal import Parser
 from perception import Scene
 from perception.images import load_image
 from perception.kinds.detection import DETECTION_THRESHOLD
@@ -115,9 +115,7 @@ def markdown(table: dict[str, dict[str, dict[str, float]]]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; prints a Markdown table and, with --out, writes every picture's figures as JSON."""
-    parser = argparse.ArgumentParser(
-        prog="python -m moai.evaluation.drawn.faithfulness", description=__doc__.splitlines()[0]
-    )
+    parser = Parser(prog="moai eval faithfulness", description=__doc__.splitlines()[0])
     add_model_options(parser)
     parser.add_argument("--out", type=Path, help="JSON file to write")
     arguments = parser.parse_args(argv)
@@ -126,7 +124,3 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(table, indent=1))
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
