@@ -1,9 +1,8 @@
 """Makes the embedded model's folder from a trained one: bf16, small shards, and a card that says how it came about.
 
-python -m moai.training.export runs/nano/gates weights/moai-nano
+moai export runs/nano/gates weights/moai-nano
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -19,9 +18,14 @@ SHARD = "15MB"
 def export(trained: Path, folder: Path, scores: Path | None = None) -> Path:
     """Writes weights, processor, record and card of the model in `trained` into `folder`; returns the card's path.
 
-    `scores` is what `moai eval answers --out` wrote about the model. With the same folder twice, only
-    record and card are written.
+    `scores` is what `moai eval answers --out` wrote about the model. With the same folder twice, only record and card
+    are written. Raises ValueError with one sentence, before anything is written, for a folder that training did not
+    write and for scores that are not there.
     """
+    if not (trained / RECORD).is_file():
+        raise ValueError(f"{trained} holds no result of train.py")
+    if scores is not None and not scores.is_file():
+        raise ValueError(f"there is no file {scores}")
     model, processor = load_model(trained)
     if not (folder.is_dir() and trained.samefile(folder)):
         for old in folder.glob("model*.safetensors*"):
@@ -80,22 +84,3 @@ Scores on held-out scenes with the embedded experts in the loop, by kind of ques
 
 {print_table(record["scores"])}
 """
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m moai.training.export", description=__doc__.splitlines()[0])
-    parser.add_argument("trained", type=Path, help="folder of a stage's result")
-    parser.add_argument("folder", type=Path, help="where the embedded model goes")
-    parser.add_argument("--scores", type=Path, help="JSON that `moai eval answers --out` wrote, for the card")
-    arguments = parser.parse_args(argv)
-    if not (arguments.trained / RECORD).is_file():
-        parser.error(f"{arguments.trained} holds no result of train.py")
-    if arguments.scores is not None and not arguments.scores.is_file():
-        parser.error(f"there is no file {arguments.scores}")
-    print(export(arguments.trained, arguments.folder, arguments.scores))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -124,6 +124,7 @@ def test_words_from_a_picture_are_not_markup(capsys, monkeypatch, picture):
         (("convert", "/no/such", "FOLDER/out"), "there is no folder '/no/such'"),
         (("convert", "FOLDER", "FOLDER/out"), "holds no weights"),
         (("convert", "FOLDER", "FOLDER/out", "--sizes", "/no/sizes.json"), "cannot be read as JSON"),
+        (("export", "/no/such", "FOLDER/out"), "/no/such holds no result of train.py"),
     ],
 )
 def test_errors_are_one_sentence(capsys, tmp_path, picture, arguments, sentence):

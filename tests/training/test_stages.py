@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from moai import cli
 from moai.data.drawn.examples import ImageQuestions
 from moai.data.rows import RowSizes
 from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor, normalize_pixels
-from moai.training import command, export, recipe, run
+from moai.training import command, recipe, run
 from moai.training.experiment import load_experiment, load_stages
 from moai.training.objective import MoAIObjective, weighted_cross_entropy
 from moai.training.stages import freeze_all_but, parameter_groups
@@ -217,7 +218,7 @@ def test_exporting(tiny, tmp_path):
     train("language", tmp_path / "language")
     train("backbone", tmp_path / "backbone", "--init", tmp_path / "language", "--show-every", "0")
     train("gates", tmp_path / "gates", "--init", tmp_path / "backbone", "--show-every", "0")
-    assert export.main([str(tmp_path / "gates"), str(tmp_path / "exported")]) == 0
+    assert cli.main(["export", str(tmp_path / "gates"), str(tmp_path / "exported")]) == 0
     card = (tmp_path / "exported" / "README.md").read_text()
     assert "| language | `python train.py --stage language" in card and "--stage gates" in card
     # Scores come to the card once they are known.
@@ -227,7 +228,7 @@ def test_exporting(tiny, tmp_path):
         "scores": {"all experts": {"overall": {"score": 0.5, "count": 3}}},
     }
     scores.write_text(json.dumps(told))
-    assert export.main([str(tmp_path / "exported"), str(tmp_path / "exported"), "--scores", str(scores)]) == 0
+    assert cli.main(["export", str(tmp_path / "exported"), str(tmp_path / "exported"), "--scores", str(scores)]) == 0
     assert "| overall | 3 |  | 50.0% |" in (tmp_path / "exported" / "README.md").read_text()
     assert weights(tmp_path / "exported").keys() == before.keys()
     trained = weights(tmp_path / "gates")
