@@ -8,7 +8,8 @@ from transformers import LlamaConfig
 
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
 from moai.models.modeling import MoAIForConditionalGeneration
-from moai.models.processing import SYSTEM, MoAIProcessor
+from moai.models.processing import MoAIProcessor
+from moai.models.prompts import SYSTEM
 from moai.training.tokenizer import build_tokenizer
 from perception.labels import COCO_PANOPTIC_CLASSES, PSG_PREDICATES
 from perception.scene import Detection, Relation, Scene, Segment, TextLine

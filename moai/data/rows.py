@@ -75,11 +75,15 @@ class Rows:
         tokenizer = self.processor.tokenizer
         shown = tokenizer.decode(aux[start:middle]).strip()
         answer = [*aux[middle : middle + WINDOW_ANSWER], tokenizer.eos_token_id]
-        return self.processor.question_ids(WINDOW_QUESTION.format(shown)), answer
+        return self.question_ids(WINDOW_QUESTION.format(shown)), answer
+
+    def question_ids(self, question: str) -> list[int]:
+        """A question's turn in tokens, behind a picture."""
+        return self.processor.question_ids(question)
 
     def turns(self, example: Example) -> list[TokenTurn]:
         """The example's turns in tokens."""
-        return [(self.processor.question_ids(asked), self.processor.answer_ids(said)) for asked, said in example.turns]
+        return [(self.question_ids(asked), self.processor.answer_ids(said)) for asked, said in example.turns]
 
 
 class TextRows(Rows):
@@ -92,6 +96,10 @@ class TextRows(Rows):
     def __init__(self, *args, text_weight: float = 0.2, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.text_weight = text_weight
+
+    def question_ids(self, question: str) -> list[int]:
+        """A question's turn in tokens, with no picture before it."""
+        return self.processor.question_ids(question, with_image=False)
 
     def sample(self, examples: Iterable[Example], rng: np.random.Generator) -> Sample | None:
         rows = [self.row(example, example.meta.rng or rng) for example in examples]

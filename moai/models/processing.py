@@ -1,7 +1,7 @@
 """MoAIProcessor: pictures, scenes and chat messages -> the tensors that the model reads."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -10,6 +10,15 @@ from torch import Tensor
 from transformers import AutoProcessor, ProcessorMixin
 
 from moai.models.configuration import MoAIConfig
+from moai.models.prompts import (
+    CHAT,
+    PROMPT_STYLES,
+    SYSTEM,
+    ChatTemplate,
+    PromptStyle,
+    check_messages,
+    plain_text_ids,
+)
 from perception.panoptic import colour_map
 from perception.scene import Scene
 from perception.verbalize import verbalize
@@ -17,36 +26,22 @@ from perception.verbalize import verbalize
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 """CLIP's channel means, as shares of the full range 0..255."""
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
-SYSTEM = "AI assistant should give helpful and detailed answers to user after fully understanding an image."
 _OLD_NAMES = {"picture_size": "image_size", "picture_tokens": "num_image_tokens", "picture_token": "image_token"}
 
 
-@dataclass(frozen=True)
-class PromptStyle:
-    """How a conversation is written: `question` and `answer` are format strings; generation stops at `stop`."""
-
-    question: str
-    answer: str
-    stop: str | None
-
-
-PROMPT_STYLES = {
-    "plain": PromptStyle(" USER: {} ASSISTANT:", " {}", None),
-    "reference_demo": PromptStyle(" USER: {} ASSISTANT:", " {}", "[U"),
-    "reference_evaluation": PromptStyle(
-        " [UNUSED_TOKEN_146]user\n{}[UNUSED_TOKEN_145]\n[UNUSED_TOKEN_146]assistant\n", "{}[UNUSED_TOKEN_145]\n", "[U"
-    ),
-}
-
-
-def normalize_pixels(pixels: Tensor, legacy_color_map: bool = False) -> Tensor:
-    """uint8 pixels (B, 3, H, W) in 0..255 -> fp32, CLIP mean and standard deviation taken out.
+def normalize_pixels(
+    pixels: Tensor,
+    legacy_color_map: bool = False,
+    mean: Sequence[float] = PIXEL_MEAN,
+    std: Sequence[float] = PIXEL_STD,
+) -> Tensor:
+    """uint8 pixels (B, 3, H, W) in 0..255 -> fp32, `mean` and `std` of the channels (shares of 255) taken out.
 
     With `legacy_color_map` the pixels are scaled to 0..1 but the statistics are those of 0..255, as the released
     weights saw their colour maps.
     """
-    mean = torch.tensor(PIXEL_MEAN, device=pixels.device)[:, None, None]
-    std = torch.tensor(PIXEL_STD, device=pixels.device)[:, None, None]
+    mean = torch.tensor(mean, device=pixels.device)[:, None, None]
+    std = torch.tensor(std, device=pixels.device)[:, None, None]
     values = pixels.float() / 255
     return (values - mean * 255) / (std * 255) if legacy_color_map else (values - mean) / std
 
@@ -74,7 +69,9 @@ class MoAIProcessor(ProcessorMixin):
     """Turns conversations about pictures into model inputs.
 
     `image_size` is the side of the square model input in pixels, `num_image_tokens` the image tokens it becomes,
-    `prompt_style` a key of `PROMPT_STYLES`.
+    `image_mean` and `image_std` the channel statistics of the vision encoder, as shares of the full range (default:
+    CLIP's). `prompt_style` is a key of `PROMPT_STYLES`; with "chat" prompts are those of the tokenizer's chat template,
+    which `template_options` go to.
     """
 
     def __init__(
@@ -86,6 +83,9 @@ class MoAIProcessor(ProcessorMixin):
         prompt_style: str = "plain",
         legacy_color_map: bool = False,
         chat_template: str | None = None,
+        image_mean: Sequence[float] = PIXEL_MEAN,
+        image_std: Sequence[float] = PIXEL_STD,
+        template_options: dict | None = None,
     ):
         super().__init__(tokenizer, chat_template=chat_template)
         if prompt_style not in PROMPT_STYLES:
@@ -95,6 +95,8 @@ class MoAIProcessor(ProcessorMixin):
         self.image_token = image_token
         self.prompt_style = prompt_style
         self.legacy_color_map = legacy_color_map
+        self.image_mean, self.image_std = list(image_mean), list(image_std)
+        self.template_options = template_options
 
     @classmethod
     def get_processor_dict(cls, *args, **kwargs) -> tuple[dict, dict]:
@@ -107,58 +109,78 @@ class MoAIProcessor(ProcessorMixin):
         """How conversations are written for this model."""
         return PROMPT_STYLES[self.prompt_style]
 
-    def encode_text(self, text: str) -> list[int]:
-        """Token ids of `text`, no special tokens added; what looks like one in the text is read as plain letters.
+    @cached_property
+    def _template(self) -> ChatTemplate | None:
+        if self.prompt_style != CHAT:
+            return None
+        return ChatTemplate(self.tokenizer, self.image_token, self.num_image_tokens, self.template_options)
 
-        Half of a character (a lone surrogate) is read as U+FFFD."""
-        if not text.isascii():
-            # The two halves of a character that come one after the other are joined.
-            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        backend = getattr(self.tokenizer, "backend_tokenizer", None)
-        if backend is None:
-            return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        # Training reads millions of short texts; the wrapper around the backend would take three times as long.
-        if not backend.encode_special_tokens:  # not written in vain, as other threads may be reading
-            backend.encode_special_tokens = True
-        return backend.encode(text, add_special_tokens=False).ids
+    def encode_text(self, text: str) -> list[int]:
+        """As `moai.models.prompts.plain_text_ids`, with this processor's tokenizer."""
+        return plain_text_ids(self.tokenizer, text)
+
+    def normalized(self, pixels: Tensor, colour_map: bool = False) -> Tensor:
+        """uint8 pixels (B, 3, H, W), of pictures or of colour maps, as the vision encoder wants them; fp32."""
+        return normalize_pixels(pixels, colour_map and self.legacy_color_map, self.image_mean, self.image_std)
 
     def prefix_ids(self, with_image: bool) -> list[int]:
-        """System text and, with a picture, its placeholders, one token for each image feature."""
+        """What stands before the first question: system text and, with a picture, its placeholders, one token for each
+        image feature."""
+        if self._template is not None:
+            return self._template.prefix_ids(with_image)
         ids = self.encode_text(SYSTEM)
         if with_image:
             ids = ids + [self.tokenizer.convert_tokens_to_ids(self.image_token)] * self.num_image_tokens
         return ids
 
-    def question_ids(self, question: str) -> list[int]:
-        """A user's turn up to the place where the answer begins."""
+    def question_ids(self, question: str, with_image: bool = True) -> list[int]:
+        """A user's first turn, behind `prefix_ids(with_image)`, up to the place where the answer begins."""
+        if self._template is not None:
+            return self._template.question_ids(question, with_image)
         return self.encode_text(self.style.question.format(question))
 
     def answer_ids(self, answer: str) -> list[int]:
-        """An assistant's turn with the end-of-sequence token."""
+        """An assistant's turn with the token that ends it."""
+        if self._template is not None:
+            return self._template.answer_ids(answer)
         return [*self.encode_text(self.style.answer.format(answer)), self.tokenizer.eos_token_id]
 
     def conversation_ids(self, messages: Sequence[dict], with_image: bool) -> list[int]:
-        """A conversation as prompt ids. messages: dicts with `role` ("user" or "assistant") and `content`, in a list.
+        """A conversation as prompt ids. messages: dicts with `role` ("user" or "assistant"; with a chat template the
+        first may be "system") and `content`, in a list.
 
         Raises ValueError for a message of another form, an unknown role, or when the last word is not the user's.
         """
-        if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)):
-            kind = type(messages).__name__
-            raise ValueError(f"a conversation must be a list of messages, each with a role and a content, not {kind}")
-        for message in messages:
-            if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
-                raise ValueError(f"each message needs a role and a content, both text; got {message!r}")
-        if not messages or messages[-1].get("role") != "user":
-            raise ValueError("a conversation must end with a message of the user")
+        check_messages(messages, self.roles, last="user")
+        if self._template is not None:
+            return self._template.conversation_ids(messages, with_image)
+        return self._styled(messages, with_image)[0]
+
+    def dialogue_ids(self, messages: Sequence[dict], with_image: bool) -> tuple[list[int], list[bool]]:
+        """A whole conversation, to learn from: its ids, and which of them the model has to say (answers with the token
+        that ends each). messages: as for `conversation_ids`, but the last word is the assistant's, and there is a
+        question. Raises ValueError as `conversation_ids`."""
+        check_messages(messages, self.roles, last="assistant")
+        if all(message["role"] != "user" for message in messages):
+            raise ValueError("a conversation needs a message of the user")
+        if self._template is not None:
+            return self._template.dialogue_ids(messages, with_image)
+        return self._styled(messages, with_image)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that messages may have."""
+        return ("user", "assistant") if self._template is None else ("system", "user", "assistant")
+
+    def _styled(self, messages: Sequence[dict], with_image: bool) -> tuple[list[int], list[bool]]:
         ids = self.prefix_ids(with_image)
+        said = [False] * len(ids)
         for message in messages:
-            if message.get("role") == "user":
-                ids += self.question_ids(message["content"])
-            elif message.get("role") == "assistant":
-                ids += self.answer_ids(message["content"])
-            else:
-                raise ValueError(f"unknown role {message.get('role')!r}; allowed are user and assistant")
-        return ids
+            asks = message["role"] == "user"
+            turn = self.question_ids(message["content"]) if asks else self.answer_ids(message["content"])
+            ids += turn
+            said += [not asks] * len(turn)
+        return ids, said
 
     def aux_ids(self, scene: Scene, experts: Sequence[str] | None = None) -> list[int]:
         """Token ids of the scene in the words of `experts` (None: all), without blank edges; empty if they saw none."""
@@ -173,7 +195,7 @@ class MoAIProcessor(ProcessorMixin):
         `experts` the colour map is blank.
         """
         size = self.image_size
-        inputs = {"pixel_values": normalize_pixels(torch.stack([image_pixels(p, size) for p in pictures]))}
+        inputs = {"pixel_values": self.normalized(torch.stack([image_pixels(p, size) for p in pictures]))}
         if scenes is None:
             return inputs
         pad_id = self.tokenizer.pad_token_id
@@ -185,7 +207,7 @@ class MoAIProcessor(ProcessorMixin):
         return inputs | {
             "aux_input_ids": aux_ids,
             "aux_attention_mask": aux_mask,
-            "panoptic_pixel_values": normalize_pixels(colours, self.legacy_color_map),
+            "panoptic_pixel_values": self.normalized(colours, colour_map=True),
         }
 
     def prompt_inputs(self, conversations: Sequence[Sequence[dict]], with_image: bool) -> dict[str, Tensor]:

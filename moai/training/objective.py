@@ -74,8 +74,8 @@ class MoAIObjective(nn.Module):
         if self.transcribe_weight:
             self.transcriber = Transcriber(model.config.text_config.hidden_size)
         self.legacy_color_map = processor.legacy_color_map
-        self.prefix = len(processor.prefix_ids(with_image=False))
-        self.num_image_tokens = processor.num_image_tokens
+        self.statistics = (processor.image_mean, processor.image_std)
+        self.prefix = len(processor.prefix_ids(with_image=True))
         names = [processor.encode_text(f" {name}") for name in class_names]
         members = torch.zeros(len(names), model.config.text_config.vocab_size)
         for row, ids in enumerate(names):
@@ -111,10 +111,10 @@ class MoAIObjective(nn.Module):
         """What the model makes of the pictures and of the experts' words, once for each of P scenes."""
         pixels, maps = None, None
         if "pixels" in batch:
-            pixels = normalize_pixels(batch["pixels"])
+            pixels = normalize_pixels(batch["pixels"], False, *self.statistics)
         if "panoptic" in batch:
             colours = self.palette[batch["panoptic"].long()].permute(0, 3, 1, 2)
-            maps = normalize_pixels(colours, self.legacy_color_map)
+            maps = normalize_pixels(colours, self.legacy_color_map, *self.statistics)
         return self.model.encode(pixels, batch.get("aux_input_ids"), batch.get("aux_attention_mask"), maps)
 
     def answer_loss(self, batch: dict[str, Tensor], encoded: dict[str, Tensor]) -> Tensor:
@@ -123,7 +123,7 @@ class MoAIObjective(nn.Module):
         rows = {name: batch[name].flatten(0, -2) for name in fields if name in batch}
         ids, turns = rows["input_ids"], rows.get("turn_ids")
         repeats, width = len(ids) // len(batch["input_ids"]), ids.shape[1]
-        prefix = self.prefix + self.num_image_tokens
+        prefix = self.prefix
         mask, positions = (None, None) if turns is None else (turn_mask(turns), turn_positions(turns))
         # The head is the costliest part of so small a model; answers stand behind what all share.
         logits = self.model(

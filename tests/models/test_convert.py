@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from moai.assistant import MoAI
 from moai.cli import main
 from moai.models.convert import convert_folder, dequantize, from_reference
-from moai.models.processing import SYSTEM
+from moai.models.prompts import SYSTEM
 from perception import Perception
 from tests.conftest import example_image
 

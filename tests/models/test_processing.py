@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import AutoProcessor
 
-from moai.models.processing import PIXEL_MEAN, PIXEL_STD, PROMPT_STYLES, SYSTEM, MoAIProcessor, normalize_pixels, pad
+from moai.models.processing import PIXEL_MEAN, PIXEL_STD, MoAIProcessor, normalize_pixels, pad
+from moai.models.prompts import PROMPT_STYLES, SYSTEM
 from perception.scene import Scene
 from perception.verbalize import verbalize
 

@@ -3,7 +3,7 @@
 from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS, plural
 from moai.data.drawn.questions.ask import template_words
 from moai.data.rows import WINDOW_QUESTION
-from moai.models.processing import PROMPT_STYLES, SYSTEM
+from moai.models.prompts import PROMPT_STYLES, SYSTEM
 from perception.labels import COCO_PANOPTIC_CLASSES, PSG_PREDICATES
 from perception.scene import Detection, Relation, Scene, TextLine
 from perception.verbalize import verbalize
