@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
+from moai.inference.untouched import is_untouched
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.plora import PartialLoRALinear
 
@@ -99,7 +100,7 @@ def fuse_weights(model: MoAIForConditionalGeneration) -> None:
     hold of their storage, as a sharding optimiser does, must start afterwards. Nothing is stored twice. Does nothing
     for decoders that the fast path does not know.
     """
-    if not can_be_fused(model.config.text_config):
+    if not is_untouched(model) or not can_be_fused(model.config.text_config):
         return
     # Outside inference mode: its tensors could not become parameters that train again.
     with torch.inference_mode(False), torch.no_grad():

@@ -17,6 +17,7 @@ from transformers.generation.streamers import BaseStreamer
 from moai.inference.decoding import Bucket, Decoder, choose
 from moai.inference.fused import can_be_fused, places
 from moai.inference.prefill import Prefill
+from moai.inference.untouched import is_untouched
 from moai.models.modeling import IMAGE_INPUTS, MoAIForConditionalGeneration
 
 _MODEL_INPUTS = ("input_ids", "attention_mask", *IMAGE_INPUTS)
@@ -53,7 +54,9 @@ class Request:
         if unknown or asked - _SETTINGS or settings.max_new_tokens is None or "input_ids" not in inputs:
             return None
         mask = inputs.get("attention_mask")
-        if not can_be_fused(model.config.text_config) or (mask is not None and mask.ndim != 2):
+        if not is_untouched(model) or not can_be_fused(model.config.text_config):
+            return None
+        if mask is not None and mask.ndim != 2:
             return None
         if len(set((getattr(model, "hf_device_map", None) or {}).values())) > 1:
             return None
@@ -217,16 +220,19 @@ def generate(model: MoAIForConditionalGeneration, *, fast: bool | None = None, *
     """What `model.generate(**arguments)` says: ids (B, S + N), on CUDA by the fast path for all that it can do.
 
     The fast path answers greedily or samples by temperature and top_p (with `top_k=0`), with stop strings, stopping
-    criteria and a streamer, and needs `max_new_tokens`; anything else goes transformers' way. `fast` True asks for the
-    fast path, also on the CPU, and raises ValueError for what it cannot do; False keeps to transformers' way. The fast
-    path keeps caches and captured steps with the model until `forget`, and is fastest after `fuse_weights`.
+    criteria and a streamer, and needs `max_new_tokens`; anything else goes transformers' way, and so does a model with
+    adapters or hooks on its decoder. `fast` True asks for the fast path, also on the CPU, and raises ValueError for
+    what it cannot do; False keeps to transformers' way. The fast path keeps caches and captured steps with the model
+    until `forget`, and is fastest after `fuse_weights`.
     """
     wanted = model.device.type == "cuda" if fast is None else fast
     request = Request.of(model, arguments) if wanted else None
     if request is not None:
         return fast_generation(model)(model, request)
     if fast:
-        raise ValueError("the fast path cannot do all that was asked of generate; leave out fast=True")
+        raise ValueError(
+            "the fast path cannot do all that was asked of generate, or does not know this model; leave out fast=True"
+        )
     return model.generate(**arguments)
 
 

@@ -1,0 +1,37 @@
+"""Whether a model is made as the fast path expects. It reads weights without calling the modules that hold them, so
+what somebody put around a module (an adapter, a hook, a parametrisation, another class) would be passed over."""
+
+import torch
+from torch import nn
+
+from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.plora import PartialLoRALinear
+
+_PLAIN = (nn.Linear, nn.Embedding, nn.ModuleList, nn.SiLU, PartialLoRALinear)
+
+
+def is_untouched(model: nn.Module) -> bool:
+    """Whether `model` is a MoAI whose decoder consists of its family's own modules, without hooks.
+
+    Adapters merged into the weights change nothing; those beside them do. Quantised weights are read as they are.
+    """
+    if type(model) is not MoAIForConditionalGeneration or torch.nn.modules.module._has_any_global_hook():
+        return False
+    family = type(model.language_model).__module__
+    parts = (model.lm_head, *model.language_model.modules())
+    return (
+        family.startswith("transformers.models.")
+        and all(_is_plain(module, family) for module in parts)
+        and not any(_is_hooked(module) for module in (model, *parts))
+        and model.lm_head.bias is None
+    )
+
+
+def _is_plain(module: nn.Module, family: str) -> bool:
+    kind = type(module)
+    kind = getattr(kind, "family", kind)  # layers and norms that take a `Fusion` are of the family's own classes
+    return kind in _PLAIN or kind.__module__ in (family, "transformers.activations")
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module))
