@@ -83,6 +83,8 @@ class MoAICompressor(nn.Module):
     Padding is masked, so a padded batch gives what each of its rows gives alone.
     """
 
+    LATENTS_STD = 0.02
+
     def __init__(
         self,
         dim: int,
@@ -95,7 +97,7 @@ class MoAICompressor(nn.Module):
         neighborhood: int = 0,
     ):
         super().__init__()
-        self.latents = nn.Parameter(torch.randn(num_latents, dim) * 0.02)
+        self.latents = nn.Parameter(torch.randn(num_latents, dim) * self.LATENTS_STD)
         self.word_context = WordContext(dim, positions == "sinusoidal", neighborhood)
         self.attentions = nn.ModuleList(CompressorAttention(dim, heads, dim_head) for _ in range(depth))
         self.feed_forwards = nn.ModuleList(

@@ -18,8 +18,9 @@ from transformers.utils import ModelOutput
 from moai.models.compressor import MoAICompressor
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
 from moai.models.fusion import Fusion, GateRecord, add_fusion
-from moai.models.mixer import ROUTINGS, CrossAttentionBlock, MoAIMixer
-from moai.models.plora import PartialLoRALinear, add_partial_lora
+from moai.models.initialization import close_branches, fill_compressor, fill_encoder
+from moai.models.mixer import ROUTINGS, MoAIMixer
+from moai.models.plora import add_partial_lora
 from moai.models.vision import build_encoder, build_projector
 
 IGNORED = -100
@@ -62,6 +63,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_sdpa = True
     _supports_attention_backend = True
     _skip_keys_device_placement = ("past_key_values",)  # type: ignore[assignment]
+    _is_made = False
     _tied_weights_keys = {"lm_head.weight": "language_model.embed_tokens.weight"}  # noqa: RUF012
 
     def __init__(self, config: MoAIConfig):
@@ -92,33 +94,28 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             add_partial_lora(self.language_model.layers, config.plora_rank, config.plora_alpha)
         add_fusion(self.language_model.layers, list(self.mixers))
         self.post_init()
+        self._is_made = True
         # What no two devices share, by the names of classes.
         whole = {type(module).__name__ for module in (*self.language_model.layers, *self.mixers.values())}
         self._no_split_modules = set(self._no_split_modules or ()) | whole
-        self._start_new_branches_closed()
 
     def _init_weights(self, module: nn.Module) -> None:
         # timm initialises its own backbones; the generic rule would undo that.
-        if module in self._vision_modules:
-            return
-        super()._init_weights(module)
+        if module not in self._vision_modules:
+            super()._init_weights(module)
+
+    def initialize_weights(self) -> None:
+        """Gives whatever is new its first values; see `moai.models.initialization`."""
+        new = [module for module in self.modules() if not getattr(module, "_is_hf_initialized", False)]
+        super().initialize_weights()
+        close_branches(new)
+        if self._is_made and self.vision in new:
+            fill_compressor(new)
+            fill_encoder(self.vision, self.config.vision_config)
 
     @property
     def _vision_modules(self) -> set[nn.Module]:
         return set(self.vision.modules()) if self.config.vision_config.encoder == "timm" else set()
-
-    @torch.no_grad()
-    def _start_new_branches_closed(self) -> None:
-        """A fresh mixer returns its queries and a fresh partial LoRA adds nothing, so the decoder starts as it was."""
-        for module in self.modules():
-            if isinstance(module, MoAIMixer):
-                for gate in (module.image_gate, module.language_gate):
-                    gate.weight.zero_()
-                    gate.bias.zero_()
-            elif isinstance(module, CrossAttentionBlock):
-                module.o_proj.get_parameter("1.weight").zero_()
-            elif isinstance(module, PartialLoRALinear):
-                module.lora_B.weight.zero_()
 
     @property
     def routing(self) -> str:
@@ -295,6 +292,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         turn_ids: (B, S), for training on several turns behind one picture: the turn of each token, 0 = shared by all.
         It is for the mixers; `moai.data.packing` has the decoder's mask and positions that go with it.
         gates: takes down whom the mixers listened to.
+        kwargs: for the loss function; with `num_items_in_batch` it divides the sum over tokens by that number.
         Raises ValueError when the image tokens in `input_ids` do not match the picture.
         """
         if prompt_mask is None and labels is not None:
@@ -326,7 +324,8 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         logits = self.lm_head(hidden_states[:, kept])
         loss = None
         if labels is not None:
-            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size)
+            vocab_size = self.config.text_config.vocab_size
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=vocab_size, **kwargs)
         return MoAIOutput(
             loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=hidden_states
         )
