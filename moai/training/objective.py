@@ -1,34 +1,76 @@
 """The training losses, as one module so that it can be compiled, wrapped for several GPUs and checkpointed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from moai.data.packing import turn_mask, turn_positions
 from moai.models.compressor import codes_of_both_ends
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor, normalize_pixels
+from moai.models.prompts import CHAT
 from moai.training.stages import Stage
 from perception.panoptic import voc_palette
 
 PATCH_TEMPERATURE = 0.07
+MOST_LOGITS = 2**28
+"""Logits that are held at once: 1 GiB in fp32, and as much again for their gradients."""
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean of next-token cross-entropies: logits (B, S, V), labels and weights (B, S), shifted in here."""
-    losses = F.cross_entropy(
-        logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="none"
-    )
-    weights = weights[:, 1:].flatten()
-    return (losses * weights).sum() / weights.sum().clamp(min=1.0)
+    total = next_token_losses(lambda states: states, logits, labels, weights)
+    return total / weights[:, 1:].sum().clamp(min=1.0)
 
 
-def _mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over what is labelled, 0 where nothing is: logits (B, N, C), labels (B, N)."""
-    losses = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
-    return losses / (labels != IGNORED).sum().clamp(min=1)
+def next_token_losses(
+    head: Callable[[Tensor], Tensor], states: Tensor, labels: Tensor, weights: Tensor, most: int = MOST_LOGITS
+) -> Tensor:
+    """Weighted sum of next-token cross-entropies, with no more than `most` logits in memory at a time.
+
+    head: states (N, D) -> logits (N, V); states: (B, S, D); labels and weights: (B, S), shifted in here. More logits
+    than that are made in pieces, at the places that count alone, and once more in the backward pass.
+    """
+    states, labels, weights = states[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), weights[:, 1:].flatten()
+
+    def piece(states: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        losses = F.cross_entropy(head(states).float(), labels, ignore_index=IGNORED, reduction="none")
+        return (losses * weights).sum()
+
+    size = max(most // _width(head, states), 1)
+    # On an accelerator, finding the places has to wait for it.
+    if not torch.compiler.is_compiling() and (states.device.type == "cpu" or len(states) > size):
+        counting = ((labels != IGNORED) & (weights != 0)).nonzero().squeeze(1)
+        states, labels, weights = (one.index_select(0, counting) for one in (states, labels, weights))
+    if len(states) <= size:
+        return piece(states, labels, weights)
+    pieces = zip(states.split(size), labels.split(size), weights.split(size), strict=True)
+    return torch.stack([checkpoint(piece, *one, use_reentrant=False) for one in pieces]).sum()  # type: ignore[misc]
+
+
+def _width(head: Callable, states: Tensor) -> int:
+    """Words of the vocabulary."""
+    return getattr(head, "out_features", states.shape[-1])
+
+
+def _cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
+    """Sum over what is labelled: logits (B, N, C), labels (B, N)."""
+    return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+
+
+def totals_of(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the losses of a batch are divided by, each fp32 (): the weights of answers, labelled patches, words to write
+    back."""
+    counts = {
+        "answers": lambda: batch["weights"][..., 1:].sum(),
+        "patches": lambda: (batch["patch_labels"] != IGNORED).sum(),
+        "transcript": lambda: batch["aux_attention_mask"].sum(),
+    }
+    needed = {"answers": "weights", "patches": "patch_labels", "transcript": "aux_attention_mask"}
+    return {name: counted().float() for name, counted in counts.items() if needed[name] in batch}
 
 
 class Transcriber(nn.Module):
@@ -75,7 +117,9 @@ class MoAIObjective(nn.Module):
             self.transcriber = Transcriber(model.config.text_config.hidden_size)
         self.legacy_color_map = processor.legacy_color_map
         self.statistics = (processor.image_mean, processor.image_std)
-        self.prefix = len(processor.prefix_ids(with_image=True))
+        # With a chat template, system texts may differ in length; a picture stands before every answer.
+        shared = processor.prompt_style != CHAT
+        self.prefix = len(processor.prefix_ids(with_image=True)) if shared else processor.num_image_tokens
         names = [processor.encode_text(f" {name}") for name in class_names]
         members = torch.zeros(len(names), model.config.text_config.vocab_size)
         for row, ids in enumerate(names):
@@ -90,22 +134,42 @@ class MoAIObjective(nn.Module):
             self.model.vision.eval()
         return self
 
-    def forward(self, **batch: Tensor) -> dict[str, Tensor]:
-        """Batch of samples of `moai.data.rows` -> `loss` and its parts, each a scalar."""
+    def forward(self, totals: Mapping[str, Tensor] | None = None, **batch: Tensor) -> dict[str, Tensor]:
+        """Batch of samples of `moai.data.rows` -> `loss` and its parts, each a scalar.
+
+        totals: what the losses are divided by where a step is more than this batch, as `totals_of`; by default the
+        batch's own.
+        """
+        totals = totals_of(batch) if totals is None else totals
         if "aux_input_ids" not in batch and "pixels" not in batch:  # text alone
             rows = {name: values.flatten(0, 1) for name, values in batch.items()}
-            logits = self.model(input_ids=rows["input_ids"], use_cache=False).logits
-            return {"loss": weighted_cross_entropy(logits, rows["labels"], rows["weights"])}
+            states = self.states(input_ids=rows["input_ids"])
+            losses = next_token_losses(self.model.lm_head, states, rows["labels"], rows["weights"])
+            return {"loss": losses / totals["answers"].clamp(min=1.0)}
         encoded = self.encode(batch)
         parts = {}
         if "input_ids" in batch:
-            parts["answers"] = (1.0, self.answer_loss(batch, encoded))
+            parts["answers"] = (1.0, self.answer_losses(batch, encoded))
         if self.patch_weight:
-            parts["patches"] = (self.patch_weight, self.patch_loss(encoded["image_embeds"], batch["patch_labels"]))
+            parts["patches"] = (self.patch_weight, self.patch_losses(encoded["image_embeds"], batch["patch_labels"]))
         if self.transcribe_weight:
-            parts["transcript"] = (self.transcribe_weight, self.transcript_loss(batch, encoded["aux_tokens"]))
-        total = sum(weight * loss for weight, loss in parts.values())
-        return {"loss": total} | {name: loss.detach() for name, (_, loss) in parts.items()}
+            parts["transcript"] = (self.transcribe_weight, self.transcript_losses(batch, encoded["aux_tokens"]))
+        means = {name: losses / totals[name].clamp(min=1.0) for name, (_, losses) in parts.items()}
+        total = sum(weight * means[name] for name, (weight, _) in parts.items())
+        return {"loss": total} | {name: loss.detach() for name, loss in means.items()}
+
+    def states(
+        self, attention_mask: Tensor | None = None, position_ids: Tensor | None = None, **inputs: Tensor | None
+    ) -> Tensor:
+        """The decoder's last states (B, S, D); `inputs` as for the model's `fuse`."""
+        embeds, fusion = self.model.fuse(**inputs)  # type: ignore[arg-type]
+        return self.model.language_model(
+            inputs_embeds=embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            use_cache=False,
+            fusion=fusion,
+        ).last_hidden_state
 
     def encode(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """What the model makes of the pictures and of the experts' words, once for each of P scenes."""
@@ -117,36 +181,35 @@ class MoAIObjective(nn.Module):
             maps = normalize_pixels(colours, self.legacy_color_map, *self.statistics)
         return self.model.encode(pixels, batch.get("aux_input_ids"), batch.get("aux_attention_mask"), maps)
 
-    def answer_loss(self, batch: dict[str, Tensor], encoded: dict[str, Tensor]) -> Tensor:
-        """Cross-entropy of the answers, (P, Q, W) or packed (P, W); a scene's rows share what is known of it."""
+    def answer_losses(self, batch: dict[str, Tensor], encoded: dict[str, Tensor]) -> Tensor:
+        """Cross-entropies of the answers, (P, Q, W) or packed (P, W), weighted and summed; a scene's rows share what is
+        known of it."""
         fields = ("input_ids", "labels", "weights", "prompt_mask", "turn_ids")
         rows = {name: batch[name].flatten(0, -2) for name in fields if name in batch}
         ids, turns = rows["input_ids"], rows.get("turn_ids")
-        repeats, width = len(ids) // len(batch["input_ids"]), ids.shape[1]
-        prefix = self.prefix
+        repeats = len(ids) // len(batch["input_ids"])
         mask, positions = (None, None) if turns is None else (turn_mask(turns), turn_positions(turns))
-        # The head is the costliest part of so small a model; answers stand behind what all share.
-        logits = self.model(
+        states = self.states(
+            mask,
+            positions,
             input_ids=ids,
-            attention_mask=mask,
             prompt_mask=rows["prompt_mask"],
-            position_ids=positions,
             turn_ids=turns,
-            use_cache=False,
-            logits_to_keep=width - prefix,
             **{name: states.repeat_interleave(repeats, dim=0) for name, states in encoded.items()},
-        ).logits
-        return weighted_cross_entropy(logits, rows["labels"][:, prefix:], rows["weights"][:, prefix:])
+        )
+        # The head is the costliest part of so small a model; answers stand behind what all share.
+        behind = (one[:, self.prefix :] for one in (states, rows["labels"], rows["weights"]))
+        return next_token_losses(self.model.lm_head, *behind)
 
-    def transcript_loss(self, batch: dict[str, Tensor], aux_tokens: Tensor) -> Tensor:
-        """Cross-entropy of writing the experts' words back from the auxiliary tokens; 0 where none was said."""
+    def transcript_losses(self, batch: dict[str, Tensor], aux_tokens: Tensor) -> Tensor:
+        """Cross-entropies, summed, of writing the experts' words back from the auxiliary tokens."""
         words, mask = batch["aux_input_ids"], batch["aux_attention_mask"].bool()
         written = self.transcriber(aux_tokens, mask, self.model.get_input_embeddings().weight)
-        return _mean_cross_entropy(written, words.masked_fill(~mask, IGNORED))
+        return _cross_entropies(written, words.masked_fill(~mask, IGNORED))
 
-    def patch_loss(self, image_embeds: Tensor, patch_labels: Tensor) -> Tensor:
-        """Cross-entropy of what each image token (P, I, D) shows (P, I); 0 where no patch is labelled."""
+    def patch_losses(self, image_embeds: Tensor, patch_labels: Tensor) -> Tensor:
+        """Cross-entropies, summed, of what each image token (P, I, D) shows (P, I)."""
         words = self.class_words @ self.model.get_input_embeddings().weight.detach().float()
         tokens = F.normalize(image_embeds.float(), dim=-1)
         similarity = tokens @ F.normalize(words, dim=-1).T / PATCH_TEMPERATURE
-        return _mean_cross_entropy(similarity, patch_labels)
+        return _cross_entropies(similarity, patch_labels)

@@ -1,0 +1,39 @@
+"""The head's losses in pieces are what they are in one."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from moai.training.objective import next_token_losses, weighted_cross_entropy
+
+
+@pytest.mark.parametrize("most", [7 * 5, 7, 1])
+def test_long_rows_are_scored_in_pieces(most):
+    torch.manual_seed(0)
+    states = torch.randn(3, 11, 4)
+    labels = torch.randint(0, 7, (3, 11))
+    labels[torch.rand(3, 11) < 0.5] = -100
+    weights = torch.rand(3, 11) * (torch.rand(3, 11) < 0.8)
+    plain, pieces = (nn.Linear(4, 7) for _ in range(2))
+    pieces.load_state_dict(copy.deepcopy(plain.state_dict()))
+    seen = []
+    pieces.register_forward_hook(lambda module, args, output: seen.append(output.numel()))
+    one, other = states.clone().requires_grad_(), states.clone().requires_grad_()
+    whole = weighted_cross_entropy(plain(one), labels, weights) * weights[:, 1:].sum()
+    whole.backward()
+    total = next_token_losses(pieces, other, labels, weights, most)
+    total.backward()
+    torch.testing.assert_close(total, whole)
+    torch.testing.assert_close(other.grad, one.grad)
+    torch.testing.assert_close(pieces.weight.grad, plain.weight.grad)
+    # Where nothing is to be said, or all of it weighs nothing, no logits are made.
+    assert max(seen) <= max(most, 7) and sum(seen) // 2 == 7 * int(((labels != -100) & (weights != 0))[:, 1:].sum())
+
+
+def test_nothing_to_say():
+    head, states = nn.Linear(4, 7), torch.randn(1, 5, 4, requires_grad=True)
+    total = next_token_losses(head, states, torch.full((1, 5), -100), torch.ones(1, 5))
+    total.backward()
+    assert total == 0 and not states.grad.any()
