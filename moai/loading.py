@@ -1,6 +1,5 @@
 """What an assistant is made of: a model with its processor, the experts that it names, and a device with memory."""
 
-import os
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,21 +11,25 @@ from moai.inference.generation import forget
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
+from moai.models.released import folder_of
 from perception.presets import preset_names
 
 
 def load_model(name: str, dtype: torch.dtype) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
     """Model and processor of a folder or hub id; ValueError with one sentence when they cannot be had."""
     failed = f"no MoAI model could be loaded from {name!r}: "
-    name = os.path.expanduser(name)
+    try:
+        folder = folder_of(name)
+    except ValueError as error:
+        raise ValueError(failed + str(error)) from error
     report: dict[str, set[str]] = {"missing_keys": set()}
     processor = None
     load: Any = MoAIForConditionalGeneration.from_pretrained  # its type leaves out the report
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         if isinstance(config, MoAIConfig):
-            model, report = load(name, config=config, dtype=dtype, output_loading_info=True)
-            processor = AutoProcessor.from_pretrained(name, trust_remote_code=False)
+            model, report = load(folder, config=config, dtype=dtype, output_loading_info=True)
+            processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, SafetensorError) as error:
         raise ValueError(
             failed + "it must be a folder that holds one, or the id of one on a hub that can be reached"

@@ -1,19 +1,15 @@
 """The released checkpoint's layout -> ours."""
 
-import pickle
 import re
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoTokenizer, LlamaConfig, PreTrainedTokenizerBase
+from transformers import LlamaConfig
 from transformers.initialization import no_init_weights
 
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
 from moai.models.modeling import MoAIForConditionalGeneration
-from moai.models.processing import MoAIProcessor
 
 EXPERTS = {
     "CA_img_aux": "image_aux",
@@ -44,7 +40,11 @@ RENAMES = (
     (r"^model\.layers\.(\d+)\.attention\.moai_GA_lang\.", r"mixers.\1.language_gate."),
     (r"^model\.layers\.", "language_model.layers."),
     (r"^vision_proj\.", "projector."),
+    (r"^vit\.vision_tower\.", "vision.model."),
 )
+
+PRESET = "reference"
+"""The preset of experts that the released model was trained with."""
 
 
 def config_from_sizes(sizes: dict) -> MoAIConfig:
@@ -95,6 +95,7 @@ def config_from_sizes(sizes: dict) -> MoAIConfig:
         plora_rank=sizes["plora_rank"],
         plora_alpha=sizes["plora_alpha"],
         legacy_color_map=True,
+        experts_from=PRESET,
     )
 
 
@@ -112,13 +113,21 @@ def split_qkv(rows: Tensor, config: LlamaConfig) -> tuple[Tensor, Tensor, Tensor
     return query, key, value
 
 
+QUANTIZED = ".quant_state.bitsandbytes__"
+"""In the name of what bitsandbytes keeps beside a 4-bit weight."""
+
+
+def packed_names(names: Iterable[str]) -> set[str]:
+    """Those of a checkpoint's weights that are 4-bit; what belongs to one has its name and a dot before it."""
+    return {name.split(QUANTIZED)[0] for name in names if QUANTIZED in name}
+
+
 def dequantize(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors with 4-bit (NF4, possibly double quantised) weights of bitsandbytes expanded.
 
     Raises ImportError with one sentence when such weights are there and bitsandbytes is not installed.
     """
-    marker = ".quant_state.bitsandbytes__"
-    packed = {key.split(marker)[0] for key in state_dict if marker in key}
+    packed = packed_names(state_dict)
     if not packed:
         return state_dict
     try:
@@ -133,36 +142,74 @@ def dequantize(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
-def convert_state_dict(state_dict: dict[str, Tensor], config: MoAIConfig) -> dict[str, Tensor]:
-    """Every tensor of a reference checkpoint under its name in `MoAIForConditionalGeneration`."""
-    converted = {}
-    clip_prefix = "model.vision_model."
-    for key, value in dequantize(state_dict).items():
-        if key == "model.tok_embeddings.weight":
+def _targets(key: str) -> tuple[str, ...]:
+    """The names that a tensor of a reference checkpoint, or each of its parts, has here."""
+    if match := re.match(r"model\.layers\.(\d+)\.attention\.wqkv\.(Plora_\w+)\.weight", key):
+        layer, part = match.groups()
+        return tuple(f"language_model.layers.{layer}.self_attn.{name}_proj{PARTS[part]}.weight" for name in "qkv")
+    if match := re.match(r"model\.layers\.(\d+)\.(attention\.wo|feed_forward\.w\d)\.(Plora_\w+)\.weight", key):
+        layer, linear, part = match.groups()
+        return (f"language_model.layers.{layer}.{LINEARS[linear]}{PARTS[part]}.weight",)
+    if match := re.match(r"model\.layers\.(\d+)\.attention\.moai_(\w+)\.linear_(\w)\.(\d)\.weight", key):
+        layer, expert, projection, index = match.groups()
+        return (f"mixers.{layer}.{EXPERTS[expert]}.{projection}_proj.{index}.weight",)
+    for pattern, replacement in RENAMES:
+        key = re.sub(pattern, replacement, key)
+    return (key,)
+
+
+def planned(keys: Iterable[str], wanted: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """For each of a checkpoint's tensors the names of the model's tensors that it becomes, none if it is of no use.
+
+    `wanted` are the model's names. Raises ValueError naming what is missing or left over.
+    """
+    plan = {key: _targets(key) for key in keys}
+    nested = "vision.model.vision_model."  # transformers' CLIP has lost a level
+    if not any(name.startswith(nested) for name in wanted):
+        plan = {key: tuple(name.replace(nested, "vision.model.") for name in names) for key, names in plan.items()}
+    named = {name for names in plan.values() for name in names}
+    # The final norm of the vision encoder is never used, and a checkpoint may leave it out.
+    unused = [name for name in named - set(wanted) if "post_layernorm" not in name and "position_ids" not in name]
+    missing = [name for name in wanted if name not in named and "post_layernorm" not in name]
+    if missing or unused:
+        raise ValueError(
+            f"the checkpoint does not have the reference layout: {len(missing)} tensors missing {missing[:3]}, "
+            f"{len(unused)} not understood {sorted(unused)[:3]}"
+        )
+    return {key: tuple(name for name in names if name in wanted) for key, names in plan.items()}
+
+
+def converted(
+    state_dict: dict[str, Tensor], plan: dict[str, tuple[str, ...]], wanted: Mapping[str, Tensor], config: MoAIConfig
+) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a (part of a) reference checkpoint, expanded, with their names in the model.
+
+    plan: what `planned` gave; wanted: tensors of the model, for their shapes. Raises ValueError for another shape.
+    """
+    for key, value in state_dict.items():
+        if key in ("model.tok_embeddings.weight", "output.weight"):
             value = value[: config.text_config.vocab_size]  # the image token's row is never looked up
-        if match := re.match(r"model\.layers\.(\d+)\.attention\.wqkv\.(Plora_\w+)\.weight", key):
-            layer, part = match.groups()
+        parts: tuple[Tensor, ...] = (value,)
+        if ".wqkv." in key:
             # A projects the input, before queries, keys and values part ways; B and the main weight have their rows.
-            pieces = (value,) * 3 if part == "Plora_A" else split_qkv(value, config.text_config)
-            for name, piece in zip("qkv", pieces, strict=True):
-                target = f"language_model.layers.{layer}.self_attn.{name}_proj{PARTS[part]}.weight"
-                converted[target] = piece.clone()
-            continue
-        if match := re.match(r"model\.layers\.(\d+)\.(attention\.wo|feed_forward\.w\d)\.(Plora_\w+)\.weight", key):
-            layer, linear, part = match.groups()
-            converted[f"language_model.layers.{layer}.{LINEARS[linear]}{PARTS[part]}.weight"] = value
-            continue
-        if match := re.match(r"model\.layers\.(\d+)\.attention\.moai_(\w+)\.linear_(\w)\.(\d)\.weight", key):
-            layer, expert, projection, index = match.groups()
-            converted[f"mixers.{layer}.{EXPERTS[expert]}.{projection}_proj.{index}.weight"] = value
-            continue
-        if key.startswith("vit.vision_tower.vision_model."):
-            converted["vision." + clip_prefix + key.removeprefix("vit.vision_tower.vision_model.")] = value
-            continue
-        for pattern, replacement in RENAMES:
-            key = re.sub(pattern, replacement, key)
-        converted[key] = value
-    return converted
+            parts = (value,) * 3 if "Plora_A" in key else split_qkv(value, config.text_config)
+            parts = tuple(part.clone() for part in parts)
+        for name, part in zip(plan[key], parts, strict=bool(plan[key])):
+            if part.shape != wanted[name].shape:
+                raise ValueError(
+                    f"the checkpoint has other sizes than given: {name} is {tuple(part.shape)}, expected "
+                    f"{tuple(wanted[name].shape)}"
+                )
+            yield name, part
+
+
+def unused_norms(names: Iterable[str], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The vision encoder's final norm, which does nothing, where it is not among `names`."""
+    absent = {name: wanted[name] for name in wanted.keys() - set(names) if "post_layernorm" in name}
+    return {
+        name: torch.full(tensor.shape, float(name.endswith("weight")), dtype=tensor.dtype)
+        for name, tensor in absent.items()
+    }
 
 
 def from_reference(state_dict: dict[str, Tensor], sizes: dict) -> MoAIForConditionalGeneration:
@@ -170,112 +217,11 @@ def from_reference(state_dict: dict[str, Tensor], sizes: dict) -> MoAIForConditi
 
     sizes: the keys of the parity fixtures' config.json. Raises ValueError naming what is missing or left over.
     """
-    return _load(state_dict, config_from_sizes(sizes), torch.float32)
-
-
-def _load(state_dict: dict[str, Tensor], config: MoAIConfig, dtype: torch.dtype) -> MoAIForConditionalGeneration:
+    config = config_from_sizes(sizes)
     with no_init_weights():  # every weight comes from the checkpoint
-        model = MoAIForConditionalGeneration._from_config(config, dtype=dtype)
+        model = MoAIForConditionalGeneration._from_config(config, dtype=torch.float32)
     wanted = model.state_dict()
-    converted = convert_state_dict(state_dict, config)
-    if not any(key.startswith("vision.model.vision_model.") for key in wanted):
-        converted = {key.replace("vision.model.vision_model.", "vision.model."): v for key, v in converted.items()}
-    unused = [key for key in converted if key not in wanted and "post_layernorm" not in key]
-    unused = [key for key in unused if "position_ids" not in key]
-    missing = [key for key in wanted if key not in converted and "post_layernorm" not in key]
-    if missing or unused:
-        raise ValueError(
-            f"the checkpoint does not have the reference layout: {len(missing)} tensors missing {missing[:3]}, "
-            f"{len(unused)} not understood {unused[:3]}"
-        )
-    for key, value in converted.items():
-        if key in wanted and value.shape != wanted[key].shape:
-            raise ValueError(
-                f"the checkpoint has other sizes than given: {key} is {tuple(value.shape)}, expected "
-                f"{tuple(wanted[key].shape)}"
-            )
-    # The final norm of the vision encoder is never used, and a checkpoint may leave it out.
-    norms = {key: torch.ones_like(value) if key.endswith("weight") else torch.zeros_like(value)
-             for key, value in wanted.items() if "post_layernorm" in key}  # fmt: skip
-    model.load_state_dict(norms | {key: value.to(dtype) for key, value in converted.items()}, strict=False)
+    state_dict = dequantize(state_dict)
+    weights = dict(converted(state_dict, planned(state_dict, wanted), wanted, config))
+    model.load_state_dict(weights | unused_norms(weights, wanted))
     return model.eval()
-
-
-def _read_shards(shards: list[Path]) -> dict[str, Tensor]:
-    state_dict: dict[str, Tensor] = {}
-    for shard in shards:
-        try:
-            part = load_file(shard) if shard.suffix == ".safetensors" else torch.load(shard, "cpu", weights_only=True)
-        except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            raise ValueError(f"{shard} cannot be read as a file of weights") from error
-        if not isinstance(part, dict) or not all(isinstance(value, Tensor) for value in part.values()):
-            raise ValueError(f"{shard} is not a plain table of tensors")
-        state_dict |= part
-    return state_dict
-
-
-def _read_tokenizer(source: Path, config: MoAIConfig) -> PreTrainedTokenizerBase:
-    """The folder's tokenizer with an image token, whose id goes into `config` with those of the other special tokens.
-
-    That id is the vocabulary size when the tokenizer fills the vocabulary, as the released one does.
-    """
-    try:
-        # Code that comes with a checkpoint is not run.
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:
-        raise ValueError(
-            f"the tokenizer in {source} cannot be read; put a tokenizer.json and tokenizer_config.json there"
-        ) from error
-    if tokenizer.eos_token_id is None:
-        raise ValueError(f"the tokenizer in {source} has no end-of-sequence token")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.padding_side = "left"
-    if "<image>" not in tokenizer.get_vocab():
-        tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
-    text = config.text_config
-    ids = tokenizer.get_vocab()
-    config.image_token_id = ids.pop("<image>")
-    if max(ids.values()) >= text.vocab_size:
-        raise ValueError(
-            f"the tokenizer in {source} has {len(ids)} tokens, but the checkpoint's vocabulary is {text.vocab_size}"
-        )
-    text.bos_token_id, text.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
-    text.pad_token_id = tokenizer.pad_token_id
-    return tokenizer
-
-
-def convert_folder(source: Path, target: Path, sizes: dict | None = None) -> None:
-    """Write the checkpoint in the authors' layout that `source` holds, with its tokenizer, to `target` in this one.
-
-    source: folder of *.safetensors, else *.bin shards, and a tokenizer. sizes: as for `from_reference`; None means
-    MoAI-7B's. The weights keep the checkpoint's precision; `MoAI.from_pretrained(target)` reads the result.
-    Raises ValueError with one sentence when something is missing, unreadable or of another layout, and ImportError
-    for 4-bit weights without bitsandbytes.
-    """
-    source, target = Path(source), Path(target)
-    if not source.is_dir():
-        raise ValueError(f"there is no folder {str(source)!r}")
-    try:
-        config = MoAIConfig.moai_7b() if sizes is None else config_from_sizes(sizes)
-    except KeyError as error:
-        raise ValueError(f"the sizes lack {error}; they need the keys of tests/fixtures/config.json") from error
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"the sizes cannot be used: {error}") from error
-    shards = sorted(source.glob("*.safetensors")) or sorted(source.glob("*.bin"))
-    if not shards:
-        raise ValueError(f"{source} holds no weights: neither *.safetensors nor *.bin")
-    tokenizer = _read_tokenizer(source, config)
-    state_dict = _read_shards(shards)
-    embeddings = state_dict.get("model.tok_embeddings.weight")
-    dtype = torch.float16 if embeddings is None or not embeddings.is_floating_point() else embeddings.dtype
-    model = _load(state_dict, config, dtype)
-    model.save_pretrained(target)
-    processor = MoAIProcessor(
-        tokenizer,
-        image_size=config.vision_config.image_size,
-        num_image_tokens=config.num_image_tokens,
-        prompt_style="reference_demo",
-        legacy_color_map=config.legacy_color_map,
-    )
-    processor.save_pretrained(target)
