@@ -58,21 +58,24 @@ class MoAI(ProcessBound):
         perception: Perception | None = None,
         quantize: str | None = None,
         experts_from: str | Path | Mapping | None = None,
+        **given: Any,
     ) -> "MoAI":
         """The embedded model, or the one in a folder or behind a hub id.
 
         `experts` that will run: names of `perception.registry` such as segmentation or seg, as a list or separated by
         commas; None means all. `experts_from` names the preset of experts (or a YAML file, or a mapping) that takes the
-        place of the one which the model names; `perception` replaces the experts altogether. `device`, of model and
-        experts, defaults to CUDA when there is one. `quantize`, one of `moai.inference.quantization.TIERS`, makes the
-        language model smaller; None is bf16 on CUDA and fp32 elsewhere. Raises ValueError with one sentence for an
-        unknown model, expert, preset, device or quantisation.
+        place of the one which the model names; `given` replaces single experts of it, as `perception.Perception` takes
+        them (`detection="hf_detection:PekingU/rtdetr_v2_r18vd"`); `perception` replaces them altogether. `device`, of
+        model and experts, defaults to CUDA when there is one. `quantize`, one of `moai.inference.quantization.TIERS`,
+        makes the language model smaller; None is bf16 on CUDA and fp32 elsewhere. Raises ValueError with one sentence
+        for an unknown model, expert, preset, device or quantisation.
         """
-        expert_names(experts)  # a typo is told before anything loads
-        if perception is not None and experts_from is not None:
+        for names in (experts, list(given)):  # a typo is told before anything loads
+            expert_names(names)
+        if perception is not None and (experts_from is not None or given):
             raise ValueError("give experts_from or perception, not both: each says which experts there are")
         if experts_from is not None:
-            perception = Perception(experts, experts_from=experts_from, device=device)
+            perception = Perception(experts, experts_from=experts_from, device=device, **given)
         elif perception is not None and experts is not None:
             perception = perception.narrowed(experts)
         place = device_named(device)
@@ -80,7 +83,7 @@ class MoAI(ProcessBound):
         dtype = torch.bfloat16 if place.type == "cuda" or quantize == "bf16" else torch.float32
         model, processor = load_model(str(EMBEDDED_MODEL if name is None else name), dtype)
         if perception is None:
-            perception = Perception(experts, experts_from=preset_of(model.config), device=device)
+            perception = Perception(experts, experts_from=preset_of(model.config), device=device, **given)
         with in_memory(place, "this model", "choose a smaller quantisation"):
             if quantize in (None, "bf16"):
                 model.to(place)  # type: ignore[arg-type]  # a wrapper in transformers hides that it is a method

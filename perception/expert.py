@@ -1,7 +1,7 @@
 """What every expert is: a name, and a call that fills its own part of a Scene."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,3 +28,22 @@ def prepare(expert: Expert, pictures: Sequence[np.ndarray]) -> None:
     own = getattr(expert, "prepare", None)
     if own is not None:
         own(pictures)
+
+
+class NetworkExpert:
+    """An expert that asks a network of `perception.networks`; `fill` says what of the findings stands in a scene."""
+
+    def __init__(self, network: Any):
+        self.network = network
+
+    def prepare(self, pictures: Sequence[np.ndarray]) -> None:
+        """Looks at several pictures at once."""
+        self.network.batch(pictures)
+
+    def __call__(self, picture: np.ndarray, scene: Scene) -> None:
+        """Fills its part of `scene` from (H, W, 3) uint8 RGB; raises ExpertUnavailable for what cannot be had."""
+        self.fill(self.network(picture), scene)
+
+    def fill(self, found: Any, scene: Scene) -> None:
+        """Fills the scene from what the network found in its picture."""
+        raise NotImplementedError

@@ -15,7 +15,7 @@ from perception.expert import Expert, ExpertUnavailable, prepare
 from perception.forks import ProcessBound
 from perception.images import Pixels, pixels_of
 from perception.kinds.kind import Kind
-from perception.presets import DEFAULT, Entry, Preset, entry_of, load_preset
+from perception.presets import DEFAULT, Entry, Preset, entry_of, load_preset, names_backend
 from perception.scene import Scene
 from weights import WEIGHTS
 
@@ -32,7 +32,8 @@ class Perception(ProcessBound):
     `experts`: names as `perception.registry.expert_names` takes them; None means all that there are. `experts_from`:
     which backends and weights run them, as `perception.presets.load_preset` takes it: the name of a preset, a YAML
     file or a mapping. `given` replaces single experts of it, by kind: an object of the shape of
-    `perception.expert.Expert`, a backend's name, other weights for the preset's backend, or a mapping as in a preset.
+    `perception.expert.Expert`, BACKEND or BACKEND:WEIGHTS, other weights for the preset's backend, or a mapping as in a
+    preset.
     `weights`: folder of the embedded weights. `cache_size`: pictures remembered (0: none). `device` for the networks,
     as torch names it; None lets each choose.
 
@@ -187,10 +188,9 @@ def _entry(kind: str, given: Any, preset: Preset) -> Entry | Expert:
         if not callable(given):
             raise ValueError(f"{kind} cannot be {given!r}; give weights, a backend's name or an Expert")
         return given
-    backends = {one.name: one for one in registry.backends_of(kind)}
-    usual = preset.entries.get(kind) or Entry(next(iter(backends), None))
-    if str(given) in backends or usual.backend is None or backends[usual.backend].weights is None:
-        return entry_of(kind, {"backend": str(given)})
+    usual = preset.entries.get(kind) or Entry(next((one.name for one in registry.backends_of(kind)), None))
+    if names_backend(kind, str(given)) or usual.backend is None or registry.backend(usual.backend).weights is None:
+        return entry_of(kind, str(given))
     return entry_of(kind, {"backend": usual.backend, "weights": str(given), "options": usual.options})
 
 

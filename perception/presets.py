@@ -1,6 +1,6 @@
 """Presets: which backends and weights run the experts, as YAML files or mappings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,10 @@ def _folder() -> Path:
 def load_preset(source: str | Path | Mapping, embedded: str | Path = WEIGHTS) -> Preset:
     """The preset of this name, in this YAML file, or of this mapping.
 
-    It maps kinds of experts (full or short names) to a backend's name, or to a mapping with `backend`, `weights` and
-    `options`; `off` leaves a kind out. Weights: `embedded:NAME` is a folder in `embedded`; what begins with ./ or ../
-    starts at the file's folder; the rest is for the backend to understand. Raises ValueError with one sentence for
-    anything else.
+    It maps kinds of experts (full or short names) to BACKEND, to BACKEND:WEIGHTS, or to a mapping with `backend`,
+    `weights` and `options`; `off` leaves a kind out. Weights: `embedded:NAME` is a folder in `embedded`; what begins
+    with ./ or ../ starts at the file's folder; the rest is for the backend to understand. Raises ValueError with one
+    sentence for anything else.
     """
     if isinstance(source, Mapping):
         return _preset("given as a mapping", source, None, embedded)
@@ -101,7 +101,7 @@ def _preset(name: str, record: Any, folder: Path | None, embedded: str | Path) -
 def entry_of(kind: str, value: Any, folder: Path | None = None, embedded: str | Path = WEIGHTS) -> Entry:
     """An expert of a kind as a preset gives it, checked; `folder` is where its relative weights start."""
     allowed = ", ".join(one.name for one in registry.backends_of(kind)) or "none"
-    record = {"backend": value} if isinstance(value, str) else value
+    record = _in_keys(value) if isinstance(value, str) else value
     if not isinstance(record, Mapping):
         raise ValueError(f"{kind} must be a backend's name ({allowed}) or a mapping with {', '.join(_KEYS)}")
     for key in record:
@@ -120,6 +120,32 @@ def entry_of(kind: str, value: Any, folder: Path | None = None, embedded: str | 
             raise ValueError(f"{backend.name} has no option {name!r}; allowed are {known}")
         backend.options[name].check(name, option)
     return Entry(backend.name, _weights(kind, backend, record.get("weights"), folder, embedded), dict(options))
+
+
+def _in_keys(text: str) -> dict[str, str]:
+    backend, colon, weights = text.partition(":")
+    return {"backend": backend, "weights": weights} if colon else {"backend": backend}
+
+
+def names_backend(kind: str, text: str) -> bool:
+    """Whether a text is the name of a backend of a kind, alone or as BACKEND:WEIGHTS."""
+    return any(_in_keys(text)["backend"] == one.name for one in registry.backends_of(kind))
+
+
+def swaps_of(texts: Iterable[str]) -> dict[str, str]:
+    """What replaces single experts, by kind, from texts KIND=BACKEND or KIND=BACKEND:WEIGHTS, as commands take them.
+
+    Raises ValueError with one sentence for other texts and unknown names.
+    """
+    swaps = {}
+    for text in texts:
+        name, sign, given = (part.strip() for part in text.partition("="))
+        kinds = registry.expert_names([name])
+        if not sign or not given or not kinds:
+            raise ValueError(f"{text!r} replaces no expert; write KIND=BACKEND or KIND=BACKEND:WEIGHTS")
+        entry_of(kinds[0], given)
+        swaps[kinds[0]] = given
+    return swaps
 
 
 def _weights(kind: str, backend, weights: Any, folder: Path | None, embedded: str | Path) -> str | None:

@@ -19,6 +19,7 @@ _KINDS: list[str] = [
 # By name too, since backends bring networks along.
 _BACKENDS: list[str] = [
     "perception.backends.yolo",
+    "perception.backends.hf_detection",
     "perception.backends.relation_head",
     "perception.backends.rapidocr",
     "perception.backends.paddleocr",

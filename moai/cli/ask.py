@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from moai.cli.options import Device, Experts, ExpertsFrom, Json, Model, Picture, Quantize
+from moai.cli.options import Device, Experts, ExpertsFrom, Json, Model, Picture, Quantize, Swaps
 from moai.terminal import print_json, quiet_libraries, typed
 
 
@@ -15,6 +15,7 @@ def ask(
     model: Model = None,
     experts: Experts = None,
     experts_from: ExpertsFrom = None,
+    expert: Swaps = None,
     no_moai: Annotated[bool, typer.Option("--no-moai", help="ask the plain backbone, without experts")] = False,
     max_new_tokens: Annotated[int, typer.Option(metavar="N", help="longest answer")] = 96,
     temperature: Annotated[float, typer.Option(metavar="T", help="0 is greedy")] = 0.0,
@@ -27,12 +28,14 @@ def ask(
     quiet_libraries()
     from moai.assistant import Decoding, MoAI
     from perception.images import pixels_of
+    from perception.presets import swaps_of
 
     # Before the models load, so that a typo is told at once.
     decoding = {"max_new_tokens": max_new_tokens, "temperature": temperature}
     Decoding(**decoding)
+    swaps = swaps_of(expert or ())
     image = pixels_of(picture)
-    assistant = MoAI.from_pretrained(model, experts, device, quantize=quantize, experts_from=experts_from)
+    assistant = MoAI.from_pretrained(model, experts, device, quantize=quantize, experts_from=experts_from, **swaps)
     answer = assistant.ask(image, typed(question), moai=not no_moai, **decoding)
     if json:
         print_json(answer.to_dict())

@@ -16,6 +16,14 @@ ExpertsFrom = Annotated[
     str | None,
     typer.Option(metavar="PRESET|FILE", help="preset or YAML file of other experts (default: the model's own)"),
 ]
+Swaps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--expert",
+        metavar="KIND=BACKEND:WEIGHTS",
+        help="another expert of one kind, such as detection=hf_detection:PekingU/rtdetr_v2_r18vd (may be repeated)",
+    ),
+]
 Device = Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, ... (default: cuda where there is one)")]
 Quantize = Annotated[
     str | None, typer.Option(metavar="TIER", help="bf16, int8 or int4: a language model that needs less memory")

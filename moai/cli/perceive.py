@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from moai.cli.options import Experts, ExpertsFrom, Json, Picture
+from moai.cli.options import Experts, ExpertsFrom, Json, Picture, Swaps
 from moai.terminal import print_json, quiet_libraries
 
 Weights = Annotated[str | None, typer.Option(metavar="WEIGHTS", help="other ultralytics weights, by name or path")]
@@ -17,6 +17,7 @@ def perceive(
     draw: Annotated[Path | None, typer.Option(metavar="OUT.png", help="write the annotated picture")] = None,
     experts: Experts = None,
     experts_from: ExpertsFrom = None,
+    expert: Swaps = None,
     segmentation: Weights = None,
     detection: Weights = None,
     ocr: Annotated[str | None, typer.Option(metavar="NAME", help="rapidocr or paddleocr")] = None,
@@ -24,9 +25,11 @@ def perceive(
     """Show what the experts see in a picture."""
     quiet_libraries()
     from perception import Perception, load_image, verbalize
+    from perception.presets import swaps_of
 
     image = load_image(picture)
     chosen = {"segmentation": segmentation, "detection": detection, "ocr": ocr, "experts_from": experts_from}
+    chosen |= swaps_of(expert or ())
     perception = Perception(experts=experts, **{name: one for name, one in chosen.items() if one is not None})
     scene = perception(image)
     if draw is not None:

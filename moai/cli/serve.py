@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from moai.cli.options import ExpertsFrom, Model, Quantize
+from moai.cli.options import ExpertsFrom, Model, Quantize, Swaps
 from moai.web import server as page
 from moai.web.server import HOST, PORT
+from perception.presets import swaps_of
 
 
 def serve(
@@ -15,6 +16,7 @@ def serve(
     port: Annotated[int, typer.Option(metavar="N", help="port to listen at")] = PORT,
     quantize: Quantize = None,
     experts_from: ExpertsFrom = None,
+    expert: Swaps = None,
 ):
     """Serve the page: ask about a picture, and see what the experts saw."""
-    page.serve(model, host, port, quantize, experts_from)
+    page.serve(model, host, port, quantize, experts_from, swaps_of(expert or ()))

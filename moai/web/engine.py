@@ -1,6 +1,7 @@
 """The assistant behind the page: loads while the page is already there, and says how far it is."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,17 @@ class About:
 class Engine:
     """Loads the assistant once; `stage` and `share` (0..1) say how far loading is, `problem` why it failed."""
 
-    def __init__(self, model: str | None = None, quantize: str | None = None, experts_from: str | None = None):
+    def __init__(
+        self,
+        model: str | None = None,
+        quantize: str | None = None,
+        experts_from: str | None = None,
+        swaps: Mapping[str, str] | None = None,
+    ):
         self.model = model
         self.quantize = quantize
         self.experts_from = experts_from
+        self.swaps = dict(swaps or {})
         self.assistant = None
         self.about: About | None = None
         self.stage = "Starting"
@@ -44,7 +52,9 @@ class Engine:
             from moai.assistant import MoAI
 
             self._at("Loading the language model", 0.3)
-            assistant = MoAI.from_pretrained(self.model, quantize=self.quantize, experts_from=self.experts_from)
+            assistant = MoAI.from_pretrained(
+                self.model, quantize=self.quantize, experts_from=self.experts_from, **self.swaps
+            )
             if warm_up is not None:
                 self._at("Loading the experts", 0.5)
                 with Image.open(warm_up) as picture:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from moai.web.engine import Engine
@@ -17,10 +18,12 @@ def serve(
     port: int | None = PORT,
     quantize: str | None = None,
     experts_from: str | None = None,
+    swaps: Mapping[str, str] | None = None,
 ) -> None:
     """Serve the page until interrupted.
 
-    `model`, `quantize` and `experts_from` are those of `MoAI.from_pretrained`; without a `port` a free one is taken.
+    `model`, `quantize` and `experts_from` are those of `MoAI.from_pretrained`, and `swaps` the single experts that it
+    is given; without a `port` a free one is taken.
     Raises ValueError with one sentence for a model that cannot be loaded, an address that cannot be listened at, or
     where gradio is missing.
     """
@@ -34,7 +37,7 @@ def serve(
         raise ValueError("the page needs gradio, which is not installed: pip install 'moai-vlm[web]'") from error
     from moai.web.examples import EXAMPLES
 
-    engine = Engine(model, quantize, experts_from)
+    engine = Engine(model, quantize, experts_from, swaps)
     page = Page(engine)
     try:
         print(f"MoAI is at {launch(page, host, port)} (Ctrl+C ends it)", flush=True)

@@ -1,6 +1,5 @@
 """Segmentation and detection by YOLO networks. Experts of the same weights share one network."""
 
-from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -8,9 +7,10 @@ import numpy as np
 from perception.backends.backend import Backend, Option
 from perception.boxes import extent
 from perception.builder import Builder
-from perception.expert import Expert, ExpertUnavailable
+from perception.expert import ExpertUnavailable, NetworkExpert
 from perception.labels import COCO_PANOPTIC_CLASSES
-from perception.networks.yolo import Found, Yolo
+from perception.networks.network import Found
+from perception.networks.yolo import Yolo
 from perception.scene import Box, Detection, Scene, Segment
 from perception.words import plain_label
 
@@ -63,36 +63,21 @@ def _enough(free: np.ndarray, mask: np.ndarray) -> bool:
     return left >= MIN_PIXELS and left >= MIN_SHARE * int(np.count_nonzero(mask))
 
 
-class YoloSegmentation:
+class YoloSegmentation(NetworkExpert):
     """Segments from a YOLO network; only COCO panoptic classes are said."""
 
-    def __init__(self, network: Yolo):
-        self.network = network
-
-    def prepare(self, pictures: Sequence[np.ndarray]) -> None:
-        """Looks at several pictures at once."""
-        self.network.batch(pictures)
-
-    def __call__(self, picture: np.ndarray, scene: Scene) -> None:
-        """Fills `scene.segments` from (H, W, 3) uint8 RGB; raises ExpertUnavailable for a network without masks."""
+    def fill(self, found: Found, scene: Scene) -> None:
+        """Fills `scene.segments`; raises ExpertUnavailable for a network without masks."""
         if not self.network.draws_masks:
             raise ExpertUnavailable(f"{self.network.source} draws boxes only; segmentation needs a network with -seg")
-        scene.segments = panoptic(self.network(picture), self.network.stuff)
+        scene.segments = panoptic(found, self.network.stuff)
 
 
-class YoloDetection:
+class YoloDetection(NetworkExpert):
     """Every thing class that a YOLO network knows, surest first; stuff is left to segmentation."""
 
-    def __init__(self, network: Yolo):
-        self.network = network
-
-    def prepare(self, pictures: Sequence[np.ndarray]) -> None:
-        """Looks at several pictures at once."""
-        self.network.batch(pictures)
-
-    def __call__(self, picture: np.ndarray, scene: Scene) -> None:
-        """Fills `scene.detections` from (H, W, 3) uint8 RGB."""
-        found = self.network(picture)
+    def fill(self, found: Found, scene: Scene) -> None:
+        """Fills `scene.detections`."""
         scene.detections = [
             Detection(label, tuple(box), score)
             for label, box, score in zip(found.labels, found.boxes.tolist(), found.scores.tolist(), strict=True)
@@ -100,7 +85,7 @@ class YoloDetection:
         ]
 
 
-def build(kind: str, weights: str, builder: Builder, **options) -> Expert:
+def build(kind: str, weights: str, builder: Builder, **options) -> NetworkExpert:
     """The expert of a kind, from a folder of ours or ultralytics weights."""
     key = ("yolo", weights, *sorted(options.items()))
     network = builder.shared(key, lambda: Yolo(weights, device=builder.device, **options))

@@ -2,10 +2,6 @@
 
 import json
 import os
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +10,14 @@ import numpy as np
 
 from perception.boxes import iou
 from perception.expert import ExpertUnavailable
-from perception.forks import ProcessBound
-from perception.images import digest_of
+from perception.networks.network import Found, Network, calibrated, chosen, sorted_found
 
 WEIGHTS_FILE, ARCHITECTURE_FILE, SETTINGS_FILE = "model.safetensors", "model.yaml", "config.json"
 ULTRALYTICS_SUFFIX = ".pt"
 DEFAULT_THRESHOLD = 0.25
-_MEMO_SIZE = 4
 _MAX_PIXELS = 1280
 """Longer side in pixels above which a picture is reduced before the network sees it; masks grow back afterwards."""
 _SAME_OBJECT = 0.8
-
-
-@dataclass
-class Found:
-    """What a network found in one picture, surest first; N may be 0.
-
-    `labels` N names. `scores` (N,) float in 0..1. `boxes` (N, 4) float x1 y1 x2 y2 in shares of width and height.
-    `masks` (N, H, W) bool over the picture, or None for a network that only draws boxes.
-    """
-
-    labels: list[str]
-    scores: np.ndarray
-    boxes: np.ndarray
-    masks: np.ndarray | None
 
 
 def import_ultralytics():
@@ -113,24 +93,14 @@ def build_network(folder: str | Path):
     return network.eval(), settings
 
 
-def calibrated(scores: np.ndarray, power: float) -> np.ndarray:
-    """scores ** power: with power = log(0.5) / log(c), the best cut c of a network becomes a score of 0.5."""
-    return scores if power == 1 else scores**power
-
-
-class Yolo(ProcessBound):
-    """One YOLO network, loaded at first use. Several threads and experts may share it: a picture is looked at once.
+class Yolo(Network[Found]):
+    """One YOLO network.
 
     `source`: a folder in our format, or the path or name of ultralytics weights (`yolo11n-seg.pt`; a name is
     downloaded by ultralytics when it is not there). Weights in `.pt` are pickles, which can run code when they are
     loaded: use only files that you trust. `imgsz` (side in pixels that pictures are scaled to) and `threshold` (least
     score reported) default to those of the network. Raises ExpertUnavailable when the weights cannot be had.
     """
-
-    _model: Any
-    _memo: OrderedDict[str, Found]
-    _room: int
-    _lock: threading.RLock
 
     def __init__(
         self,
@@ -146,16 +116,6 @@ class Yolo(ProcessBound):
         self.stuff: frozenset[str] = frozenset()
         self._power = 1.0
         super().__init__()
-
-    def _fresh(self) -> dict[str, Any]:
-        return {"_model": None, "_memo": OrderedDict(), "_room": _MEMO_SIZE, "_lock": threading.RLock()}
-
-    def load(self) -> "Yolo":
-        """Loads the network if it is not there yet."""
-        with self._lock:
-            if self._model is None:
-                self._model = self._load()
-        return self
 
     def _load(self):
         source = Path(self.source)
@@ -208,29 +168,6 @@ class Yolo(ProcessBound):
         self.load()
         return list(self._model.names.values())
 
-    def __call__(self, picture: np.ndarray) -> Found:
-        """What is in one picture, (H, W, 3) uint8 RGB."""
-        return self.batch([picture])[0]
-
-    def batch(self, pictures: Sequence[np.ndarray]) -> list[Found]:
-        """What is in each picture, in one pass where their shapes allow; known pictures are not looked at again."""
-        keys = [digest_of(picture) for picture in pictures]
-        # Held while the network runs: the second expert to ask about a picture then finds it in the memo.
-        with self._lock:
-            self.load()
-            known = {key: self._memo[key] for key in keys if key in self._memo}
-            missing = {key: picture for key, picture in zip(keys, pictures, strict=True) if key not in known}
-            if missing:
-                known.update(zip(missing, self._run(list(missing.values())), strict=True))
-            for key in keys:
-                self._memo[key] = known[key]
-                self._memo.move_to_end(key)
-            if len(keys) > 1:  # its pictures will be asked for one by one
-                self._room = max(_MEMO_SIZE, len(set(keys)))
-            while len(self._memo) > self._room:
-                self._memo.popitem(last=False)
-            return [known[key] for key in keys]
-
     def _run(self, pictures: list[np.ndarray]) -> list[Found]:
         results = self._model.predict(
             [_reduced(np.ascontiguousarray(picture[..., ::-1])) for picture in pictures],
@@ -279,23 +216,7 @@ def without_doubles(found: Found, stuff: frozenset[str] = frozenset()) -> Found:
             kept.append(row)
     surest = {things[row] for row in kept}
     keep = [index for index, label in enumerate(found.labels) if label in stuff or index in surest]
-    return _chosen(found, keep)
-
-
-def _chosen(found: Found, order) -> Found:
-    order = np.asarray(order, int)
-    return replace(
-        found,
-        labels=[found.labels[index] for index in order],
-        scores=found.scores[order],
-        boxes=found.boxes[order],
-        masks=None if found.masks is None else found.masks[order],
-    )
-
-
-def sorted_found(found: Found) -> Found:
-    """The same, surest first."""
-    return _chosen(found, np.argsort(-found.scores, kind="stable"))
+    return chosen(found, keep)
 
 
 def wrapped(network):

@@ -36,6 +36,15 @@ def test_another_preset_takes_its_place(model_folder):
     assert assistant.perception.experts == ("ocr",)
 
 
+def test_single_experts_are_replaced(model_folder):
+    assistant = MoAI.from_pretrained(model_folder, device="cpu", detection="hf_detection:some/detector")
+    entry = assistant.perception._builder.entries["detection"]
+    assert (entry.backend, entry.weights) == ("hf_detection", "some/detector")
+    assert assistant.perception.experts == ("segmentation", "detection", "scene_graph", "ocr")
+    with pytest.raises(ValueError, match="unknown expert 'quantise'"):
+        MoAI.from_pretrained(model_folder, quantise="int8")
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

@@ -15,6 +15,7 @@ from moai.cli import main
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from perception import Perception
+from tests.perception.hub import models
 
 ROOT = Path(__file__).parents[2]
 SCENE = sample_layout(12, difficulty=0.0)
@@ -102,10 +103,28 @@ def test_words_from_a_picture_are_not_markup(capsys, monkeypatch, picture):
     assert code == 0 and "[bold]x[/bold] [/oops]" in out
 
 
+def test_one_option_lets_an_expert_of_the_hub_speak(capsys, picture, model_folder, tmp_path):
+    swap = f"detection=hf_detection:{models.detr(tmp_path)}"
+    asked = ("ask", picture, "What?", "--model", model_folder, "--max-new-tokens", 2, "--device", "cpu", "--json")
+    code, out, _ = run(capsys, *asked, "--experts", "det", "--expert", swap)
+    scene = json.loads(out)["scene"]
+    code, out, _ = run(capsys, "perceive", picture, "--experts", "det", "--expert", swap, "--json")
+    assert code == 0 and not scene["warnings"] and scene["detections"]
+    assert json.loads(out)["detections"] == scene["detections"]
+    code, out, _ = run(capsys, *asked, "--experts", "det", "--expert", "det=hf_detection:nobody/nothing")
+    assert code == 0 and json.loads(out)["text"]
+    assert (
+        "nobody/nothing is not on this machine and the hub is out of reach" in json.loads(out)["scene"]["warnings"][0]
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("ask", "/no/such.png", "Why?"), "there is no file"),
+        (("ask", "PICTURE", "Why?", "--expert", "det"), "'det' replaces no expert; write KIND=BACKEND"),
+        (("ask", "PICTURE", "Why?", "--expert", "det=hf_detection"), "hf_detection needs weights for detection: the"),
+        (("perceive", "PICTURE", "--expert", "det=magic:x"), "unknown detection backend 'magic'; allowed are yolo"),
         (("ask", "NOT_A_PICTURE", "Why?"), "is not a picture"),
         (("ask", "PICTURE", "  "), "the question is empty"),
         (("ask", "PICTURE", "Why?", "--model", "/no/model"), "no MoAI model could be loaded from '/no/model'"),

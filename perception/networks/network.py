@@ -1,0 +1,103 @@
+"""What every network does: it is loaded at its first use, and looks at a picture once, however many experts ask."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+
+from perception.forks import ProcessBound
+from perception.images import digest_of
+
+_MEMO_SIZE = 4
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class Found:
+    """What a network found in one picture, surest first; N may be 0.
+
+    `labels` N names. `scores` (N,) float in 0..1. `boxes` (N, 4) float x1 y1 x2 y2 in shares of width and height.
+    `masks` (N, H, W) bool over the picture, or None for a network that only draws boxes.
+    """
+
+    labels: list[str]
+    scores: np.ndarray
+    boxes: np.ndarray
+    masks: np.ndarray | None = None
+
+
+class Network(ProcessBound, Generic[Result]):
+    """A network that several threads and experts may share.
+
+    `_load` returns whatever `_model` is to hold, and may raise ExpertUnavailable; `_run` looks at several pictures.
+    """
+
+    _model: Any
+    _memo: OrderedDict[str, Result]
+    _room: int
+    _lock: threading.RLock
+
+    def _fresh(self) -> dict[str, Any]:
+        return {"_model": None, "_memo": OrderedDict(), "_room": _MEMO_SIZE, "_lock": threading.RLock()}
+
+    def _load(self) -> Any:
+        raise NotImplementedError
+
+    def _run(self, pictures: list[np.ndarray]) -> list[Result]:
+        raise NotImplementedError
+
+    def load(self) -> Self:
+        """Loads the network if it is not there yet."""
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+        return self
+
+    def __call__(self, picture: np.ndarray) -> Result:
+        """What is in one picture, (H, W, 3) uint8 RGB."""
+        return self.batch([picture])[0]
+
+    def batch(self, pictures: Sequence[np.ndarray]) -> list[Result]:
+        """What is in each picture, in one pass where their shapes allow; known pictures are not looked at again."""
+        keys = [digest_of(picture) for picture in pictures]
+        # Held while the network runs: the second expert to ask about a picture then finds it in the memo.
+        with self._lock:
+            self.load()
+            known = {key: self._memo[key] for key in keys if key in self._memo}
+            missing = {key: picture for key, picture in zip(keys, pictures, strict=True) if key not in known}
+            if missing:
+                known.update(zip(missing, self._run(list(missing.values())), strict=True))
+            for key in keys:
+                self._memo[key] = known[key]
+                self._memo.move_to_end(key)
+            if len(keys) > 1:  # its pictures will be asked for one by one
+                self._room = max(_MEMO_SIZE, len(set(keys)))
+            while len(self._memo) > self._room:
+                self._memo.popitem(last=False)
+            return [known[key] for key in keys]
+
+
+def chosen(found: Found, order) -> Found:
+    """Those of these numbers, in this order."""
+    order = np.asarray(order, int)
+    return replace(
+        found,
+        labels=[found.labels[index] for index in order],
+        scores=found.scores[order],
+        boxes=found.boxes[order],
+        masks=None if found.masks is None else found.masks[order],
+    )
+
+
+def sorted_found(found: Found) -> Found:
+    """The same, surest first."""
+    return chosen(found, np.argsort(-found.scores, kind="stable"))
+
+
+def calibrated(scores: np.ndarray, power: float) -> np.ndarray:
+    """scores ** power: with power = log(0.5) / log(c), the best cut c of a network becomes a score of 0.5."""
+    return scores if power == 1 else scores**power
