@@ -21,7 +21,7 @@ def convert(
     import json
 
     quiet_libraries()
-    from moai.models.checkpoint import convert_folder
+    from moai.models.released.checkpoint import convert_folder
 
     given = None
     if sizes is not None:

@@ -39,7 +39,8 @@ class MoAIConfig(PreTrainedConfig):
     `compressor_neighborhood` is the width in words of a depthwise convolution over the verbalised text before it is
     compressed (0: none). `legacy_color_map` scales the colour map to 0..1 before it is normalised with 0..255
     statistics, which nearly erases it but is what the released weights were trained with. `experts_from` names the
-    preset of `perception.presets` whose experts the model listens to.
+    preset of `perception.presets` whose experts the model listens to. `lora` has `rank`, `alpha` and `targets` of the
+    LoRA that linears of the decoder have beside them, if they do (see `moai.models.adapters.lora`).
     """
 
     model_type = "moai"
@@ -62,6 +63,7 @@ class MoAIConfig(PreTrainedConfig):
     plora_alpha: float = 1.0
     legacy_color_map: bool = False
     experts_from: str = "drawn"
+    lora: dict | None = None
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs):

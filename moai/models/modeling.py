@@ -15,6 +15,7 @@ from transformers import (
 )
 from transformers.utils import ModelOutput
 
+from moai.models.adapters.lora import inject_lora
 from moai.models.compressor import MoAICompressor
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
 from moai.models.fusion import Fusion, GateRecord, add_fusion
@@ -95,6 +96,8 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         add_fusion(self.language_model.layers, list(self.mixers))
         self.post_init()
         self._is_made = True
+        if config.lora:
+            inject_lora(self)
         # What no two devices share, by the names of classes.
         whole = {type(module).__name__ for module in (*self.language_model.layers, *self.mixers.values())}
         self._no_split_modules = set(self._no_split_modules or ()) | whole

@@ -50,7 +50,7 @@ class Stage:
 
 
 def parameter_groups(model: MoAIForConditionalGeneration) -> dict[str, list[nn.Parameter]]:
-    """Every parameter of the model, once, by the part it belongs to."""
+    """Every parameter of the model, once, by the part it belongs to; "lora" is there when the decoder has LoRA."""
     plora = {
         id(parameter)
         for module in model.modules()
@@ -65,6 +65,8 @@ def parameter_groups(model: MoAIForConditionalGeneration) -> dict[str, list[nn.P
         part = name.split(".")[0]
         if id(parameter) in plora:
             groups["plora"].append(parameter)
+        elif ".lora_" in name:
+            groups.setdefault("lora", []).append(parameter)
         elif part == "mixers":
             groups["gates" if "_gate." in name else "mixers"].append(parameter)
         else:

@@ -12,9 +12,9 @@ from transformers import PreTrainedTokenizerFast
 
 from moai.assistant import MoAI
 from moai.cli import main
-from moai.models.checkpoint import convert_folder
 from moai.models.convert import dequantize, from_reference
 from moai.models.prompts import SYSTEM
+from moai.models.released.checkpoint import convert_folder
 from perception import Perception
 from tests.conftest import example_image
 

@@ -10,9 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from moai.assistant import MoAI
 from moai.cli import main
-from moai.models import checkpoint
 from moai.models.convert import from_reference
-from moai.models.released import folder_of
+from moai.models.released import checkpoint, folder_of
 from moai.profiling.hub_server import HubServer
 from perception import Perception
 from tests.conftest import example_image

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from moai.models.checkpoint import Checkpoint, FolderCheckpoint, HubCheckpoint, convert, is_reference
 from moai.models.hub import SMALL_FILES, HubError, cache_folder, hub, reaching
+from moai.models.released.checkpoint import Checkpoint, FolderCheckpoint, HubCheckpoint, convert, is_reference
 
 FILES = (*SMALL_FILES, "*.safetensors")
 NEWEST = "main"

@@ -1,0 +1,1 @@
+"""What training added to or changed of a model, without the model itself."""
