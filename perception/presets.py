@@ -52,8 +52,8 @@ def load_preset(source: str | Path | Mapping, embedded: str | Path = WEIGHTS) ->
 
     It maps kinds of experts (full or short names) to BACKEND, to BACKEND:WEIGHTS, or to a mapping with `backend`,
     `weights` and `options`; `off` leaves a kind out. Weights: `embedded:NAME` is a folder in `embedded`; what begins
-    with ./ or ../ starts at the file's folder; the rest is for the backend to understand. Raises ValueError with one
-    sentence for anything else.
+    with ./ or ../, in options too, starts at the file's folder; the rest is for the backend to understand. Raises
+    ValueError with one sentence for anything else.
     """
     if isinstance(source, Mapping):
         return _preset("given as a mapping", source, None, embedded)
@@ -119,7 +119,8 @@ def entry_of(kind: str, value: Any, folder: Path | None = None, embedded: str | 
             known = ", ".join(backend.options) or "none"
             raise ValueError(f"{backend.name} has no option {name!r}; allowed are {known}")
         backend.options[name].check(name, option)
-    return Entry(backend.name, _weights(kind, backend, record.get("weights"), folder, embedded), dict(options))
+    weights = _weights(kind, backend, record.get("weights"), folder, embedded)
+    return Entry(backend.name, weights, {name: _placed(one, folder) for name, one in options.items()})
 
 
 def _in_keys(text: str) -> dict[str, str]:
@@ -158,6 +159,13 @@ def _weights(kind: str, backend, weights: Any, folder: Path | None, embedded: st
     text = str(weights)
     if text.startswith(EMBEDDED):
         return str(Path(embedded) / text.removeprefix(EMBEDDED))
-    if folder is not None and text.startswith(("./", "../")):
-        return str(folder / text)
-    return text
+    return _placed(text, folder)
+
+
+def _placed(value: Any, folder: Path | None) -> Any:
+    """A value, or the values of a list; what begins with ./ or ../ starts at the folder."""
+    if isinstance(value, list):
+        return [_placed(one, folder) for one in value]
+    if folder is not None and isinstance(value, str) and value.startswith(("./", "../")):
+        return str(folder / value)
+    return value

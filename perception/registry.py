@@ -20,6 +20,8 @@ _KINDS: list[str] = [
 _BACKENDS: list[str] = [
     "perception.backends.yolo",
     "perception.backends.hf_detection",
+    "perception.backends.hf_open_vocabulary",
+    "perception.backends.hf_segmentation",
     "perception.backends.relation_head",
     "perception.backends.rapidocr",
     "perception.backends.paddleocr",

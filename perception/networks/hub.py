@@ -77,7 +77,6 @@ class HubNetwork(Network[Result]):
     """
 
     model: str
-    processor = "AutoImageProcessor"
     what: str
 
     def __init__(self, source: str | Path, device: str | None = None, precision: str | None = None):
@@ -86,7 +85,7 @@ class HubNetwork(Network[Result]):
         self.precision = precision
         super().__init__()
 
-    def _load(self) -> Loaded:
+    def _load(self) -> Any:
         import transformers
 
         with fetching(self.source, self.what):
@@ -94,9 +93,13 @@ class HubNetwork(Network[Result]):
                 self.source, dtype=torch.float32, output_loading_info=True
             )
             _check_heads(self.source, network, report["missing_keys"])
-            processor = getattr(transformers, self.processor).from_pretrained(self.source)
+            processor = getattr(transformers, self._processor_of(network)).from_pretrained(self.source)
             network = network.to(place_of(self.device)).eval()
         return Loaded(network, processor)
+
+    def _processor_of(self, network: Any) -> str:
+        """The class of transformers that loads the processor."""
+        return "AutoImageProcessor"
 
     def _run(self, pictures: list[np.ndarray]) -> list[Result]:
         inputs = [self._inputs(picture) for picture in pictures]
@@ -112,7 +115,7 @@ class HubNetwork(Network[Result]):
     def _pass(self, inputs: list[dict[str, torch.Tensor]], pictures: list[np.ndarray]) -> list[Result]:
         """Results of pictures whose inputs have one shape: in one pass, or in more where memory runs out."""
         try:
-            with torch.inference_mode(), self._autocast():
+            with torch.inference_mode(), self._autocast_on(self._model.network.device.type):
                 place = self._model.network.device
                 joined = {name: torch.cat([one[name] for one in inputs]).to(place) for name in inputs[0]}
                 return self._adapted(self._forward(joined), pictures)
@@ -124,8 +127,7 @@ class HubNetwork(Network[Result]):
         half = len(inputs) // 2
         return self._pass(inputs[:half], pictures[:half]) + self._pass(inputs[half:], pictures[half:])
 
-    def _autocast(self):
-        kind = self._model.network.device.type
+    def _autocast_on(self, kind: str):
         dtype = PRECISIONS[self.precision or ("fp16" if kind == "cuda" else "fp32")]
         return torch.autocast(kind, dtype, enabled=dtype is not None)
 

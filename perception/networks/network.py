@@ -12,6 +12,8 @@ from perception.forks import ProcessBound
 from perception.images import digest_of
 
 _MEMO_SIZE = 4
+MAX_SIDE = 1280
+"""Longer side in pixels above which masks are drawn on a reduced picture; they grow back afterwards."""
 
 Result = TypeVar("Result")
 
@@ -81,6 +83,13 @@ class Network(ProcessBound, Generic[Result]):
             return [known[key] for key in keys]
 
 
+def reduced_size(picture: np.ndarray) -> tuple[int, int]:
+    """(height, width) of a picture, (H, W, 3), reduced to MAX_SIDE where it is larger."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, MAX_SIDE / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
 def chosen(found: Found, order) -> Found:
     """Those of these numbers, in this order."""
     order = np.asarray(order, int)
@@ -90,6 +99,17 @@ def chosen(found: Found, order) -> Found:
         scores=found.scores[order],
         boxes=found.boxes[order],
         masks=None if found.masks is None else found.masks[order],
+    )
+
+
+def joined(parts: Sequence[Found]) -> Found:
+    """What several passes found in one picture, as boxes alone, surest first."""
+    return sorted_found(
+        Found(
+            [label for part in parts for label in part.labels],
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.boxes for part in parts]),
+        )
     )
 
 

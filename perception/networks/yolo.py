@@ -10,13 +10,11 @@ import numpy as np
 
 from perception.boxes import iou
 from perception.expert import ExpertUnavailable
-from perception.networks.network import Found, Network, calibrated, chosen, sorted_found
+from perception.networks.network import Found, Network, calibrated, chosen, reduced_size, sorted_found
 
 WEIGHTS_FILE, ARCHITECTURE_FILE, SETTINGS_FILE = "model.safetensors", "model.yaml", "config.json"
 ULTRALYTICS_SUFFIX = ".pt"
 DEFAULT_THRESHOLD = 0.25
-_MAX_PIXELS = 1280
-"""Longer side in pixels above which a picture is reduced before the network sees it; masks grow back afterwards."""
 _SAME_OBJECT = 0.8
 
 
@@ -199,11 +197,8 @@ class Yolo(Network[Found]):
 
 
 def _reduced(picture: np.ndarray) -> np.ndarray:
-    longer = max(picture.shape[:2])
-    if longer <= _MAX_PIXELS:
-        return picture
-    height, width = (max(1, round(side * _MAX_PIXELS / longer)) for side in picture.shape[:2])
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    size = reduced_size(picture)
+    return picture if size == picture.shape[:2] else cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def without_doubles(found: Found, stuff: frozenset[str] = frozenset()) -> Found:
