@@ -8,6 +8,9 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoProcessor
 
 from moai.inference.generation import forget
+from moai.models.adapters.base import Pair
+from moai.models.adapters.folder import is_adapter, load_adapter
+from moai.models.adapters.lora import merge_lora
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
@@ -16,10 +19,12 @@ from perception.presets import preset_names
 
 
 def load_model(name: str, dtype: torch.dtype) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
-    """Model and processor of a folder or hub id; ValueError with one sentence when they cannot be had."""
+    """Model and processor of a folder or hub id, adapters merged; ValueError with one sentence if there is none."""
     failed = f"no MoAI model could be loaded from {name!r}: "
     try:
         folder = folder_of(name)
+        if is_adapter(folder):
+            return _merged(load_adapter(folder, dtype))
     except ValueError as error:
         raise ValueError(failed + str(error)) from error
     report: dict[str, set[str]] = {"missing_keys": set()}
@@ -40,7 +45,14 @@ def load_model(name: str, dtype: torch.dtype) -> tuple[MoAIForConditionalGenerat
         raise ValueError(f"{failed}its weights are incomplete, {min(report['missing_keys'])} is missing")
     if not isinstance(processor, MoAIProcessor):
         raise ValueError(f"{failed}it holds no processor of a MoAI model")
-    return model, processor
+    return _merged((model, processor))
+
+
+def _merged(pair: Pair) -> Pair:
+    """The model as the fast path reads it: without LoRA beside its weights."""
+    if pair[0].config.lora:
+        merge_lora(pair[0])
+    return pair
 
 
 def preset_of(config: MoAIConfig) -> str:

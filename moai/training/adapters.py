@@ -1,5 +1,39 @@
-"""What a training may add to a model: LoRA on the decoder."""
+"""What training adds to a model, and what it changes of one, written apart from it."""
 
+from pathlib import Path
+
+import yaml
+
+from moai.models.adapters.base import Base, read_model
+from moai.models.adapters.folder import save_adapter
 from moai.models.adapters.lora import add_lora, merge_lora
+from moai.training.experiment import RESOLVED
+from moai.training.trainer import RECORD
 
-__all__ = ["add_lora", "merge_lora"]
+__all__ = ["add_lora", "export_adapters", "merge_lora"]
+
+
+def export_adapters(trained: Path, folder: Path, base: str | None = None) -> Base:
+    """Writes what the training that ended in `trained` changed into `folder`, and which model that goes on.
+
+    base: that model, a folder or hub id; None means where the first of the trainings started. Raises ValueError with
+    one sentence, before anything is written, for a folder that training did not write and for a base that is not there.
+    """
+    if not (trained / RECORD).is_file():
+        raise ValueError(f"{trained} holds no result of train.py")
+    start = base or started_from(trained)
+    if start is None:
+        raise ValueError(f"{trained} does not say which model it was trained from; name it with --base")
+    theirs = read_model(start)
+    return save_adapter(read_model(str(trained)), theirs, start, folder)
+
+
+def started_from(trained: Path) -> str | None:
+    """The model that training began with, of several trainings one after another the first's; None if none says so."""
+    start = None
+    while (told := trained / RESOLVED).is_file():
+        init = yaml.safe_load(told.read_text()).get("init")
+        if init is None or init == start:
+            break
+        start, trained = init, Path(init)
+    return start

@@ -1,0 +1,143 @@
+"""The model under an adapter: where it is found, and how it is told from another."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import AutoProcessor
+
+from moai.models.adapters.lora import BASE
+from moai.models.configuration import MoAIConfig
+from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.processing import MoAIProcessor
+from moai.models.released import folder_of
+from perception.presets import EMBEDDED
+from weights import WEIGHTS
+
+Pair = tuple[MoAIForConditionalGeneration, MoAIProcessor]
+NEW_PARTS = ("projector.", "compressor.", "mixers.", "vision.position_embedding")
+"""Weights that a model which `build` made has from no one else; so has partial LoRA."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """What an adapter stands on: `name`, a folder, a hub id or `embedded:NAME`, and `built_from`, what `build` took.
+
+    `dtype` is that of its weights, `sha256` the `digest` of those that the adapter leaves as they are, `parameters`
+    their number.
+    """
+
+    name: str
+    built_from: dict[str, Any] | None
+    dtype: str
+    sha256: str
+    parameters: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is written beside an adapter."""
+        return asdict(self)
+
+
+def named(place: str | Path) -> str:
+    """How a base is called in an adapter: without the folder of this installation, where the model came with it."""
+    folder = Path(place).expanduser()
+    if not folder.is_dir():
+        return str(place)
+    folder = folder.resolve()
+    return f"{EMBEDDED}{folder.name}" if folder.parent == WEIGHTS.resolve() else str(folder)
+
+
+def read_model(name: str, config: MoAIConfig | None = None, dtype: str | torch.dtype = "auto") -> Pair:
+    """Model, as its files have it or with another `config` and `dtype`, and processor of a base's name.
+
+    Raises ValueError with one sentence.
+    """
+    folder = WEIGHTS / name.removeprefix(EMBEDDED) if name.startswith(EMBEDDED) else folder_of(name)
+    load: Any = MoAIForConditionalGeneration.from_pretrained
+    try:
+        model, report = load(folder, config=config, dtype=dtype, output_loading_info=True)
+        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ValueError(f"there is no MoAI model in {name}") from error
+    if report["missing_keys"] or not isinstance(processor, MoAIProcessor):
+        raise ValueError(f"the MoAI model in {name} is incomplete")
+    return model, processor
+
+
+def weights_of(model: MoAIForConditionalGeneration) -> dict[str, Tensor]:
+    """Parameters and saved buffers, each once, by the names that they have without LoRA."""
+    seen: set[int] = set()
+    weights = {}
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() not in seen or not tensor.numel():
+            weights[name.replace(BASE, ".")] = tensor
+            seen.add(tensor.data_ptr())
+    return weights
+
+
+def is_new_part(name: str) -> bool:
+    """Whether a weight of a built model is of its own, and not of the language model or the vision encoder."""
+    return name.startswith(NEW_PARTS) or ".lora_" in name
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, precisions, shapes and values, whatever the order."""
+
+    def one(name: str) -> str:
+        tensor = weights[name].detach().cpu().contiguous()
+        told = hashlib.sha256(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        told.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        return told.hexdigest()
+
+    with ThreadPoolExecutor() as pool:
+        return hashlib.sha256("".join(pool.map(one, sorted(weights))).encode()).hexdigest()
+
+
+def found(base: Base, config: MoAIConfig, prompt_style: str, replaced: set[str]) -> Pair:
+    """The base, by its name or else built anew; the weights in `replaced` are not looked at.
+
+    config: of the model with its adapter, without LoRA. Raises ValueError with one sentence that says how to get what
+    is missing, or that what is there is another model.
+    """
+    absent = other = None
+    for place in _places(base, config, prompt_style):
+        try:
+            model, processor = place()
+        except ValueError as error:
+            absent = error
+            continue
+        kept = {name: tensor for name, tensor in weights_of(model).items() if name not in replaced}
+        if digest(kept) == base.sha256:
+            return model, processor
+        other = True
+    if other:
+        raise ValueError(
+            f"it stands on {base.name}, but what is there now is another model: the SHA-256 of its weights is not "
+            f"{base.sha256[:12]}..."
+        )
+    raise ValueError(f"it stands on {base.name}, which cannot be had: {absent}") from absent
+
+
+def _places(base: Base, config: MoAIConfig, prompt_style: str) -> Iterator[Any]:
+    yield lambda: read_model(base.name, config, getattr(torch, base.dtype))
+    if base.built_from is not None:
+        yield lambda: _built(base, config, prompt_style)
+
+
+def _built(base: Base, config: MoAIConfig, prompt_style: str) -> Pair:
+    from moai.models.pretrained.build import build
+
+    return build(
+        **(base.built_from or {}),
+        mixers=config.mixer_layers,
+        rank=config.mixer_rank,
+        latents=config.compressor_num_latents,
+        prompt_style=prompt_style,
+        dtype=getattr(torch, base.dtype),
+    )

@@ -1,0 +1,106 @@
+"""An adapter in a folder: the weights that training changed or added, and the name and hash of the model under them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from moai.models.adapters.base import Base, Pair, digest, found, is_new_part, named, weights_of
+from moai.models.adapters.lora import BASE, inject_lora
+from moai.models.configuration import MoAIConfig
+from moai.models.modeling import MoAIForConditionalGeneration
+
+RECORD = "moai_adapter.json"
+WEIGHTS = "adapter.safetensors"
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter."""
+    return (folder / RECORD).is_file()
+
+
+def changes(trained: dict[str, Tensor], base: dict[str, Tensor], built: bool) -> dict[str, Tensor]:
+    """What of `trained` is not in `base`, exactly; of a model that was `built`, its own parts in any case.
+
+    Weights that were only spelled out in a higher precision have not changed.
+    """
+    return {
+        name: tensor
+        for name, tensor in trained.items()
+        if name not in base
+        or (built and is_new_part(name))
+        or tensor.shape != base[name].shape
+        or not torch.equal(tensor, base[name].to(tensor.dtype))
+    }
+
+
+def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path) -> Base:
+    """Writes what `trained` has beyond `base`, the model in `place`, into `folder`; returns what it says of the base.
+
+    Raises ValueError with one sentence when nothing differs, or when the base is no model that `trained` came from.
+    """
+    model, processor = trained
+    ours, theirs = weights_of(model), weights_of(base[0])
+    lost = sorted(theirs.keys() - ours.keys())
+    if lost:
+        raise ValueError(f"{place} is not what was trained: its {lost[0]} is not in the trained model")
+    built_from = getattr(base[0].config, "built_from", None)
+    changed = changes(ours, theirs, built_from is not None)
+    if not changed:
+        raise ValueError(f"nothing differs from {place}; name the model that training started from")
+    kept = {name: tensor for name, tensor in theirs.items() if name not in changed}
+    told = Base(
+        named(place),
+        built_from,
+        str(base[0].dtype).removeprefix("torch."),
+        digest(kept),
+        sum(tensor.numel() for tensor in kept.values()),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.contiguous() for name, tensor in changed.items()}, folder / WEIGHTS)
+    record = {"base": told.to_dict(), "prompt_style": processor.prompt_style, "config": model.config.to_dict()}
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    return told
+
+
+def load_adapter(folder: Path, dtype: torch.dtype) -> Pair:
+    """The model of an adapter on its base, in `dtype`, with LoRA beside the weights where it has some.
+
+    Raises ValueError with one sentence for a broken folder and for a base that is not here, or another one.
+    """
+    try:
+        record: dict[str, Any] = json.loads((folder / RECORD).read_text())
+        base, config = Base(**record["base"]), MoAIConfig.from_dict(record["config"])
+        weights = load_file(folder / WEIGHTS)
+        prompt_style = record["prompt_style"]
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ValueError(f"the adapter in {folder} is broken or incomplete") from error
+    lora, config.lora = config.lora, None
+    model, processor = found(base, config, prompt_style, set(weights))
+    _cast(model, dtype)
+    model.config.lora = lora
+    if lora:
+        inject_lora(model)
+    _put_on(model, weights)
+    return model.eval(), processor
+
+
+@torch.no_grad()
+def _cast(model: MoAIForConditionalGeneration, dtype: torch.dtype) -> None:
+    """What is saved of a model in `dtype`. What is computed, such as rotary frequencies, keeps its precision."""
+    for tensor in model.state_dict(keep_vars=True).values():
+        if tensor.is_floating_point():
+            tensor.data = tensor.data.to(dtype)
+    model.config.dtype = dtype
+
+
+def _put_on(model: MoAIForConditionalGeneration, weights: dict[str, Tensor]) -> None:
+    places = {name.replace(BASE, "."): name for name in model.state_dict()}
+    unknown = sorted(weights.keys() - places.keys())
+    if unknown:
+        raise ValueError(f"the adapter holds {unknown[0]}, which the model under it does not have")
+    model.load_state_dict({places[name]: tensor for name, tensor in weights.items()}, strict=False)

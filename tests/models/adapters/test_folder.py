@@ -1,0 +1,131 @@
+"""An adapter is what training changed; on its base it is the trained model, on another it is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from moai.assistant import MoAI
+from moai.cli import main
+from moai.loading import load_model
+from moai.models.adapters.base import Base, digest, named
+from moai.models.adapters.folder import RECORD, WEIGHTS, load_adapter
+from moai.models.adapters.lora import add_lora
+from moai.models.modeling import MoAIForConditionalGeneration
+from perception import Perception
+from tests.models.adapters.test_lora import open_lora
+from weights import EMBEDDED_MODEL
+
+
+@torch.no_grad()
+def trained_from(folder: Path, output: Path, dtype=torch.float32, lora: bool = True) -> Path:
+    """A result of training as the trainer leaves it: LoRA, gates and one norm of the decoder have changed."""
+    model = MoAIForConditionalGeneration.from_pretrained(folder, dtype=dtype)
+    torch.manual_seed(5)
+    for name, parameter in model.named_parameters():
+        if "_gate." in name or name == "language_model.norm.weight":
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    if lora:
+        add_lora(model, 2, 4.0, ["q_proj", "up_proj"])
+        open_lora(model)
+    model.save_pretrained(output)
+    for file in folder.iterdir():
+        if file.name.startswith(("tokenizer", "processor", "chat_template")):
+            (output / file.name).write_bytes(file.read_bytes())
+    (output / "training.json").write_text(json.dumps({"history": []}))
+    (output / "experiment.yaml").write_text(f"init: {folder}\n")
+    return output
+
+
+def logits(model, processor, dtype):
+    ids = torch.tensor([processor.conversation_ids([{"role": "user", "content": "Why?"}], with_image=True)])
+    side = processor.image_size
+    torch.manual_seed(1)
+    pixels = {name: torch.randn(1, 3, side, side).to(dtype) for name in ("pixel_values", "panoptic_pixel_values")}
+    with torch.no_grad():
+        return model(input_ids=ids, aux_input_ids=ids[:, :5], **pixels).logits
+
+
+@pytest.fixture
+def trained(model_folder, tmp_path) -> Path:
+    return trained_from(model_folder, tmp_path / "trained")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_adapter_is_the_trained_model(trained, model_folder, tmp_path, dtype):
+    folder = tmp_path / "adapter"
+    assert main(["export", str(trained), str(folder), "--adapters"]) == 0
+    assert sorted(file.name for file in folder.iterdir()) == [WEIGHTS, RECORD]
+    held = load_file(folder / WEIGHTS)
+    parts = {"gate" if "_gate." in name else "lora" if ".default." in name else name for name in held}
+    assert parts == {"gate", "lora", "language_model.norm.weight"}
+    assert sum(value.numel() for value in held.values()) < 0.1 * sum(
+        value.numel() for value in load_file(model_folder / "model.safetensors").values()
+    )
+    plain = MoAIForConditionalGeneration.from_pretrained(trained, dtype=dtype)
+    ours, processor = load_adapter(folder, dtype)
+    assert torch.equal(logits(ours, processor, dtype), logits(plain, processor, dtype))
+    merged, theirs = load_model(str(folder), dtype)[0], load_model(str(trained), dtype)[0]
+    assert merged.config.lora is None
+    assert torch.equal(logits(merged, processor, dtype), logits(theirs, processor, dtype))
+    assert not torch.equal(
+        logits(merged, processor, dtype), logits(load_model(str(model_folder), dtype)[0], processor, dtype)
+    )
+
+
+def test_on_the_embedded_model_wherever_that_is(tmp_path):
+    trained = trained_from(EMBEDDED_MODEL, tmp_path / "trained", torch.bfloat16, lora=False)
+    assert main(["export", str(trained), str(tmp_path / "adapter"), "--adapters"]) == 0
+    record = json.loads((tmp_path / "adapter" / RECORD).read_text())
+    assert record["base"]["name"] == "embedded:moai-nano" == named(EMBEDDED_MODEL)
+    assert record["base"]["dtype"] == "bfloat16" and record["base"]["parameters"] > 20e6
+    assistant = MoAI.from_pretrained(tmp_path / "adapter", device="cpu", perception=Perception(()))
+    expected = MoAIForConditionalGeneration.from_pretrained(trained, dtype=torch.float32).state_dict()
+    for name, value in assistant.model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_several_trainings_go_on_the_first_model(trained, model_folder, tmp_path):
+    second = trained_from(trained, tmp_path / "second", lora=False)
+    assert main(["export", str(second), str(tmp_path / "adapter"), "--adapters"]) == 0
+    record = json.loads((tmp_path / "adapter" / RECORD).read_text())
+    assert record["base"]["name"] == str(model_folder)
+    assert any("lora_A.default" in name for name in load_file(tmp_path / "adapter" / WEIGHTS))
+
+
+def test_what_is_wrong_is_one_sentence(trained, model_folder, tmp_path, capsys):
+    def error_of(*arguments) -> str:
+        assert main([str(one) for one in arguments]) == 2
+        *_, err = capsys.readouterr().err.splitlines()  # transformers' progress before it
+        assert err.startswith("moai: ")
+        return err
+
+    folder = tmp_path / "adapter"
+    assert "nothing differs from" in error_of("export", trained, folder, "--adapters", "--base", trained)
+    (trained / "experiment.yaml").unlink()
+    assert "name it with --base" in error_of("export", trained, folder, "--adapters")
+    assert "--base is for adapters" in error_of("export", trained, folder, "--base", model_folder)
+    assert "there is no MoAI model in" in error_of("export", trained, folder, "--adapters", "--base", tmp_path)
+    assert not folder.exists()
+    assert main(["export", str(trained), str(folder), "--adapters", "--base", str(model_folder)]) == 0
+    record = json.loads((folder / RECORD).read_text())
+
+    def asked(base: dict) -> str:
+        (folder / RECORD).write_text(json.dumps(record | {"base": record["base"] | base}))
+        return error_of("ask", "examples/street.png", "Why?", "--model", folder)
+
+    assert f"stands on {tmp_path}/gone, which cannot be had" in asked({"name": f"{tmp_path}/gone"})
+    assert "another model: the SHA-256 of its weights is not 00" in asked({"sha256": "00"})
+    (folder / WEIGHTS).write_bytes(b"")
+    assert f"{WEIGHTS} cannot be read as a file of weights" in asked({})
+
+
+def test_the_digest_sees_names_values_and_precision():
+    weights = {"a": torch.ones(3), "b": torch.zeros(2, 2, dtype=torch.bfloat16), "c": torch.tensor(4)}
+    assert digest(weights) == digest(dict(reversed(weights.items())))
+    changed = [weights | {"a": torch.ones(3).double()}, weights | {"a": torch.ones(3, 1)}]
+    changed += [weights | {"c": torch.tensor(5)}, {name.replace("a", "d"): one for name, one in weights.items()}]
+    assert len({digest(one) for one in [weights, *changed]}) == 5
+    assert Base("x", None, "bfloat16", "0", 1).to_dict()["built_from"] is None
