@@ -17,7 +17,7 @@ from perception.expert import ExpertUnavailable
 from perception.networks.boxes import found_boxes
 from perception.networks.hub import PRECISIONS, HubNetwork, Loaded, in_fp32, sizes_of
 from perception.networks.network import Found, joined
-from perception.vocabulary import SOURCES, names_of
+from perception.networks.vocabulary import SOURCES, names_of
 
 OWN_NAMES = "labels.txt"
 """The file of names that a folder of weights may hold."""
@@ -26,7 +26,7 @@ _AT_ONCE = 256
 
 
 class OpenVocabulary(HubNetwork[Found]):
-    """Boxes of the names `labels` (see `perception.vocabulary`) from `threshold` on.
+    """Boxes of the names `labels` (see `perception.networks.vocabulary`) from `threshold` on.
 
     The prompts, each name in `template` in the place of {}, are encoded when the network is loaded, and kept.
     Without `labels`, those of the file `labels.txt` in a folder of weights, or COCO's 80 things. `text_threshold` is

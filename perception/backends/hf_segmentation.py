@@ -53,7 +53,8 @@ class Segmenter(HubNetwork[list[Segment]]):
 
     def _segments(self, outputs: Any, number: int, picture: np.ndarray) -> list[Segment]:
         own = {name: outputs[name][number : number + 1].float() for name in _OUTPUTS if name in outputs}
-        process = self._model.processor.post_process_panoptic_segmentation
+        processor = self._model.processor
+        process = getattr(processor, "image_processor", processor).post_process_panoptic_segmentation
         settings: dict[str, Any] = dict(self.settings)
         if "label_ids_to_fuse" in inspect.signature(process).parameters:
             settings["label_ids_to_fuse"] = set()

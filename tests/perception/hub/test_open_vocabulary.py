@@ -11,7 +11,7 @@ from perception import Perception, Scene
 from perception.backends.hf_detection import Detections
 from perception.backends.hf_open_vocabulary import OpenVocabulary
 from perception.expert import ExpertUnavailable
-from perception.vocabulary import names_of
+from perception.networks.vocabulary import names_of
 from tests.perception.hub import models
 
 RNG = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from tests.perception.hub import models
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (48, 72, 3), dtype=np.uint8)
 OTHERS = [RNG.integers(0, 256, size, dtype=np.uint8) for size in ((48, 72, 3), (80, 50, 3))]
-OPTIONS = {"threshold": 0.3, "mask_threshold": 0.3, "overlap_mask_area_threshold": 0.1}
+OPTIONS = {"threshold": 0.2, "mask_threshold": 0.2, "overlap_mask_area_threshold": 0.05}
 
 
 def of_the_library(folder, picture: np.ndarray) -> list[tuple]:
