@@ -8,11 +8,13 @@ POSITIONS = ("none", "sinusoidal")
 
 
 class MoAIVisionConfig(PreTrainedConfig):
-    """The vision encoder: `encoder` is "clip" (transformers' CLIP vision model) or "timm" (any timm backbone).
+    """The vision encoder: `encoder` is "clip" (transformers' CLIP vision model before its final norm), "timm" (any timm
+    backbone) or "transformers" (any vision model of transformers).
 
     `name` is the timm model's name and `feature_level` the index of the feature map that is used; `patch_size` is
     the pixel stride of one image token; `hidden_size` is the encoder's output width; `clip` holds the fields of a
-    `CLIPVisionConfig`. `image_size` is the side of the square input in pixels.
+    `CLIPVisionConfig`, `hub` those of the configuration of "transformers", with its `model_type`. `image_size` is the
+    side of the square input in pixels.
     """
 
     model_type = "moai_vision"
@@ -24,6 +26,7 @@ class MoAIVisionConfig(PreTrainedConfig):
     patch_size: int = 16
     hidden_size: int = 256
     clip: dict | None = None
+    hub: dict | None = None
 
     @property
     def num_image_tokens(self) -> int:
@@ -34,13 +37,15 @@ class MoAIVisionConfig(PreTrainedConfig):
 class MoAIConfig(PreTrainedConfig):
     """Configuration of `MoAIForConditionalGeneration`.
 
-    `text_config` is the configuration of a Llama-style decoder, `mixer_layers` the 0-based decoder layers that hold a
+    `text_config` is the configuration of a decoder language model, `head_bias` says whether its output linear has a
+    bias, `mixer_layers` the 0-based decoder layers that hold a
     MoAI-Mixer. `compressor_positions` is "sinusoidal" or "none" (the reference gives its compressor no positions);
     `compressor_neighborhood` is the width in words of a depthwise convolution over the verbalised text before it is
     compressed (0: none). `legacy_color_map` scales the colour map to 0..1 before it is normalised with 0..255
     statistics, which nearly erases it but is what the released weights were trained with. `experts_from` names the
     preset of `perception.presets` whose experts the model listens to. `lora` has `rank`, `alpha` and `targets` of the
-    LoRA that linears of the decoder have beside them, if they do (see `moai.models.adapters.lora`).
+    LoRA that linears of the decoder have beside them, if they do (see `moai.models.adapters.lora`). `built_from` holds
+    the arguments of `moai.models.pretrained.build` that made the model.
     """
 
     model_type = "moai"
@@ -64,6 +69,8 @@ class MoAIConfig(PreTrainedConfig):
     legacy_color_map: bool = False
     experts_from: str = "drawn"
     lora: dict | None = None
+    head_bias: bool = False
+    built_from: dict | None = None
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from moai.models.hosts import check_mixed
 from moai.models.mixer import MoAIMixer
 
 
@@ -104,7 +105,7 @@ def _blank(kind: type[_InPlaceOf], family: type[nn.Module]) -> _InPlaceOf:
 
 
 def in_place_of(module: nn.Module, kind: type[_InPlaceOf], **attributes) -> _InPlaceOf:
-    """A `kind` (`FusionLayer` or `FusionNorm`) made of `module`, which should no longer be used."""
+    """A `kind` (`FusionLayer`, `FusionNorm`, `FusionAttention`) made of `module`, which should no longer be used."""
     made = _blank(kind, type(module))
     vars(made).update(vars(module), **attributes)
     return made
@@ -136,14 +137,35 @@ class FusionNorm(_InPlaceOf):
         return normed if fusion is None or fusion.aux is None else mix(normed, self.name, fusion)
 
 
+class FusionAttention(_InPlaceOf):
+    """The attention of a decoder layer without an input norm, after the mixer that the pass has for this `name`."""
+
+    name: str
+
+    def forward(self, *args, **kwargs):
+        """As the attention takes it: `hidden_states` (B, S, D) first or by name."""
+        fusion = running_fusion()
+        if fusion is not None and fusion.aux is not None:
+            if args:
+                args = (mix(args[0], self.name, fusion), *args[1:])
+            else:
+                kwargs["hidden_states"] = mix(kwargs["hidden_states"], self.name, fusion)
+        return super().forward(*args, **kwargs)
+
+
 def add_fusion(decoder_layers: nn.ModuleList, mixed: list[str]) -> None:
     """Let every decoder layer take a `Fusion`, and those whose index `mixed` names work with its mixer; in place.
 
-    State-dict keys stay.
+    State-dict keys stay. Raises ValueError for a layer that has no place for a mixer.
     """
     for index, layer in enumerate(decoder_layers):
         if str(index) in mixed:
-            layer.input_layernorm = in_place_of(layer.get_submodule("input_layernorm"), FusionNorm, name=str(index))
+            check_mixed(layer, index)
+            # Families that norm what a block gives, and not what it reads, have no input norm.
+            place, kind = (
+                ("input_layernorm", FusionNorm) if hasattr(layer, "input_layernorm") else ("self_attn", FusionAttention)
+            )
+            setattr(layer, place, in_place_of(layer.get_submodule(place), kind, name=str(index)))
         decoder_layers[index] = in_place_of(layer, FusionLayer)
 
 

@@ -19,6 +19,7 @@ from moai.models.adapters.lora import inject_lora
 from moai.models.compressor import MoAICompressor
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
 from moai.models.fusion import Fusion, GateRecord, add_fusion
+from moai.models.hosts import check_decoder, final_logits
 from moai.models.initialization import close_branches, fill_compressor, fill_encoder
 from moai.models.mixer import ROUTINGS, MoAIMixer
 from moai.models.plora import add_partial_lora
@@ -73,7 +74,8 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.vision = build_encoder(config.vision_config)
         self.projector = build_projector(config.vision_config.hidden_size, text.hidden_size)
         self.language_model = AutoModel.from_config(text)
-        self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
+        check_decoder(self.language_model, f"a {text.model_type} model")
+        self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=config.head_bias)
         self.compressor = MoAICompressor(
             text.hidden_size,
             config.compressor_num_latents,
@@ -324,7 +326,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         )
         hidden_states = outputs.last_hidden_state
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        logits = self.lm_head(hidden_states[:, kept])
+        logits = final_logits(self.lm_head(hidden_states[:, kept]), self.config.text_config)
         loss = None
         if labels is not None:
             vocab_size = self.config.text_config.vocab_size

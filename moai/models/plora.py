@@ -20,19 +20,26 @@ class PartialLoRALinear(nn.Linear):
         self.scaling = alpha / rank
 
     def forward(self, states: Tensor) -> Tensor:
-        """states: (B, S, in) -> (B, S, out)."""
+        """states: (B, S, in), or all tokens of the batch as (B * S, in) -> the same with `out` in place of `in`."""
         output = super().forward(states)
         fusion = running_fusion()
         if fusion is None or fusion.image_mask is None:
             return output
-        branch = self.lora_A(states) * (fusion.image_mask[..., None] * self.scaling).to(states.dtype)
-        return output + self.lora_B(branch)
+        share = fusion.image_mask[..., None]
+        if states.ndim == 2:  # as mixtures of experts take their tokens
+            share = share.flatten(0, 1)
+        return output + self.lora_B(self.lora_A(states) * (share * self.scaling).to(states.dtype))
 
 
 def add_partial_lora(decoder_layers: nn.ModuleList, rank: int, alpha: float) -> None:
-    """Give every linear of every decoder layer its image-token branch, in place."""
+    """Give every linear of every decoder layer its image-token branch, in place.
+
+    Experts that are handed some of the tokens alone keep to themselves: they could not tell which are the picture's.
+    """
     for layer in decoder_layers:
+        experts = [module for name, module in layer.named_modules() if name.split(".")[-1] == "experts"]
+        routed = {id(module) for one in experts for module in one.modules()}
         for parent in list(layer.modules()):
             for name, child in list(parent.named_children()):
-                if type(child) is nn.Linear:
+                if type(child) is nn.Linear and id(parent) not in routed:
                     setattr(parent, name, PartialLoRALinear(child, rank, alpha))
