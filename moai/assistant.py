@@ -19,6 +19,7 @@ from moai.inference.quantization import quantize as quantized
 from moai.loading import device_named, in_memory, load_model, preset_of
 from moai.models.fusion import GateRecord
 from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.pretrained import build
 from moai.models.processing import MoAIProcessor, pad
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
 from perception import Perception, Scene
@@ -84,14 +85,40 @@ class MoAI(ProcessBound):
         model, processor = load_model(str(EMBEDDED_MODEL if name is None else name), dtype)
         if perception is None:
             perception = Perception(experts, experts_from=preset_of(model.config), device=device, **given)
-        with in_memory(place, "this model", "choose a smaller quantisation"):
-            if quantize in (None, "bf16"):
-                model.to(place)  # type: ignore[arg-type]  # a wrapper in transformers hides that it is a method
-            else:
-                model = quantized(model, quantize, place)
-            if place.type == "cuda":
-                fuse_weights(model)
-        return cls(model, processor, perception)
+        return cls(_placed(model, place, quantize), processor, perception)
+
+    @classmethod
+    def build(
+        cls,
+        language_model: str | Path,
+        vision: str | Path,
+        experts_from: str = "drawn",
+        mixers: str | Sequence[int] = "every=4",
+        *,
+        experts: Sequence[str] | str | None = None,
+        device: str | None = None,
+        perception: Perception | None = None,
+        quantize: str | None = None,
+        **settings,
+    ) -> "MoAI":
+        """An assistant of a pretrained language model and vision encoder, not yet trained: its branches start closed.
+
+        language_model, vision, mixers and `settings` as `moai.models.pretrained.build` takes them; the rest as for
+        `from_pretrained`. `assistant.save_pretrained(folder)` keeps it. Raises ValueError with one sentence.
+        """
+        place = device_named(device)
+        check_tier(quantize, place)
+        if perception is None:
+            perception = Perception(experts, experts_from=experts_from, device=device)
+        if place.type == "cuda":
+            settings = {"dtype": torch.bfloat16} | settings
+        model, processor = build(language_model, vision, experts_from, mixers, **settings)
+        return cls(_placed(model, place, quantize), processor, perception)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes model and processor, for `from_pretrained` to read."""
+        self.model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
 
     @property
     def device(self) -> torch.device:
@@ -322,6 +349,18 @@ class MoAI(ProcessBound):
         what = f"{count} {what}" + "s" * (count != 1)
         with self._lock, in_memory(self.device, what, "ask for less at a time, or load the model quantised"):
             yield
+
+
+def _placed(model: MoAIForConditionalGeneration, place: torch.device, tier: str | None) -> MoAIForConditionalGeneration:
+    """The model on its device in a tier of memory, ready to answer."""
+    with in_memory(place, "this model", "choose a smaller quantisation"):
+        if tier in (None, "bf16"):
+            model.to(place)  # type: ignore[arg-type]  # a wrapper in transformers hides that it is a method
+        else:
+            model = quantized(model, tier, place)
+        if place.type == "cuda":
+            fuse_weights(model)
+    return model
 
 
 def _listed(values: Sequence, what: str) -> list:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from moai.cli import ask, convert, evaluate, export, perceive, serve, speed, train
+from moai.cli import ask, build, convert, evaluate, export, perceive, serve, speed, train
 from moai.terminal import guarded
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app.command("serve")(serve.serve)
 app.add_typer(evaluate.app, name="eval")
 app.command("train", **evaluate.FORWARDED)(train.train)
 app.command("speed", **evaluate.FORWARDED)(speed.speed)
+app.command("build")(build.build)
 app.command("convert")(convert.convert)
 app.command("export")(export.export)
 

@@ -4,6 +4,9 @@ from torch import Tensor, nn
 
 from moai.models.fusion import running_fusion
 
+FROM_CACHE = ("kv_b_proj",)
+"""Linears of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434) that read the whole cache at every step."""
+
 
 class PartialLoRALinear(nn.Linear):
     """y = W x, and for image tokens y = W x + (alpha / rank) B A x (InternLM-XComposer2, arXiv 2401.16420, sec. 3.2).
@@ -34,12 +37,13 @@ class PartialLoRALinear(nn.Linear):
 def add_partial_lora(decoder_layers: nn.ModuleList, rank: int, alpha: float) -> None:
     """Give every linear of every decoder layer its image-token branch, in place.
 
-    Experts that are handed some of the tokens alone keep to themselves: they could not tell which are the picture's.
+    Linears that are handed other tokens than the pass has keep to themselves, as they could not tell which are the
+    picture's: routed experts, and what spells out the cached latents of earlier tokens.
     """
     for layer in decoder_layers:
         experts = [module for name, module in layer.named_modules() if name.split(".")[-1] == "experts"]
         routed = {id(module) for one in experts for module in one.modules()}
         for parent in list(layer.modules()):
             for name, child in list(parent.named_children()):
-                if type(child) is nn.Linear and id(parent) not in routed:
+                if type(child) is nn.Linear and id(parent) not in routed and name not in FROM_CACHE:
                     setattr(parent, name, PartialLoRALinear(child, rank, alpha))

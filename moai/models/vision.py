@@ -33,10 +33,7 @@ class TransformersEncoder(nn.Module):
         fields = dict(config.hub or {})
         self.model = AutoModel.from_config(AutoConfig.for_model(fields.pop("model_type", ""), **fields))
         self.patch_size = config.patch_size
-        # Positions are stretched to another grid where a model does not do it by itself.
-        own, taken = fields.get("image_size"), inspect.signature(self.model.forward).parameters
-        stretched = "interpolate_pos_encoding" in taken and own not in (None, config.image_size)
-        self.options = {"interpolate_pos_encoding": True} if stretched else {}
+        self.options = stretching(self.model, config.image_size)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """pixel_values: (B, 3, H, W) normalised -> (B, H/patch * W/patch, hidden)."""
@@ -45,6 +42,14 @@ class TransformersEncoder(nn.Module):
             return states.flatten(2).transpose(1, 2)
         height, width = (side // self.patch_size for side in pixel_values.shape[-2:])
         return states[:, states.shape[1] - height * width :]
+
+
+def stretching(model: nn.Module, side: int) -> dict[str, bool]:
+    """What a vision model of transformers has to be told for pictures of another side than its own, in pixels."""
+    own: Any = getattr(model.config, "image_size", side)
+    taken = (inspect.signature(module.forward).parameters for module in model.modules())
+    stretches = any("interpolate_pos_encoding" in names for names in taken)
+    return {"interpolate_pos_encoding": True} if stretches and own not in (side, [side, side], (side, side)) else {}
 
 
 class TimmEncoder(nn.Module):

@@ -1,0 +1,88 @@
+"""A pretrained language model with its tokenizer, from a folder, the hub or a GGUF file."""
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from moai.models.hub import cache_folder
+from moai.models.pretrained.places import located
+
+GGUF = (".gguf",)
+
+
+def load_language(name: str | Path, dtype: torch.dtype | None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The causal language model that `name` means (see `located`) and its tokenizer.
+
+    dtype: of its weights, None for that of the files (a GGUF file's are spelled out in fp32, once, into
+    `moai.models.hub.cache_folder`). Raises ValueError with one sentence for what is missing or no language model.
+    """
+    path = located(name, GGUF)
+    folder = _spelled_out(path) if path.suffix in GGUF else path
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{name} holds no language model: neither a folder with config.json nor a .gguf file")
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        if type(config) not in AutoModelForCausalLM._model_mapping:
+            raise ValueError(f"{name} is no causal language model but of type {config.model_type}")
+        if config.get_text_config() is not config:
+            raise ValueError(f"{name} is of type {config.model_type}, more than a language model; name its text model")
+        load: Any = AutoModelForCausalLM.from_pretrained
+        model, report = load(folder, dtype=dtype or "auto", trust_remote_code=False, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, KeyError, TypeError, SafetensorError) as error:
+        raise ValueError(f"no language model could be loaded from {name}: {_first_line(error)}") from error
+    if report["missing_keys"]:
+        raise ValueError(f"the weights of {name} are incomplete, {min(report['missing_keys'])} is missing")
+    return model.eval(), tokenizer
+
+
+def _spelled_out(path: Path) -> Path:
+    """A folder of transformers with what a GGUF file holds, made at its first use."""
+    try:
+        import gguf  # noqa: F401
+    except ImportError as error:
+        raise ValueError(f"{path.name} needs the package gguf; pip install 'moai-vlm[gguf]'") from error
+    state = path.stat()
+    known_by = hashlib.sha256(f"{path.resolve()}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:16]
+    folder = cache_folder() / "gguf" / f"{path.stem}-{known_by}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        _unpacked(path).save_pretrained(made)
+        AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(made)
+        made.rename(folder)
+    except (OSError, ValueError, KeyError, NotImplementedError) as error:
+        if not folder.is_dir():  # another process may have been first
+            raise ValueError(f"{path} cannot be read as a GGUF language model: {_first_line(error)}") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return folder
+
+
+def _unpacked(path: Path) -> PreTrainedModel:
+    """A plain model in fp32; the one that reads a GGUF file may refuse to be saved, as it counts as quantised."""
+    # Newer generations of transformers leave weights packed unless told otherwise.
+    packing = getattr(transformers, "GgufConfig", None)
+    told = {} if packing is None else {"quantization_config": packing(dequantize=True)}
+    read = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32, **told)
+    config = read.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    plain.load_state_dict(read.state_dict(), assign=True)
+    plain.tie_weights()
+    plain.generation_config = read.generation_config
+    return plain
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
