@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-CHUNK = 2**20
 _INFO = re.compile(r"/api/models/([\w.-]+/[\w.-]+)(?:/revision/[\w.-]+)?$")
 _TREE = re.compile(r"/api/models/([\w.-]+/[\w.-]+)/tree/[\w.-]+$")
 _FILE = re.compile(r"/([\w.-]+/[\w.-]+)/resolve/[\w.-]+/(.+)$")
@@ -18,8 +17,8 @@ _FILE = re.compile(r"/([\w.-]+/[\w.-]+)/resolve/[\w.-]+/(.+)$")
 class HubServer:
     """Serves `folders` by id at `address` while it is entered; ids in `gated` are refused.
 
-    A file's connection is dropped, once, after as many bytes as `drops` has for its name. `sent` lists what was asked
-    for: file and first byte.
+    A file's connection is dropped, once, behind as many of its bytes as `drops` has for its name. `sent` lists what was
+    asked for: file and first byte.
     """
 
     folders: dict[str, Path]
@@ -28,8 +27,7 @@ class HubServer:
     sent: list[tuple[str, int]] = field(default_factory=list)
 
     def __enter__(self) -> "HubServer":
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         return self
@@ -48,6 +46,13 @@ class HubServer:
         """The commit of what is served under an id: another one once its files are others."""
         told = [(path.name, path.stat().st_size) for path in sorted(self.folders[name].iterdir())]
         return hashlib.sha1(json.dumps(told).encode()).hexdigest()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_) -> None:
+        """Who is killed while it reads leaves nothing to tell."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -122,10 +127,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, path: Path, first: int, last: int, file: str) -> None:
         until = min(last + 1, self.hub.drops.get(file, last + 1))
+        self.wfile.flush()
         with path.open("rb") as opened:
-            opened.seek(first)
-            while (left := until - opened.tell()) > 0:
-                self.wfile.write(opened.read(min(CHUNK, left)))
+            if until > first:
+                self.connection.sendfile(opened, first, until - first)
         if self.hub.drops.pop(file, None) is not None:
             self.close_connection = True
 

@@ -7,14 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 from moai.assistant import MoAI
 from moai.cli import main
 from moai.models.convert import dequantize, from_reference
-from moai.models.prompts import SYSTEM
 from moai.models.released.checkpoint import convert_folder
+from moai.profiling.random_release import letters_tokenizer
 from perception import Perception
 from tests.conftest import example_image
 
@@ -25,18 +23,6 @@ SIZES = json.loads((FIXTURES / "config.json").read_text())
 @pytest.fixture(scope="module")
 def weights():
     return load_file(FIXTURES / "reference_checkpoint.safetensors")
-
-
-def letters_tokenizer(tokens: int) -> PreTrainedTokenizerFast:
-    """A byte-level tokenizer with exactly that many tokens: specials, then letters, then fillers."""
-    written = sorted({*pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str(SYSTEM)[0][0], *"Ġ"})
-    letters = sorted({*written, *map(chr, range(33, 127))})
-    names = ["<unk>", "<s>", "</s>", *letters]
-    names += [f"filler{number}" for number in range(tokens - len(names))]
-    backend = Tokenizer(models.BPE(vocab={name: index for index, name in enumerate(names)}, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from moai.cli import main
 from moai.models.convert import from_reference
 from moai.models.released import checkpoint, folder_of
 from moai.profiling.hub_server import HubServer
+from moai.profiling.random_release import letters_tokenizer
 from perception import Perception
 from tests.conftest import example_image
-from tests.models.test_convert import FIXTURES, SIZES, letters_tokenizer
+from tests.models.test_convert import FIXTURES, SIZES
 
 NAME = "BK-Lee/MoAI-7B"
 

@@ -40,7 +40,7 @@ def folder_of(name: str) -> Path:
     if not is_reference(checkpoint.names):
         with reaching(name):
             return Path(hub().snapshot_download(name, revision=told.sha, allow_patterns=list(FILES)))
-    made = _converted(checkpoint, name, kept, told.sha)
+    made = _converted(checkpoint, name, kept, told.sha, place)
     shutil.rmtree(place, ignore_errors=True)
     return made
 
@@ -88,13 +88,18 @@ def _newest(kept: Path) -> Path | None:
     return found if found is not None and found.is_dir() else None
 
 
-def _converted(checkpoint: Checkpoint, name: str, kept: Path, revision: str) -> Path:
-    """The folder with what the checkpoint becomes, under `kept`. Two processes do not both make it."""
+def _converted(checkpoint: Checkpoint, name: str, kept: Path, revision: str, place: Path | None = None) -> Path:
+    """The folder with what the checkpoint becomes, under `kept`. Two processes do not both make it.
+
+    place: where files are fetched to.
+    """
     target = kept / revision
     kept.mkdir(parents=True, exist_ok=True)
     with FileLock(kept / "lock"):
         if not target.is_dir():
             print(f"{name} has its authors' layout; it is converted once, into {target}", file=sys.stderr, flush=True)
+            for broken in place.rglob("*.incomplete") if place is not None else ():
+                broken.unlink()  # of a process that was killed; huggingface_hub begins such a file anew
             convert(checkpoint, target, checkpoint.sizes)
         (kept / NEWEST).write_text(revision)
     return target
