@@ -13,7 +13,6 @@ from moai.models.configuration import MoAIConfig
 from moai.models.prompts import (
     CHAT,
     PROMPT_STYLES,
-    SYSTEM,
     ChatTemplate,
     PromptStyle,
     check_messages,
@@ -128,7 +127,7 @@ class MoAIProcessor(ProcessorMixin):
         image feature."""
         if self._template is not None:
             return self._template.prefix_ids(with_image)
-        ids = self.encode_text(SYSTEM)
+        ids = self._begun(self.encode_text(self.style.system))
         if with_image:
             ids = ids + [self.tokenizer.convert_tokens_to_ids(self.image_token)] * self.num_image_tokens
         return ids
@@ -184,7 +183,11 @@ class MoAIProcessor(ProcessorMixin):
 
     def aux_ids(self, scene: Scene, experts: Sequence[str] | None = None) -> list[int]:
         """Token ids of the scene in the words of `experts` (None: all), without blank edges; empty if they saw none."""
-        return self.encode_text(verbalize(scene, experts).strip())
+        return self._begun(self.encode_text(verbalize(scene, experts).strip()))
+
+    def _begun(self, ids: list[int]) -> list[int]:
+        begin = self.tokenizer.bos_token_id
+        return [begin, *ids] if self.style.begins and begin is not None else ids
 
     def image_inputs(
         self, pictures: Sequence, scenes: Sequence[Scene] | None, experts: Sequence[str] | None = None

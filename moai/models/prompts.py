@@ -19,18 +19,28 @@ _STAND_IN = "\ue000{}\ue001"
 
 @dataclass(frozen=True)
 class PromptStyle:
-    """How a conversation is written: `question` and `answer` are format strings; generation stops at `stop`."""
+    """How a conversation is written: `question` and `answer` are format strings; generation stops at `stop`.
+
+    `system` is what stands before the picture. With `begins`, prompt and verbalised scene open with the
+    beginning-of-sequence token where the tokenizer has one, as the authors' opens every text.
+    """
 
     question: str
     answer: str
     stop: str | None
+    system: str = SYSTEM
+    begins: bool = False
 
 
 PROMPT_STYLES = {
     "plain": PromptStyle(" USER: {} ASSISTANT:", " {}", None),
-    "reference_demo": PromptStyle(" USER: {} ASSISTANT:", " {}", "[U"),
+    "reference_demo": PromptStyle(" USER: {} ASSISTANT:", " {}", "[U", f"{SYSTEM} ", begins=True),
     "reference_evaluation": PromptStyle(
-        " [UNUSED_TOKEN_146]user\n{}[UNUSED_TOKEN_145]\n[UNUSED_TOKEN_146]assistant\n", "{}[UNUSED_TOKEN_145]\n", "[U"
+        " [UNUSED_TOKEN_146]user\n{}[UNUSED_TOKEN_145]\n[UNUSED_TOKEN_146]assistant\n",
+        "{}[UNUSED_TOKEN_145]\n",
+        "[U",
+        f"{SYSTEM} ",
+        begins=True,
     ),
     CHAT: PromptStyle("{}", "{}", None),
 }

@@ -1,5 +1,7 @@
 """Conversations about pictures -> model inputs."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -138,6 +140,18 @@ def test_prompt_styles(tokenizer):
     with pytest.raises(ValueError, match="unknown prompt style 'fancy'; allowed are plain, reference_demo"):
         MoAIProcessor(tokenizer, prompt_style="fancy")
     assert PROMPT_STYLES["reference_demo"].stop == "[U"
+
+
+def test_the_authors_prompts_begin_as_their_tokenizer_began_every_text(tokenizer, scene):
+    # <s>SYSTEM <image> USER: ...; the scene's words are a text of their own.
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.bos_token = "<s>"
+    theirs = MoAIProcessor(tokenizer, 32, 64, prompt_style="reference_demo")
+    ours = MoAIProcessor(tokenizer, 32, 64)
+    begin, image = tokenizer.bos_token_id, tokenizer.convert_tokens_to_ids("<image>")
+    assert theirs.prefix_ids(True) == [begin, *ours.encode_text(f"{SYSTEM} "), *[image] * 64]
+    assert theirs.question_ids("Why?") == ours.question_ids("Why?")
+    assert theirs.aux_ids(scene) == [begin, *ours.aux_ids(scene)]
 
 
 def test_padding_of_rows():

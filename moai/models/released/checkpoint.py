@@ -12,13 +12,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from moai.models.configuration import MoAIConfig
 from moai.models.convert import PRESET, config_from_sizes, converted, dequantize, packed_names, planned, unused_norms
 from moai.models.hub import SMALL_FILES, HubError, hub, reaching
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
+from moai.models.released.tokenizer import read_tokenizer
 
 EMBEDDINGS = "model.tok_embeddings.weight"
 MARK = "moai_compressor.latents"
@@ -161,7 +161,7 @@ def convert(checkpoint: Checkpoint, target: Path, sizes: dict | None = None) -> 
         raise ValueError(f"the sizes lack {error}; they need the keys of tests/fixtures/config.json") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"the sizes cannot be used: {error}") from error
-    tokenizer = _read_tokenizer(checkpoint.folder, config)
+    tokenizer = read_tokenizer(checkpoint.folder, config)
     with torch.device("meta"):
         model = MoAIForConditionalGeneration(config)
     packed = packed_names(checkpoint.names)
@@ -275,37 +275,6 @@ def _move(partial: Path, target: Path) -> None:
     for file in sorted(partial.iterdir(), key=lambda file: file.name == "config.json"):
         file.replace(target / file.name)
     partial.rmdir()
-
-
-def _read_tokenizer(source: Path, config: MoAIConfig) -> PreTrainedTokenizerBase:
-    """The folder's tokenizer with an image token, whose id goes into `config` with those of the other special tokens.
-
-    That id is the vocabulary size when the tokenizer fills the vocabulary, as the released one does.
-    """
-    try:
-        # Code that comes with a checkpoint is not run.
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:
-        raise ValueError(
-            f"the tokenizer in {source} cannot be read; put a tokenizer.json and tokenizer_config.json there"
-        ) from error
-    if tokenizer.eos_token_id is None:
-        raise ValueError(f"the tokenizer in {source} has no end-of-sequence token")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.padding_side = "left"
-    if "<image>" not in tokenizer.get_vocab():
-        tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
-    text = config.text_config
-    ids = tokenizer.get_vocab()
-    config.image_token_id = ids.pop("<image>")
-    if max(ids.values()) >= text.vocab_size:
-        raise ValueError(
-            f"the tokenizer in {source} has {len(ids)} tokens, but the checkpoint's vocabulary is {text.vocab_size}"
-        )
-    text.bos_token_id, text.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
-    text.pad_token_id = tokenizer.pad_token_id
-    return tokenizer
 
 
 def convert_folder(source: Path, target: Path, sizes: dict | None = None) -> None:
