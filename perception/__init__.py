@@ -1,7 +1,7 @@
 """Pictures in, Scene out."""
 
 from perception.images import ImageError, load_image
-from perception.scene import Detection, Relation, Scene, Segment, TextLine
+from perception.scene import Detection, Relation, Scene, Segment, Tag, TextLine
 from perception.verbalize import verbalize
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Relation",
     "Scene",
     "Segment",
+    "Tag",
     "TextLine",
     "load_image",
     "verbalize",

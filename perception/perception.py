@@ -57,7 +57,7 @@ class Perception(ProcessBound):
             if one is not None:
                 entries[registry.kind(kind).name] = _entry(kind, one, preset)
         self.experts_from = preset.name
-        self.experts = _asked(experts, [name for name in registry.expert_names() if name in entries], preset.name)
+        self.experts = _asked(experts, [one.name for one in registry.kinds() if one.name in entries], preset.name)
         self.device = device
         self._builder = Builder(entries, device)
         self.cache_size = cache_size

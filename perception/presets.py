@@ -95,7 +95,7 @@ def _preset(name: str, record: Any, folder: Path | None, embedded: str | Path) -
                 entries[names[0]] = entry_of(names[0], value, folder, embedded)
     except ValueError as error:
         raise ValueError(f"{said}: {error}") from error
-    return Preset(name, {kind: entries[kind] for kind in registry.expert_names() if kind in entries})
+    return Preset(name, {one.name: entries[one.name] for one in registry.kinds() if one.name in entries})
 
 
 def entry_of(kind: str, value: Any, folder: Path | None = None, embedded: str | Path = WEIGHTS) -> Entry:

@@ -15,6 +15,7 @@ _KINDS: list[str] = [
     "perception.kinds.detection",
     "perception.kinds.scene_graph",
     "perception.kinds.ocr",
+    "perception.kinds.tags",
 ]
 # By name too, since backends bring networks along.
 _BACKENDS: list[str] = [
@@ -23,6 +24,8 @@ _BACKENDS: list[str] = [
     "perception.backends.hf_open_vocabulary",
     "perception.backends.hf_segmentation",
     "perception.backends.relation_head",
+    "perception.backends.hf_classification",
+    "perception.backends.timm_classification",
     "perception.backends.rapidocr",
     "perception.backends.paddleocr",
 ]
@@ -34,6 +37,11 @@ def kinds() -> "tuple[Kind, ...]":
     return tuple(import_module(module).KIND for module in _KINDS)
 
 
+def usual_kinds() -> "tuple[Kind, ...]":
+    """Every kind that is not optional."""
+    return tuple(one for one in kinds() if not one.optional)
+
+
 def kind(name: str) -> "Kind":
     """The kind of this full name; raises ValueError for an unknown one."""
     for one in kinds():
@@ -43,12 +51,13 @@ def kind(name: str) -> "Kind":
 
 
 def expert_names(names: Sequence[str] | str | None = None) -> tuple[str, ...]:
-    """Full names of experts in their fixed order, from a list or a text separated by commas; None means all.
+    """Full names of experts in their fixed order, from a list or a text separated by commas; None means all but those
+    of optional kinds.
 
     Short names are understood. Raises ValueError with one sentence for an unknown name.
     """
     if names is None:
-        return tuple(one.name for one in kinds())
+        return tuple(one.name for one in usual_kinds())
     full_names = {known: one.name for one in kinds() for known in (one.name, one.short_name)}
     asked = set()
     for name in names.split(",") if isinstance(names, str) else names:

@@ -52,6 +52,14 @@ class TextLine:
 
 
 @dataclass
+class Tag:
+    """A word for the picture as a whole; `score` in 0..1."""
+
+    label: str
+    score: float
+
+
+@dataclass
 class Scene:
     """Everything the experts saw in one picture of `width` x `height` pixels.
 
@@ -79,8 +87,11 @@ class Scene:
     def to_dict(self, exact: bool = False) -> dict[str, Any]:
         """The scene as plain Python values, ready for `json.dumps`; masks are left out unless it is to be `exact`."""
         record: dict[str, Any] = {"width": self.width, "height": self.height}
-        for part in _parts():
-            record[part.name] = [part.to_plain(one, exact) for one in self.part(part.name)]
+        for kind in kinds():
+            for part in kind.parts:
+                items = [part.to_plain(one, exact) for one in self.part(part.name)]
+                if items or not kind.optional:
+                    record[part.name] = items
         return record | {"warnings": list(self.warnings), "timings": dict(self.timings)}
 
     @classmethod

@@ -10,6 +10,7 @@ def verbalize(scene: Scene, experts: Sequence[str] | None = None) -> str:
     """What the experts saw, in words: the texts of `experts` (full names; None: all), in their fixed order, joined by
     one space.
 
-    An expert that saw nothing, or is left out, says the empty string, and its space stays.
+    An expert that saw nothing, or is left out, says the empty string, and its space stays, unless its kind is optional.
     """
-    return " ".join(kind.say(scene) if experts is None or kind.name in experts else "" for kind in kinds())
+    said = [(kind, kind.say(scene) if experts is None or kind.name in experts else "") for kind in kinds()]
+    return " ".join(words for kind, words in said if words or not kind.optional)

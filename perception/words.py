@@ -17,6 +17,11 @@ def plain_label(label: str) -> str:
     return label
 
 
+def first_name(label: str) -> str:
+    """The first of a label's synonyms: `tabby, tabby cat` is a tabby."""
+    return label.split(",")[0].strip()
+
+
 def numbered(labels: Sequence[str]) -> list[str]:
     """Spoken labels; those that occur several times are numbered in list order: `person (#1)`, `person (#2)`."""
     plain = [plain_label(label) for label in labels]

@@ -10,7 +10,7 @@ from moai.web import overlays, views
 from moai.web.engine import Engine
 from moai.web.session import Session, Settings, checked_question, describe, look_at
 from perception.kinds.kind import Kind
-from perception.registry import kinds, layers
+from perception.registry import kinds, layers, usual_kinds
 
 EVERY_LAYER = ("All layers, mean", 0)
 SEEN, LISTENED = 7, 4
@@ -70,7 +70,7 @@ class Handlers:
         about = self.engine.about
         there = [] if about is None else [one for one in kinds() if one.name in about.experts]
         switches = [gr.skip()] * 2
-        if about is not None and len(there) < len(kinds()):
+        if about is not None and there != list(usual_kinds()):
             switches = [gr.CheckboxGroup(**layer_choices(there)), gr.CheckboxGroup(**expert_choices(there))]
         return [views.status(self.engine), gr.Timer(active=not self.engine.wait(0)), *switches]
 

@@ -11,7 +11,7 @@ from moai.web.handlers import EVERY_LAYER, Handlers, expert_choices, layer_choic
 from moai.web.session import MAX_QUESTION_LENGTH, Session
 from moai.web.theme import TOGGLE
 from moai.web.uploads import CheckedBlocks, UploadedImage
-from perception.registry import kinds
+from perception.registry import usual_kinds
 
 MAX_AT_ONCE = 4
 KEPT_SECONDS = 2 * 3600
@@ -98,7 +98,7 @@ class Page:
             )
 
     def _evidence(self) -> None:
-        self.layers = gr.CheckboxGroup(**layer_choices(kinds()), label="Show", elem_id="layers")
+        self.layers = gr.CheckboxGroup(**layer_choices(usual_kinds()), label="Show", elem_id="layers")
         self.annotated = gr.Image(
             label="Annotated picture",
             interactive=False,
@@ -138,7 +138,7 @@ class Page:
 
     def _what_if(self) -> None:
         gr.Markdown("Switch experts off and ask again: both answers appear side by side.")
-        self.kept = gr.CheckboxGroup(**expert_choices(kinds()), label="Experts that speak", elem_id="kept")
+        self.kept = gr.CheckboxGroup(**expert_choices(usual_kinds()), label="Experts that speak", elem_id="kept")
         self.moai = gr.Checkbox(True, label="MoAI as a whole (off: the plain backbone answers)", elem_id="moai")
         self.again = gr.Textbox(
             label="Question",

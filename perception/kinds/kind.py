@@ -52,7 +52,9 @@ class Kind:
     when there is nothing), `findings` lists them for tables. `draw` paints them on a canvas as the layer `layer`, which
     pages call `layer_label`; None draws nothing. `colour` marks the kind on pages.
     `needs` names kinds that must run and succeed first, `after` kinds that it waits for where they run. `build` makes
-    the kind's own expert, which runs unless a preset names another or says `off`; None leaves it to presets.
+    the kind's own expert, which runs unless a preset names another or says `off`; None leaves it to presets. An
+    `optional` kind is none of "all kinds" where no preset names it: where it saw nothing, no word, and no empty list in
+    plain values, tells of it.
     """
 
     name: str
@@ -69,3 +71,4 @@ class Kind:
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     build: Callable[[Builder], Expert] | None = None
+    optional: bool = False

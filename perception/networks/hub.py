@@ -68,6 +68,11 @@ def place_of(device: str | None) -> torch.device:
     return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
+def device_of(network: torch.nn.Module) -> torch.device:
+    """Where a network is."""
+    return next(network.parameters()).device
+
+
 class HubNetwork(Network[Result]):
     """A network behind a hub id or in a folder, loaded by the class `model` of transformers.
 
@@ -115,14 +120,15 @@ class HubNetwork(Network[Result]):
     def _pass(self, inputs: list[dict[str, torch.Tensor]], pictures: list[np.ndarray]) -> list[Result]:
         """Results of pictures whose inputs have one shape: in one pass, or in more where memory runs out."""
         try:
-            with torch.inference_mode(), self._autocast_on(self._model.network.device.type):
-                place = self._model.network.device
+            with torch.inference_mode(), self._autocast_on(device_of(self._model.network).type):
+                place = device_of(self._model.network)
                 joined = {name: torch.cat([one[name] for one in inputs]).to(place) for name in inputs[0]}
                 return self._adapted(self._forward(joined), pictures)
         except torch.OutOfMemoryError:
             if len(inputs) == 1:
+                place = device_of(self._model.network)
                 raise ExpertUnavailable(
-                    f"{self.source} does not fit into the memory of {self._model.network.device}; choose a smaller one"
+                    f"{self.source} does not fit into the memory of {place}; choose a smaller one"
                 ) from None
         half = len(inputs) // 2
         return self._pass(inputs[:half], pictures[:half]) + self._pass(inputs[half:], pictures[half:])

@@ -7,6 +7,7 @@ from typing import Any
 
 from perception.expert import ExpertUnavailable
 from perception.labels import COCO_PANOPTIC_CLASSES
+from perception.words import first_name
 
 HUB = "hub:"
 SOURCES = (
@@ -33,11 +34,6 @@ def names_of(sources: str | Sequence[str]) -> list[str]:
         else:
             names.append(source.strip())
     return names
-
-
-def first_name(label: str) -> str:
-    """The first of a label's synonyms: `tabby, tabby cat` is a tabby."""
-    return label.split(",")[0].strip()
 
 
 def imagenet_labels(count: int = 1000) -> list[str]:

@@ -16,17 +16,17 @@ class Tag:
 
 def see(picture, scene):
     """The expert: whether the picture is a light or a dark one."""
-    scene.more["tags"] = [Tag("light" if picture.mean() > 127 else "dark", 0.9)]
+    scene.more["shades"] = [Tag("light" if picture.mean() > 127 else "dark", 0.9)]
 
 
 def say(scene):
     """The tags, or the empty string."""
-    return listed("The image is tagged: ", [one.word for one in scene.part("tags")])
+    return listed("The image is tagged: ", [one.word for one in scene.part("shades")])
 
 
 def draw(canvas, scene):
     """The tags in the upper left corner."""
-    for number, one in enumerate(scene.part("tags")):
+    for number, one in enumerate(scene.part("shades")):
         canvas.label(one.word, KIND.colour, [(0, number * canvas.tag_height())])
 
 
@@ -36,10 +36,10 @@ KIND = Kind(
     label="Tags",
     spoken="tagging",
     colour=(131, 56, 200),
-    parts=(Part.of("tags", Tag),),
+    parts=(Part.of("shades", Tag),),
     say=say,
-    findings=lambda scene: [Finding(one.word, None, one.score) for one in scene.part("tags")],
-    layer="tags",
+    findings=lambda scene: [Finding(one.word, None, one.score) for one in scene.part("shades")],
+    layer="shades",
     draw=draw,
     build=lambda builder: see,
 )

@@ -21,8 +21,8 @@ def tagging():
 
 def test_the_four_kinds():
     assert registry.expert_names() == ("segmentation", "detection", "scene_graph", "ocr")
-    assert [one.short_name for one in registry.kinds()] == ["seg", "det", "sgg", "ocr"]
-    assert [one.label for one in registry.kinds()] == ["Segmentation", "Detection", "Scene graph", "OCR"]
+    assert [one.short_name for one in registry.usual_kinds()] == ["seg", "det", "sgg", "ocr"]
+    assert [one.label for one in registry.usual_kinds()] == ["Segmentation", "Detection", "Scene graph", "OCR"]
     assert registry.layers() == {
         "segments": "Segments", "detections": "Detections", "relations": "Relations", "text": "Text"
     }  # fmt: skip
@@ -39,13 +39,13 @@ def test_a_fifth_kind_is_one_file_and_one_line(tagging, tmp_path):
     assert list(scene.timings) == ["tagging", "total"]
     assert verbalize(scene).strip() == "The image is tagged: light."
     assert verbalize(scene, ["ocr"]).strip() == ""
-    assert json.loads(json.dumps(scene.to_dict()))["tags"] == [{"word": "light", "score": 0.9}]
+    assert json.loads(json.dumps(scene.to_dict()))["shades"] == [{"word": "light", "score": 0.9}]
     scene.save(tmp_path / "scene.json")
     assert Scene.load(tmp_path / "scene.json") == scene
     assert tagging.findings(scene)[0].what == "light"
-    assert registry.layers()["tags"] == "Tags"
+    assert registry.layers()["shades"] == "Tags"
     assert (np.asarray(draw(PICTURE, scene)) != np.asarray(draw(PICTURE, Scene(90, 60)))).any()
-    with pytest.raises(ValueError, match=r"allowed are .*, tags"):
+    with pytest.raises(ValueError, match=r"allowed are .*, shades"):
         draw(PICTURE, scene, ["depth"])
 
 
@@ -67,6 +67,6 @@ def test_names_are_taken_once():
 
 
 def test_without_it_nothing_of_it_is_left():
-    assert "tags" not in Scene(90, 60).to_dict()
+    assert "shades" not in Scene(90, 60).to_dict()
     with pytest.raises(ValueError, match="unknown expert 'tag'"):
         registry.expert_names("tag")

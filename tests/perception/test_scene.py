@@ -70,7 +70,7 @@ def test_numbers_of_numpy_are_saved(tmp_path):
         ("{", "it is not valid JSON"),
         ("[]", "it must be a JSON object with width, height"),
         ("{}", "this is no scene: KeyError at 'width'"),
-        ('{"width": 3, "height": 2, "tags": []}', "a scene has no part 'tags'; allowed are detections, height"),
+        ('{"width": 3, "height": 2, "moods": []}', "a scene has no part 'moods'; allowed are detections, height"),
         ('{"width": 3, "height": 2, "detections": [{"label": "cat"}]}', "this is no scene"),
         ('{"width": 3, "height": 2, "segments": [5]}', "this is no scene"),
         ('{"width": 3, "height": 2, "detections": 5}', "this is no scene"),

@@ -25,7 +25,7 @@ def tagging():
 
 
 def tag(picture, scene):
-    scene.more["tags"] = [Tag("<outdoor>", 0.9)]
+    scene.more["shades"] = [Tag("<outdoor>", 0.9)]
 
 
 def with_experts(engine: Engine, perception: Perception) -> Engine:
@@ -38,7 +38,7 @@ def with_experts(engine: Engine, perception: Perception) -> Engine:
 
 def test_a_fifth_kind_can_be_shown_and_switched(tagging):
     page = Page(Engine())
-    assert ("Tags", "tags") in page.layers.choices and "tags" in page.layers.value
+    assert ("Tags", "shades") in page.layers.choices and "shades" in page.layers.value
     assert ("Tags", "tagging") in page.kept.choices and "tagging" in page.kept.value
 
 
@@ -49,7 +49,7 @@ def test_what_it_found_is_shown_and_told(engine, tagging):
     assert "<h4>Tags</h4>" in panels and "&lt;outdoor&gt;" in panels and "<outdoor>" not in panels
     assert words.endswith("The image is tagged: <outdoor>.")
     assert "Tags" in times and f"rgb{tagging.colour}".replace(" ", "") in times
-    with_tags, without = (np.asarray(page.on_layers(session, shown)) for shown in (["tags"], []))
+    with_tags, without = (np.asarray(page.on_layers(session, shown)) for shown in (["shades"], []))
     assert (with_tags != without).any(), "the layer is drawn"
     _, without = session.compare(asked, STREET, "What does the sign say?", ["ocr"], True, Settings())
     assert without.title == "Without tagging" and "tagged" not in without.words and "GALLERY" in without.words

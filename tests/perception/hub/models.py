@@ -200,3 +200,24 @@ def _owl_parts() -> dict:
 
 
 _SQUARE = {"height": 64, "width": 64}
+
+
+def vit(folder: Path) -> Path:
+    """A vision transformer that classifies."""
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
+
+    config = ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=32, id2label=NAMES
+    )
+    return save(ViTForImageClassification(config), ViTImageProcessor(size={"height": 32, "width": 32}), folder)
+
+
+def timm_folder(folder: Path) -> Path:
+    """A classifier in timm's own format for the hub, with names of its classes."""
+    import timm
+    from timm.models import save_for_hf
+
+    torch.manual_seed(0)
+    network = timm.create_model("test_vit", num_classes=3)
+    save_for_hf(network, folder, model_config={"num_classes": 3, "label_names": ["cat", "dog", "tree"]})
+    return folder
