@@ -15,6 +15,7 @@ from transformers import AutoProcessor
 from moai.models.adapters.lora import BASE
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.pretrained import build
 from moai.models.processing import MoAIProcessor
 from moai.models.released import folder_of
 from perception.presets import EMBEDDED
@@ -131,9 +132,7 @@ def _places(base: Base, config: MoAIConfig, prompt_style: str) -> Iterator[Any]:
 
 
 def _built(base: Base, config: MoAIConfig, prompt_style: str) -> Pair:
-    from moai.models.pretrained.build import build
-
-    return build(
+    model, processor = build(
         **(base.built_from or {}),
         mixers=config.mixer_layers,
         rank=config.mixer_rank,
@@ -141,3 +140,5 @@ def _built(base: Base, config: MoAIConfig, prompt_style: str) -> Pair:
         prompt_style=prompt_style,
         dtype=getattr(torch, base.dtype),
     )
+    model.config.experts_from = config.experts_from
+    return model, processor

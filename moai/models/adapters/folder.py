@@ -48,7 +48,7 @@ def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path) -> 
     lost = sorted(theirs.keys() - ours.keys())
     if lost:
         raise ValueError(f"{place} is not what was trained: its {lost[0]} is not in the trained model")
-    built_from = getattr(base[0].config, "built_from", None)
+    built_from = base[0].config.built_from
     changed = changes(ours, theirs, built_from is not None)
     if not changed:
         raise ValueError(f"nothing differs from {place}; name the model that training started from")

@@ -14,6 +14,7 @@ from moai.models.fusion import GateRecord
 from moai.models.hosts import check_decoder
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained.language import load_language
+from moai.models.pretrained.places import absolute
 from moai.models.pretrained.vision import load_vision
 from moai.models.processing import MoAIProcessor
 from moai.models.prompts import CHAT
@@ -50,8 +51,8 @@ def build(
     Raises ValueError with one sentence for parts that are missing, do not fit together or cannot be carried exactly.
     """
     arguments: dict[str, Any] = dict(
-        language_model=str(language_model),
-        vision=str(vision),
+        language_model=absolute(language_model),
+        vision=absolute(vision),
         image_size=image_size,
         feature_level=feature_level,
     )

@@ -30,6 +30,13 @@ def located(name: str | Path, suffixes: tuple[str, ...]) -> Path:
         return Path(hub().snapshot_download(text, allow_patterns=[*SMALL_FILES, "*.safetensors"]))
 
 
+def absolute(name: str | Path) -> str:
+    """The same place called so that it is found from any working directory; ARCHITECTURE@FILE too."""
+    before, at, place = str(name).rpartition("@")
+    path = Path(place).expanduser()
+    return before + at + str(path.resolve()) if path.exists() else str(name)
+
+
 def _in_package(name: str, suffixes: tuple[str, ...]) -> Path:
     package, _, inside = name.partition("/")
     spec = find_spec(package.replace("-", "_")) if package.replace("-", "_").isidentifier() else None

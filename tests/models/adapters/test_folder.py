@@ -1,6 +1,8 @@
 """An adapter is what training changed; on its base it is the trained model, on another it is refused."""
 
 import json
+import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from moai.models.adapters.lora import add_lora
 from moai.models.modeling import MoAIForConditionalGeneration
 from perception import Perception
 from tests.models.adapters.test_lora import open_lora
+from tests.models.pretrained.families import language_model, vision_encoder
 from weights import EMBEDDED_MODEL
 
 
@@ -93,6 +96,29 @@ def test_several_trainings_go_on_the_first_model(trained, model_folder, tmp_path
     record = json.loads((tmp_path / "adapter" / RECORD).read_text())
     assert record["base"]["name"] == str(model_folder)
     assert any("lora_A.default" in name for name in load_file(tmp_path / "adapter" / WEIGHTS))
+
+
+def test_a_built_model_is_built_again(tmp_path, capsys):
+    language_model("llama", tmp_path / "host")
+    vision_encoder("clip", tmp_path / "eyes")
+    parts = ("--language-model", "host", "--vision", "eyes", "--mixers", "every=2", "--rank", "4", "--latents", "6")
+    with chdir(tmp_path):
+        assert main(["build", *parts, "--output", "built"]) == 0
+    trained = trained_from(tmp_path / "built", tmp_path / "trained")
+    assert main(["export", str(trained), str(tmp_path / "adapter"), "--adapters"]) == 0
+    held = set(load_file(tmp_path / "adapter" / WEIGHTS))
+    # All that is its own, trained or not: another machine may draw other values.
+    assert {name.split(".")[0] for name in held} == {"projector", "compressor", "mixers", "language_model"}
+    expected = load_model(str(trained), torch.float32)[0].state_dict()
+    shutil.rmtree(tmp_path / "built")
+    model, processor = load_model(str(tmp_path / "adapter"), torch.float32)
+    assert processor.prompt_style == "chat" and model.config.experts_from == "drawn"
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    (tmp_path / "host").rename(tmp_path / "elsewhere")
+    assert main(["ask", "examples/street.png", "Why?", "--model", str(tmp_path / "adapter")]) == 2
+    *_, err = capsys.readouterr().err.splitlines()
+    assert f"it stands on {tmp_path}/built, which cannot be had: there is no file or folder '{tmp_path}/host'" in err
 
 
 def test_what_is_wrong_is_one_sentence(trained, model_folder, tmp_path, capsys):
