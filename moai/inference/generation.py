@@ -18,7 +18,8 @@ from moai.inference.decoding import Bucket, Decoder, choose
 from moai.inference.fused import can_be_fused, places
 from moai.inference.prefill import Prefill
 from moai.inference.untouched import is_untouched
-from moai.models.modeling import IMAGE_INPUTS, MoAIForConditionalGeneration
+from moai.models.generation import IMAGE_INPUTS
+from moai.models.modeling import MoAIForConditionalGeneration
 
 _MODEL_INPUTS = ("input_ids", "attention_mask", *IMAGE_INPUTS)
 _SETTINGS = {

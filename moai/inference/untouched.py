@@ -3,6 +3,7 @@ what somebody put around a module (an adapter, a hook, a parametrisation, anothe
 
 import torch
 from torch import nn
+from transformers.utils import output_capturing as collecting
 
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.plora import PartialLoRALinear
@@ -34,4 +35,6 @@ def _is_plain(module: nn.Module, family: str) -> bool:
 
 
 def _is_hooked(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module))
+    # Hooks by which transformers collects hidden states change nothing, and stay once they were asked for.
+    hooks = [hook for hook in module._forward_hooks.values() if hook.__module__ != collecting.__name__]
+    return bool(hooks or module._forward_pre_hooks or "forward" in vars(module))

@@ -39,7 +39,8 @@ class Fusion:
     """One forward pass as mixers and partial LoRA see it; a decoding step has none.
 
     `image_mask` (B, S) bool marks image tokens, None without a picture. The rest is for the mixers, which rest without
-    `aux` (B, L, D), the auxiliary tokens: `mixers` by the name of their decoder layer; `image_index` (B, I) and
+    `aux` (B, L, D), the auxiliary tokens: `rows` (P,) where only some rows have a picture, and then all that follows
+    has P rows in place of B; `mixers` by the name of their decoder layer; `image_index` (B, I) and
     `language_index` (B, T), positions in the sequence; `language_mask` (B, T) bool, which leaves out padding and
     answers; `language_turns` (B, T), turns that share a row, if some do; `routing`, one of `ROUTINGS`; `gates`, where
     gate weights are wanted.
@@ -47,6 +48,7 @@ class Fusion:
 
     image_mask: Tensor | None = None
     aux: Tensor | None = None
+    rows: Tensor | None = None
     image_index: Tensor | None = None
     language_index: Tensor | None = None
     language_mask: Tensor | None = None
@@ -177,6 +179,9 @@ def mix(normed: Tensor, name: str, fusion: Fusion) -> Tensor:
     # What a pass with auxiliary tokens has.
     assert fusion.mixers is not None and fusion.language_index is not None and fusion.language_mask is not None
     mixer: MoAIMixer = fusion.mixers[name]  # type: ignore[assignment]
+    if fusion.rows is not None:
+        # Rows without a picture keep their plain states.
+        return normed.index_copy(0, fusion.rows, mix(normed[fusion.rows], name, replace(fusion, rows=None)))
     image = None if fusion.image_index is None else _gather(normed, fusion.image_index)
     language = _gather(normed, fusion.language_index)
     image_out, language_out, image_gate, language_gate = mixer(

@@ -1,55 +1,29 @@
 """MoAIForConditionalGeneration: picture, auxiliary tokens and language fused inside a decoder language model."""
 
 import os
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForImageTextToText,
-    Cache,
-    GenerationMixin,
-    PreTrainedModel,
-)
-from transformers.utils import ModelOutput
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, Cache, PreTrainedModel
+from transformers.utils import can_return_tuple
 
 from moai.models.adapters.lora import inject_lora
 from moai.models.compressor import MoAICompressor
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
 from moai.models.fusion import Fusion, GateRecord, add_fusion
+from moai.models.generation import MoAIGenerationMixin, past_key_values_length
 from moai.models.hosts import check_decoder, final_logits
 from moai.models.initialization import close_branches, fill_compressor, fill_encoder
 from moai.models.mixer import ROUTINGS, MoAIMixer
+from moai.models.outputs import MoAIOutput
+from moai.models.placing import check_image_tokens, place_pictures, rows_with_pictures
 from moai.models.plora import add_partial_lora
 from moai.models.vision import build_encoder, build_projector
 
 IGNORED = -100
-IMAGE_INPUTS = (
-    "pixel_values",
-    "aux_input_ids",
-    "aux_attention_mask",
-    "panoptic_pixel_values",
-    "image_embeds",
-    "aux_tokens",
-    "prompt_mask",
-    "gates",
-)
-"""Arguments of `forward` that are for the pass over the prompt alone."""
 
 
-@dataclass
-class MoAIOutput(ModelOutput):
-    """`loss` (), `logits` (B, S, vocabulary), `past_key_values`, and `hidden_states` of the decoder (B, S, D)."""
-
-    loss: Tensor | None = None
-    logits: Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: Tensor | None = None
-
-
-class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
+class MoAIForConditionalGeneration(MoAIGenerationMixin, PreTrainedModel):
     """A decoder language model that sees a picture and reads what external vision experts said about it.
 
     `routing` (one of `moai.models.mixer.ROUTINGS`) chooses how the attention blocks of each mixer are weighted,
@@ -63,6 +37,8 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
     input_modalities = ("image", "text")  # type: ignore[assignment]
     supports_gradient_checkpointing = True
     _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
     _supports_attention_backend = True
     _skip_keys_device_placement = ("past_key_values",)  # type: ignore[assignment]
     _is_made = False
@@ -189,22 +165,13 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         patch = self.config.vision_config.patch_size
         return (pixel_values.shape[-2] // patch) * (pixel_values.shape[-1] // patch)
 
-    def _embed(self, input_ids: Tensor, image_mask: Tensor, image_embeds: Tensor | None) -> Tensor:
-        if image_embeds is None:
-            return self.get_input_embeddings()(input_ids)
-        # The image token may lie outside the embedding table (it is never looked up).
-        embeds = self.get_input_embeddings()(input_ids.masked_fill(image_mask, 0))
-        image_mask, image_embeds = image_mask.to(embeds.device), image_embeds.to(embeds)
-        rank = (image_mask.cumsum(dim=1) - 1).clamp(0, image_embeds.shape[1] - 1)
-        placed = image_embeds.gather(1, rank[..., None].expand(-1, -1, image_embeds.shape[-1]))
-        return torch.where(image_mask[..., None], placed, embeds)
-
     def _fusion(
         self,
         image_mask: Tensor,
         attention_mask: Tensor | None,
         prompt_mask: Tensor | None,
         num_image: int,
+        rows: Tensor | None,
         aux: Tensor | None,
         turn_ids: Tensor | None,
         gates: GateRecord | None,
@@ -213,17 +180,22 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             aux = None
         if aux is None:
             return Fusion(image_mask) if num_image else None
-        # A stable sort brings image tokens to the front without asking the device how many there are.
-        order = torch.argsort(image_mask.logical_not().to(torch.uint8), dim=1, stable=True)
         language = image_mask.logical_not()
         if prompt_mask is not None:
             language = language & prompt_mask.bool()
         if attention_mask is not None and attention_mask.ndim == 2:
             language = language & attention_mask.bool()
+        mixed_mask = image_mask
+        if rows is not None:
+            mixed_mask, language = image_mask[rows], language[rows]
+            turn_ids = None if turn_ids is None else turn_ids[rows]
+        # A stable sort brings image tokens to the front without asking the device how many there are.
+        order = torch.argsort(mixed_mask.logical_not().to(torch.uint8), dim=1, stable=True)
         language_index = order[:, num_image:]
         return Fusion(
             image_mask=image_mask if num_image else None,
             aux=aux.to(image_mask.device),
+            rows=rows,
             image_index=order[:, :num_image] if num_image else None,
             language_index=language_index,
             language_mask=language.gather(1, language_index),
@@ -235,7 +207,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def fuse(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         pixel_values: Tensor | None = None,
         aux_input_ids: Tensor | None = None,
@@ -246,26 +218,50 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         aux_tokens: Tensor | None = None,
         turn_ids: Tensor | None = None,
         gates: GateRecord | None = None,
+        inputs_embeds: Tensor | None = None,
         check: bool = True,
     ) -> tuple[Tensor, Fusion | None]:
-        """The decoder's input (B, S, D) with the picture in its place, and what goes with it to the decoder's layers.
+        """The decoder's input (B, S, D) with the pictures in their places, and what goes with it to its layers.
 
         Inputs as for `forward`, `prompt_mask` defaulting to everything. With `check`, image tokens are counted.
         """
-        image_mask = input_ids == self.config.image_token_id
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("the model reads either input_ids or inputs_embeds; give exactly one of them")
+        image_mask = self._image_mask(input_ids, inputs_embeds)
+        seen = pixel_values if image_embeds is None else image_embeds
+        pictures = len(image_mask) if seen is None else len(seen)
         if check:
             # Before the encoders have work, as an accelerator may have to finish what it has begun.
-            check_image_tokens(image_mask, self._num_features(pixel_values, image_embeds))
+            check_image_tokens(image_mask, self._num_features(pixel_values, image_embeds), pictures)
         encoded = self.encode(pixel_values, aux_input_ids, aux_attention_mask, panoptic_pixel_values)
         image_embeds = encoded.get("image_embeds", image_embeds)
         aux_tokens = encoded.get("aux_tokens") if aux_tokens is None else aux_tokens
+        if aux_tokens is not None and len(aux_tokens) != pictures:
+            of = "rows" if seen is None else "pictures"
+            raise ValueError(f"the experts speak of {len(aux_tokens)} pictures, but there are {pictures} {of}")
+        rows = rows_with_pictures(image_mask, pictures)
         num_image = 0 if image_embeds is None else image_embeds.shape[1]
-        fusion = self._fusion(image_mask, attention_mask, prompt_mask, num_image, aux_tokens, turn_ids, gates)
-        return self._embed(input_ids, image_mask, image_embeds), fusion
+        fusion = self._fusion(image_mask, attention_mask, prompt_mask, num_image, rows, aux_tokens, turn_ids, gates)
+        if inputs_embeds is None:
+            # The image token may lie outside the embedding table; it is looked up without a picture alone.
+            words = input_ids if image_embeds is None else input_ids.masked_fill(image_mask, 0)
+            inputs_embeds = self.get_input_embeddings()(words)
+        if image_embeds is not None:
+            inputs_embeds = place_pictures(inputs_embeds, image_mask, image_embeds, rows)
+        return inputs_embeds, fusion
 
+    def _image_mask(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
+        token, table = self.config.image_token_id, self.get_input_embeddings().weight
+        if input_ids is not None:
+            return input_ids == token
+        if token >= len(table):
+            return torch.zeros(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
+        return (inputs_embeds == table[token].to(inputs_embeds)).all(dim=-1)
+
+    @can_return_tuple
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         pixel_values: Tensor | None = None,
         aux_input_ids: Tensor | None = None,
@@ -281,6 +277,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         past_key_values: Cache | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
+        inputs_embeds: Tensor | None = None,
         **kwargs,
     ) -> MoAIOutput:
         """Logits (B, S, vocabulary) and, with `labels`, the loss.
@@ -290,14 +287,18 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
         pixel_values: (B, 3, H, W) normalised picture; aux_input_ids / aux_attention_mask: (B, N) verbalised scene,
         padded on the right; panoptic_pixel_values: (B, 3, H, W) normalised colour map; `image_embeds` (B, I, D) and
         `aux_tokens` (B, L, D) from `encode` stand in for those four. Without any auxiliary input the mixers rest and
-        the plain backbone answers.
+        the plain backbone answers. Where some rows have no picture, and so no image tokens, all of these are those of
+        the P rows that have one, in order.
+        inputs_embeds: (B, S, D) in place of `input_ids`; image tokens are then known by the image token's embedding,
+        and a model whose image token has none takes no pictures with it.
         labels: (B, S), -100 = not scored; prompt_mask: (B, S), 1 = prompt token that mixers may see, by default what
         `labels` leaves out, or everything without labels: who scores an answer that stands behind its prompt gives one
         of the two, or the mixers read the answer before it is said.
         turn_ids: (B, S), for training on several turns behind one picture: the turn of each token, 0 = shared by all.
         It is for the mixers; `moai.data.packing` has the decoder's mask and positions that go with it.
         gates: takes down whom the mixers listened to.
-        kwargs: for the loss function; with `num_items_in_batch` it divides the sum over tokens by that number.
+        kwargs: for the decoder and the loss function: `output_attentions` and `output_hidden_states`; `return_dict`,
+        False for a tuple; `num_items_in_batch`, by which the sum over tokens is divided in place of their number.
         Raises ValueError when the image tokens in `input_ids` do not match the picture.
         """
         if prompt_mask is None and labels is not None:
@@ -314,8 +315,11 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             aux_tokens,
             turn_ids,
             gates,
+            inputs_embeds,
             check=past_key_values_length(past_key_values) == 0,
         )
+        for name in ("output_attentions", "output_hidden_states"):
+            kwargs.setdefault(name, getattr(self.config, name))
         outputs = self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -323,6 +327,7 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             past_key_values=past_key_values,
             use_cache=use_cache,
             fusion=fusion,
+            **kwargs,
         )
         hidden_states = outputs.last_hidden_state
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
@@ -332,55 +337,12 @@ class MoAIForConditionalGeneration(PreTrainedModel, GenerationMixin):
             vocab_size = self.config.text_config.vocab_size
             loss = self.loss_function(logits=logits, labels=labels, vocab_size=vocab_size, **kwargs)
         return MoAIOutput(
-            loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=hidden_states
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
         )
-
-    def prepare_inputs_for_generation(self, input_ids, past_key_values=None, **kwargs):
-        """Pictures and experts go into the first pass alone; afterwards the plain decoder runs on its cache."""
-        inputs = super().prepare_inputs_for_generation(input_ids, past_key_values=past_key_values, **kwargs)
-        if past_key_values_length(past_key_values) > 0:
-            for name in IMAGE_INPUTS:
-                inputs.pop(name, None)
-            return inputs
-        # For a static cache the decoder's mask is spread to four dimensions, and no longer tells where padding is.
-        padding, spread = kwargs.get("attention_mask"), inputs.get("attention_mask")
-        if isinstance(padding, Tensor) and padding.ndim == 2 and spread is not padding:
-            prompt_mask = inputs.get("prompt_mask")
-            inputs["prompt_mask"] = padding if prompt_mask is None else padding * prompt_mask
-        return inputs
-
-    def _update_model_kwargs_for_generation(self, outputs, model_kwargs, is_encoder_decoder=False, num_new_tokens=1):
-        """Without a cache every step reads prompt and answer, of which the mixers see the prompt alone."""
-        prompt_mask = None
-        if not model_kwargs.get("use_cache", True):
-            prompt_mask = model_kwargs.get("prompt_mask")
-            prompt_mask = torch.ones_like(model_kwargs["attention_mask"]) if prompt_mask is None else prompt_mask
-        model_kwargs = super()._update_model_kwargs_for_generation(
-            outputs, model_kwargs, is_encoder_decoder, num_new_tokens
-        )
-        if prompt_mask is not None:
-            model_kwargs["prompt_mask"] = nn.functional.pad(prompt_mask, (0, num_new_tokens))
-        return model_kwargs
-
-
-def check_image_tokens(image_mask: Tensor, num_image: int) -> None:
-    """Raises ValueError unless every row of `image_mask` (B, S) bool marks `num_image` tokens.
-
-    While training on an accelerator, and in compiled code, where nothing waits for the device, the device raises
-    RuntimeError in its own time.
-    """
-    counts = image_mask.sum(dim=1)
-    sentence = f"each row needs exactly {num_image} image tokens, one for each image feature"
-    right = (counts == num_image).all()
-    if torch.compiler.is_compiling() or (image_mask.device.type != "cpu" and torch.is_grad_enabled()):
-        torch._assert_async(right, sentence)
-    elif not bool(right):
-        raise ValueError(f"{sentence}, but the rows have {counts.tolist()}")
-
-
-def past_key_values_length(past_key_values: Cache | None) -> int:
-    """Tokens already in the cache."""
-    return 0 if past_key_values is None else past_key_values.get_seq_length()
 
 
 # The threads of torch's pool are not forked: what a child gave them to do would never be done.
