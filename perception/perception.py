@@ -77,6 +77,11 @@ class Perception(ProcessBound):
             "_images": ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="picture"),
         }
 
+    @property
+    def entries(self) -> Mapping[str, Entry | Expert]:
+        """What runs each kind: how it is built, or an Expert that was given."""
+        return self._builder.entries
+
     def narrowed(self, experts: Sequence[str] | str | None) -> "Perception":
         """The same experts and memory, of which only `experts` run. Raises ValueError for one that is not there."""
         narrow = self._twin()

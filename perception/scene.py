@@ -121,9 +121,13 @@ class Scene:
 
     def save(self, path: str | Path) -> None:
         """Writes the scene without loss, masks as COCO's run lengths, as a JSON file."""
+        Path(path).write_bytes(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """What `save` writes."""
         text = json.dumps(self.to_dict(exact=True), ensure_ascii=False, default=_plain)
         # Half of a surrogate pair, which text may hold, is no UTF-8, but comes back as it was.
-        Path(path).write_bytes(text.encode("utf-8", "surrogatepass"))
+        return text.encode("utf-8", "surrogatepass")
 
     @classmethod
     def load(cls, path: str | Path) -> "Scene":

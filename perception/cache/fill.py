@@ -1,0 +1,113 @@
+"""Looking at many pictures once, so that later readers find their scenes in the cache."""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from typing import Any
+
+from perception.cache.cached import CachedPerception
+from perception.images import ImageError, pixels_of
+
+AT_ONCE = 16
+"""Pictures that a process looks at together."""
+_WAITING = 2
+"""Such lots that wait for each process."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What became of a picture: `there` before, `new`, or neither; then `problem` says in a sentence why."""
+
+    name: str
+    there: bool = False
+    new: bool = False
+    problem: str | None = None
+
+
+def fill(cached: CachedPerception, pictures: Iterable[tuple[str, Any]], workers: int = 1) -> Iterator[Looked]:
+    """Looks at every picture that is not in the cache yet, and says of each what became of it, in any order.
+
+    pictures: pairs of a name and what `load_image` takes. With several `workers`, as many processes, each with experts
+    of its own. A broken picture, or one at which an expert fails, is reported and the rest goes on. Raises ValueError
+    for fewer workers than one, and where experts fail at all of the first lot; ChildProcessError when a process died.
+    """
+    if workers < 1:
+        raise ValueError(f"at least one worker is needed, got {workers}")
+    lots = _lots(iter(pictures))
+    results = map(lambda lot: look(cached, lot), lots) if workers == 1 else _side_by_side(cached, lots, workers)
+    first = True
+    for looked in results:
+        problems = [one.problem for one in looked if one.problem is not None and not one.there]
+        if first and len(problems) == len(looked) > 1 and len(set(problems)) == 1:
+            raise ValueError(f"no picture can be looked at: {problems[0]}")
+        first = False
+        yield from looked
+
+
+def _lots(pictures: Iterator[tuple[str, Any]]) -> Iterator[list[tuple[str, Any]]]:
+    while lot := list(islice(pictures, AT_ONCE)):
+        yield lot
+
+
+def look(cached: CachedPerception, pictures: Sequence[tuple[str, Any]]) -> list[Looked]:
+    """Looks at a few pictures together; all that is wrong is told in what is returned."""
+    done, loaded = [], []
+    for name, picture in pictures:
+        try:
+            pixels = pixels_of(picture)
+        except ImageError as error:
+            done.append(Looked(name, problem=str(error)))
+            continue
+        if cached.kept(pixels.digest) is not None:
+            done.append(Looked(name, there=True))
+        else:
+            loaded.append((name, pixels))
+    scenes = cached.batch([pixels for _, pixels in loaded])
+    for (name, _), scene in zip(loaded, scenes, strict=True):
+        problem = "; ".join(scene.warnings) or None
+        done.append(Looked(name, new=problem is None, problem=problem))
+    return done
+
+
+_of_this_process: CachedPerception | None = None
+
+
+def _start(cached: CachedPerception, threads: int) -> None:
+    global _of_this_process
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process ends it
+    torch.set_num_threads(threads)
+    _of_this_process = cached
+
+
+def _look(pictures: Sequence[tuple[str, Any]]) -> list[Looked]:
+    assert _of_this_process is not None
+    return look(_of_this_process, pictures)
+
+
+def _side_by_side(cached: CachedPerception, lots: Iterable, workers: int) -> Iterator[list[Looked]]:
+    threads = max((os.cpu_count() or 1) // workers, 1)
+    # Not forked: what runs on an accelerator does not work in a forked process.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (cached, threads))
+    waiting: deque[Future] = deque()
+    try:
+        for lot in lots:
+            waiting.append(pool.submit(_look, lot))
+            if len(waiting) >= workers * _WAITING:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "a process that looked at pictures died, perhaps for want of memory; run the same command with fewer "
+            "workers: what is done stays done"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
