@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from moai.cli.options import Experts, ExpertsFrom, Json, Picture, Swaps
+from moai.cli.options import Experts, ExpertsFrom, Json, Swaps
 from moai.terminal import print_json, quiet_libraries
 
 Weights = Annotated[str | None, typer.Option(metavar="WEIGHTS", help="other ultralytics weights, by name or path")]
 
 
 def perceive(
-    picture: Picture,
+    picture: Annotated[str | None, typer.Argument(metavar="PICTURE", help="a picture file", show_default=False)] = None,
     json: Json = False,
     draw: Annotated[Path | None, typer.Option(metavar="OUT.png", help="write the annotated picture")] = None,
     experts: Experts = None,
@@ -21,9 +21,30 @@ def perceive(
     segmentation: Weights = None,
     detection: Weights = None,
     ocr: Annotated[str | None, typer.Option(metavar="NAME", help="rapidocr or paddleocr")] = None,
+    all: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="look at every picture of a folder, of LLaVA's JSON or chat messages (.json, .jsonl), or of an "
+            "experiment's data (.yaml), and keep what is seen",
+        ),
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(metavar="DIR", help="with --all: the folder that keeps it")] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="with --all: the pictures' folder (default: beside the file)")
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", help="with --all: processes that look side by side")] = 1,
 ):
-    """Show what the experts see in a picture."""
+    """Show what the experts see in a picture, or keep what they see in many."""
     quiet_libraries()
+    if all is not None:
+        if picture is not None or json or draw or experts or expert or segmentation or detection or ocr:
+            raise ValueError("with --all, only --cache, --images, --experts-from and --workers can be given")
+        from moai.cli.perceive_all import perceive_all
+
+        return perceive_all(all, cache, images, experts_from, workers)
+    if picture is None or cache is not None or images is not None:
+        raise ValueError("give one picture, or --all SOURCE --cache DIR; `moai perceive --help` says what is allowed")
     from perception import Perception, load_image, verbalize
     from perception.presets import swaps_of
 

@@ -1,5 +1,6 @@
 """Several sources as one, each with its share."""
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -49,6 +50,16 @@ class Mixture:
             else:
                 renamed = np.where(classes == IGNORED, IGNORED, numbers[np.maximum(classes, 0)])
                 yield replace(example, meta=replace(example.meta, patch_classes=renamed))
+
+    def held_out(self, count: int) -> list[Example]:
+        """Up to `count` examples that are never trained on, from all sources that keep some, in turns."""
+        kept = [one.held_out(count) for one in self.sources if hasattr(one, "held_out")]
+        in_turns = (one for some in itertools.zip_longest(*kept) for one in some if one is not None)
+        return list(itertools.islice(in_turns, count))
+
+    def reports(self) -> list[str]:
+        """What the sources say of data that could not be used."""
+        return [told for one in self.sources if hasattr(one, "reports") for told in one.reports()]
 
     def place(self, position: int) -> tuple[int, int]:
         """Which source, by number, and which of its positions stand at a position of the whole."""

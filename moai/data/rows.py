@@ -1,17 +1,20 @@
 """Examples -> rows of token ids: the arrays of fixed shape that a training step reads, for any processor."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
 from torch.utils.data import default_collate
 
 from moai.data.example import Example
+from moai.data.skipped import Skipped
 from moai.models.modeling import IGNORED
 from moai.models.processing import MoAIProcessor, image_pixels
 from perception.kinds.ocr import say_ocr
 from perception.panoptic import panoptic_ids
+from perception.presets import DEFAULT
 from perception.registry import expert_names
 from perception.scene import Scene, TextLine
 from perception.verbalize import verbalize
@@ -43,12 +46,19 @@ class RowSizes:
 
 class Rows:
     """Base of what makes a sample of examples. `experts` are those whose words and colour map are given: full names,
-    None for all."""
+    None for all. `experts_from` is the preset of those that look at pictures of sources that name none. Answers of
+    dialogues that do not fit are listed in `too_long`."""
 
     def __init__(
-        self, processor: MoAIProcessor, sizes: RowSizes | None = None, experts: Sequence[str] | None = None
+        self,
+        processor: MoAIProcessor,
+        sizes: RowSizes | None = None,
+        experts: Sequence[str] | None = None,
+        experts_from: str = DEFAULT,
     ) -> None:
         self.processor = processor
+        self.experts_from = experts_from
+        self.too_long = Skipped("answers that do not fit into a row")
         self.sizes = sizes or RowSizes()
         self.experts = expert_names() if experts is None else tuple(experts)
         # The last words of the sentence that opens the recognised text.
@@ -85,9 +95,33 @@ class Rows:
         """The example's turns in tokens."""
         return [(self.question_ids(asked), self.processor.answer_ids(said)) for asked, said in example.turns]
 
+    def spoken(self, messages: Sequence[Mapping[str, str]], told: str = "") -> list[dict[str, str]]:
+        """The messages with `told` before the first question; and so a system message, where the model's prompts have
+        none."""
+        said = [dict(message) for message in messages]
+        before = [told] if told else []
+        if said[0]["role"] == "system" and "system" not in self.processor.roles:
+            before = [said.pop(0)["content"], *before]
+        first = next(message for message in said if message["role"] == "user")
+        first["content"] = "\n".join([*before, first["content"]])
+        return said
+
+    def reports(self) -> list[str]:
+        """Sentences on what did not fit so far, in all processes that make rows."""
+        told = self.too_long.sentence()
+        return [] if told is None else [told]
+
+    def cut(self, example: Example, answer: int, length: int, room: int) -> None:
+        """Lists an answer of an example that does not fit."""
+        if example.meta.name:
+            why = f"with what stands before, it is {length} tokens long, and there is room for {room}"
+            self.too_long.note(f"{example.meta.name}, answer {answer + 1}", why)
+
 
 class TextRows(Rows):
     """Text alone: the verbalised scene in the picture's place, then turns until the row is full.
+
+    A dialogue is a row of its own, with the verbalised scene before its first question; of its answers those that fit.
 
     Samples: `input_ids`, `labels` and fp32 `weights`, each (text_rows, text): those of `answer_weights` on answers,
     `text_weight` on the text. A sample of fewer examples repeats their rows.
@@ -102,8 +136,32 @@ class TextRows(Rows):
         return self.processor.question_ids(question, with_image=False)
 
     def sample(self, examples: Iterable[Example], rng: np.random.Generator) -> Sample | None:
-        rows = [self.row(example, example.meta.rng or rng) for example in examples]
+        rows = []
+        for example in examples:
+            row = self.dialogue(example) if example.dialogue else self.row(example, example.meta.rng or rng)
+            rows += [] if row is None else [row]
         return _stacked(rows, self.sizes.text_rows) if rows else None
+
+    def dialogue(self, example: Example) -> Sample | None:
+        """One row of the dialogue's first answers, all that fit; None when the first does not."""
+        told = "" if example.scene is None else verbalize(example.scene, example.meta.experts).strip()
+        messages = self.spoken(example.dialogue, told)
+        answered = [number + 1 for number, message in enumerate(messages) if message["role"] == "assistant"]
+        for kept in reversed(answered):
+            ids, said = self.processor.dialogue_ids(messages[:kept], False)
+            if len(ids) <= self.sizes.text:
+                break
+            self.cut(example, answered.index(kept), len(ids), self.sizes.text)
+        else:
+            return None
+        weights = [0.0] * len(ids)
+        start = 0
+        for answer, tokens in groupby(said):
+            end = start + len(list(tokens))
+            if answer:
+                weights[start:end] = answer_weights(ids[start:end], example.meta.weight)
+            start = end
+        return self.arrays(ids, weights)
 
     def row(self, example: Example, rng: np.random.Generator) -> Sample:
         """One row: as many turns as fit behind the verbalised scene."""
@@ -122,6 +180,10 @@ class TextRows(Rows):
                 break
             ids += question + answer
             weights += [0.0] * len(question) + answer_weights(answer, example.meta.weight)
+        return self.arrays(ids, weights)
+
+    def arrays(self, ids: list[int], weights: list[float]) -> Sample:
+        """The row in a fixed width."""
         width = self.sizes.text
         return {
             "input_ids": _fixed(ids, width, self.processor.tokenizer.pad_token_id),
@@ -168,8 +230,9 @@ class ImageRows(WordRows):
     uint8 class ids, `patch_labels` (I,) index into the source's class names or -100, and for Q questions, W tokens a
     row: `input_ids` / `labels` / `prompt_mask` and fp32 `weights` (Q, W). With `packed`, all questions stand in one
     row, which has `turn_ids` as well (see `moai.data.packing`), each (W,); padding is a turn of its own, -1.
-    The first `windows` questions ask to continue the experts' words. Without `experts` the auxiliary parts and
-    `panoptic` are left out. Examples whose turns do not fit are passed over.
+    The first `windows` questions ask to continue the experts' words. An answer of a dialogue is a question of its own
+    here, with all that was said before in its prompt; of more than Q, some are drawn. Without `experts` the auxiliary
+    parts and `panoptic` are left out. Examples whose turns do not fit are passed over.
     """
 
     def __init__(self, *args, windows: int = 0, packed: bool = False, **kwargs) -> None:
@@ -196,11 +259,41 @@ class ImageRows(WordRows):
             if example.meta.windows:
                 windows = [self.window(aux, rng, text_lines=number == 0) for number in range(self.windows)]
         turns = [turn for turn in windows if turn is not None] + self.turns(example)
-        rows = self.rows(turns, example.meta.weight)
+        prefix = self.processor.prefix_ids(with_image=True)
+        if example.dialogue:
+            prefix, answers = self.answers(example, max(self.sizes.questions - len(turns), 1), rng)
+            turns += answers
+        rows = self.rows(turns, example.meta.weight, prefix)
         if not rows:
             return None
         pixels = image_pixels(example.image, side).numpy()
         return {"pixels": pixels, "patch_labels": self.patch_labels(example)} | parts | rows
+
+    def answers(self, example: Example, count: int, rng: np.random.Generator) -> tuple[list[int], list[TokenTurn]]:
+        """A dialogue in tokens: what stands up to the end of its picture's placeholders, the same for all of it, and
+        `count` of the answers that fit, each with all that was said since. So each is learned as it is given in a chat,
+        where what was said before, answers among it, is part of the prompt. Of more answers, some are drawn."""
+        messages = self.spoken(example.dialogue)
+        image = self.processor.tokenizer.convert_tokens_to_ids(self.processor.image_token)
+        numbers = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
+        room = self.width(self.sizes.turn)
+        prefix: list[int] = []
+        fitting: dict[int, TokenTurn] = {}
+        for number in rng.permutation(numbers):
+            prompt = self.processor.conversation_ids(messages[:number], with_image=True)
+            answer = self.processor.answer_ids(messages[number]["content"])
+            if len(prompt) + len(answer) > room:
+                self.cut(example, numbers.index(number), len(prompt) + len(answer), room)
+                continue
+            start = len(prompt) - prompt[::-1].index(image)
+            prefix, fitting[number] = prompt[:start], (prompt[start:], answer)
+            if len(fitting) >= count:
+                break
+        return prefix, [fitting[number] for number in sorted(fitting)]
+
+    def width(self, room: int) -> int:
+        """Tokens of a row with room for as many behind what usually stands before a question."""
+        return len(self.processor.prefix_ids(with_image=True)) + room
 
     def patch_labels(self, example: Example) -> np.ndarray:
         """What each patch shows at its middle: (I,) index into the source's class names or -100."""
@@ -211,24 +304,24 @@ class ImageRows(WordRows):
         rows, columns = (((np.arange(grid) + 0.5) * length / grid).astype(int) for length in classes.shape)
         return classes[np.ix_(rows, columns)].ravel().astype(np.int64)
 
-    def rows(self, turns: list[TokenTurn], weight: float) -> Sample:
-        """The first fitting turns behind the picture's placeholders, as fixed arrays; empty when no turn fits."""
-        fitting = [turn for turn in turns if len(turn[0]) + len(turn[1]) <= self.sizes.turn]
+    def rows(self, turns: list[TokenTurn], weight: float, prefix: list[int]) -> Sample:
+        """The first fitting turns behind `prefix`, the picture's placeholders at its end, as fixed arrays; empty when
+        no turn fits."""
+        width = self.width(self.sizes.turn)
+        fitting = [turn for turn in turns if len(prefix) + len(turn[0]) + len(turn[1]) <= width]
         if not fitting:
             return {}
         if self.packed:
-            return self.row(fitting, self.sizes.packed, weight)
-        rows = [self.row([turn], self.sizes.turn, weight) for turn in fitting[: self.sizes.questions]]
+            return self.row(fitting, self.width(self.sizes.packed), weight, prefix)
+        rows = [self.row([turn], width, weight, prefix) for turn in fitting[: self.sizes.questions]]
         stacked = _stacked(rows, self.sizes.questions)
         del stacked["turn_ids"]
         return stacked
 
-    def row(self, turns: list[TokenTurn], room: int, weight: float) -> Sample:
-        """Those of the turns, each on its own, that fit into `room` tokens behind what all share; the first must."""
-        prefix = self.processor.prefix_ids(with_image=True)
+    def row(self, turns: list[TokenTurn], width: int, weight: float, prefix: list[int]) -> Sample:
+        """Those of the turns, each on its own, that fit into `width` tokens behind what all share; the first must."""
         ids, labels, prompt = list(prefix), [IGNORED] * len(prefix), [1] * len(prefix)
         weights, numbers = [0.0] * len(prefix), [0] * len(prefix)
-        width = len(prefix) + room
         for number, (question, answer) in enumerate(turns, 1):
             length = len(question) + len(answer)
             if len(ids) + length <= width:

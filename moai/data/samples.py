@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from moai.data.example import Source
+from moai.data.example import Example
+from moai.data.mixture import Mixture
 from moai.data.rows import Rows, Sample
 
 _MAX_EMPTY = 10_000
@@ -20,13 +21,21 @@ class Samples(IterableDataset):
     `seed` is for what is random about rows of examples without a random generator of their own.
     """
 
-    def __init__(self, source: Source, rows: Rows, seed: int = 0, position: int = 0) -> None:
+    def __init__(self, source: Mixture, rows: Rows, seed: int = 0, position: int = 0) -> None:
         self.source, self.rows, self.seed, self.position = source, rows, seed, position
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """What patches may be labelled as, by the number in `patch_labels`."""
         return tuple(self.source.class_names)
+
+    def held_out(self, count: int) -> list[Example]:
+        """Up to `count` examples that are never trained on."""
+        return self.source.held_out(count)
+
+    def reports(self) -> list[str]:
+        """Sentences on what of the data could not be used so far, in all worker processes."""
+        return [told for one in (self.source, self.rows) if hasattr(one, "reports") for told in one.reports()]
 
     def sample(self, position: int) -> Sample | None:
         """The sample of one position, every array with a fixed shape; None where there is nothing to learn."""
@@ -48,4 +57,5 @@ class Samples(IterableDataset):
                 empty = 0
                 yield sample
             elif (empty := empty + 1) >= _MAX_EMPTY:
-                raise ValueError(f"the data gave nothing to learn from at {_MAX_EMPTY:,} positions in a row")
+                why = "".join(f"; {told}" for told in self.reports())
+                raise ValueError(f"the data gave nothing to learn from at {_MAX_EMPTY:,} positions in a row{why}")

@@ -34,11 +34,11 @@ def ablated(experts: Sequence[str]) -> list[Variant]:
     "backbone alone" rests them.
     """
     return [
-        Variant(experts=tuple(experts)),
+        Variant(),
         *(Variant(f"without {kind(name).spoken.removeprefix('the ')}", without(name, experts)) for name in experts),
         Variant("aux emptied", ()),
         Variant("backbone alone", moai=False),
-        Variant("uniform gates", tuple(experts), routing="uniform"),
+        Variant("uniform gates", routing="uniform"),
     ]
 
 

@@ -55,8 +55,7 @@ class Answerer:
     def __init__(self, assistant: MoAI, variant: Variant | None = None, batch_size: int = 8):
         if batch_size < 1:
             raise ValueError(f"the batch size must be at least 1, got {batch_size}")
-        self.assistant, self.batch_size = assistant, batch_size
-        self.variant = variant or Variant(experts=assistant.perception.experts)
+        self.assistant, self.variant, self.batch_size = assistant, variant or Variant(), batch_size
         self._encoded: OrderedDict[str, EncodedImage] = OrderedDict()
         self._digests: dict[Hashable, str | None] = {}
 

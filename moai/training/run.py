@@ -36,6 +36,7 @@ from moai.training.trainer import (
     training_arguments,
     weights_of,
 )
+from perception.presets import DEFAULT
 from perception.registry import expert_names
 
 
@@ -65,9 +66,16 @@ def load_model(folder: Path) -> tuple[MoAIForConditionalGeneration, MoAIProcesso
 
 
 def data_set(
-    stage: Stage, processor: MoAIProcessor, sizes: RowSizes, experts: Sequence[str], seed: int = 0, position: int = 0
+    stage: Stage,
+    processor: MoAIProcessor,
+    sizes: RowSizes,
+    experts: Sequence[str],
+    seed: int = 0,
+    position: int = 0,
+    experts_from: str = DEFAULT,
 ) -> Samples:
-    """The stage's endless data set, from `position` on; `experts` are those whose words may be given."""
+    """The stage's endless data set, from `position` on; `experts` are those whose words may be given, and
+    `experts_from` is the preset that looks at pictures."""
     rows = rows_for(
         processor,
         pictures=stage.images,
@@ -75,6 +83,7 @@ def data_set(
         sizes=sizes,
         windows=stage.windows,
         packed=stage.packed,
+        experts_from=experts_from,
     )
     samples = build(stage.data, rows, seed, position)
     samples.sample(position)  # fills the caches that the worker processes inherit
@@ -142,7 +151,8 @@ def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
     rows_per_sample = sizes.questions if stage.images else 1 if stage.expert_words else sizes.text_rows
     # A resumed run goes on behind what its checkpoint has seen.
     position = steps_done(stage) * max(stage.rows // rows_per_sample, 1)
-    source = data_set(stage, processor, sizes, stage.experts or expert_names(), stage.seed, position)
+    experts = stage.experts or expert_names()
+    source = data_set(stage, processor, sizes, experts, stage.seed, position, model.config.experts_from)
     objective = MoAIObjective(model, processor, stage, source.class_names)
     if stage.init is not None:
         load_transcriber(objective, Path(stage.init))
@@ -189,6 +199,8 @@ def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
     trainer.train(resume_from_checkpoint=stage.resume)
     if not trainer.is_world_process_zero():
         return
+    for told in source.reports():
+        print(told, flush=True)
     model.routing = "gates"
     if before is not None:
         average(model, before, stage.average)

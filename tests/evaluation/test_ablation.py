@@ -3,12 +3,10 @@
 import json
 
 import pytest
-from PIL import Image
 
-from moai.assistant import MoAI
 from moai.evaluation.ablation import ablate, ablated, ablation_markdown, ablation_table, mean_and_spread
-from moai.evaluation.answering import Answerer, Request, Variant, without
-from perception import Perception, registry
+from moai.evaluation.answering import Variant, without
+from perception import registry
 from perception.registry import expert_names
 from tests.evaluation.conftest import OneScene
 
@@ -76,11 +74,3 @@ def test_a_new_kind_of_expert_has_its_row():
         assert "tagging" in Variant().experts and "tagging" not in without("tagging")
     finally:
         registry.unregister("tests.perception.tagging")
-
-
-def test_all_experts_are_those_that_the_assistant_has(assistant):
-    few = MoAI(assistant.model, assistant.processor, Perception("ocr", experts_from="yolo"))
-    assert Answerer(few).variant.experts == ("ocr",)
-    request = Request("1", "one", lambda: Image.new("RGB", (40, 40)), "Why?", {"max_new_tokens": 1})
-    assert [text for batch in Answerer(few).batches([request]) for _, text in batch]
-    assert ablated(("ocr",))[0].experts == ("ocr",) == ablated(("ocr",))[-1].experts

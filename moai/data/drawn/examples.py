@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 
 import numpy as np
 
 from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS
 from moai.data.drawn.ground_truth import to_scene
+from moai.data.drawn.held_out import held_out_questions
 from moai.data.drawn.layout import Layout
 from moai.data.drawn.levels import check, mixed
 from moai.data.drawn.noise import ExpertErrors, errors_at, observe
@@ -53,6 +55,11 @@ class DrawnExamples:
     def about(self, seed: int) -> Iterator[Example]:
         """The examples of the scene of one seed."""
         raise NotImplementedError
+
+    def held_out(self, count: int) -> list[Example]:
+        """Held-out questions, one an example."""
+        asked = islice(held_out_questions(), count)
+        return [Example(image, scene, [turn(question)]) for image, scene, question in asked]
 
     def scene(self, seed: int) -> tuple[Layout, ExpertErrors]:
         """The layout of one seed, and how often experts err on scenes as hard as it."""

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from moai.data.drawn.ground_truth import to_scene
-from moai.data.drawn.noise import observe
-from moai.data.drawn.questions.ask import Question, ask
-from moai.data.drawn.render.render import render
-from moai.data.drawn.scene.sample import sample_layout
+from moai.data.drawn.held_out import held_out_questions
+from moai.data.drawn.question import Question
 from moai.data.drawn.scoring import majority_rate, score
 from moai.data.splits import SAMPLE_ANSWERS
 from moai.models.modeling import MoAIForConditionalGeneration
@@ -31,17 +28,7 @@ class Example:
 
 def simulated_examples(count: int, per_image: int = 5, first_seed: int = SAMPLE_ANSWERS.start) -> Iterator[Example]:
     """`count` held-out examples whose experts are simulated from the ground truth."""
-    return itertools.islice(_endless_examples(per_image, first_seed), count)
-
-
-def _endless_examples(per_image: int, first_seed: int) -> Iterator[Example]:
-    for seed in itertools.count(first_seed):
-        rng = np.random.default_rng((seed, 3))
-        layout = sample_layout(seed)
-        drawn = render(layout)
-        scene = observe(to_scene(layout, drawn), rng)
-        for question in ask(layout, rng, per_image):
-            yield Example(drawn.image, scene, question)
+    return itertools.islice(itertools.starmap(Example, held_out_questions(per_image, first_seed)), count)
 
 
 @torch.inference_mode()

@@ -40,7 +40,7 @@ def run_drawn(
     `folder` gets `answers.jsonl`, `settings.json` and `scores.json`, whose content is returned. Raises ValueError with
     one sentence for settings out of range, or for a folder that was begun with others.
     """
-    variant = variant or Variant(experts=assistant.perception.experts)
+    variant = variant or Variant()
     documents = make_documents(parts, scenes, evaluation_seed, limit)
     settings = {
         "benchmark": "drawn",

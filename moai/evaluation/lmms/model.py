@@ -58,9 +58,8 @@ class MoAIHarness(lmms):
             assistant = MoAI.from_pretrained(name, device=place, experts_from=experts_from)
         if not str(batch_size or 1).isdigit():
             raise ValueError(f"the batch size must be a number, got {batch_size!r}")
-        there = assistant.perception.experts
-        kept = there if experts is None else expert_names(str(experts).replace("+", ","))
-        variant = Variant("all experts" if kept == there else "+".join(kept), kept, moai)
+        kept = expert_names(None if experts is None else str(experts).replace("+", ","))
+        variant = Variant("all experts" if kept == expert_names() else "+".join(kept), kept, moai)
         self.answerer = Answerer(assistant, variant, int(batch_size or 1))
         if journal is not None and not isinstance(journal, Journal):
             settings = {"model": str(pretrained or "embedded"), "weights": fingerprint(assistant.model)}
