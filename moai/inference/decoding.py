@@ -66,12 +66,15 @@ def decode_layer(
     normed = rms_norm(residual, layer.input_norm, epsilon)
     joined = project(normed, layer.attention.weights, layer.attention.biases)
     query, key, value = joined.split(layer.attention.sizes, dim=-1)
-    cos, sin = cos[:, None], sin[:, None]
+    query, key = query.view(rows, -1, head_dim), key.view(rows, heads, head_dim)
+    if layer.head_norms is not None:
+        query, key = (rms_norm(one, norm, epsilon) for one, norm in zip((query, key), layer.head_norms, strict=True))
+    if layer.rotary:
+        query, key = (rotated(one, cos[:, None], sin[:, None]) for one in (query, key))
     every = torch.arange(rows, device=keys.device)
-    keys[every, :, position] = rotated(key.view(rows, heads, head_dim), cos, sin)
+    keys[every, :, position] = key
     values[every, :, position] = value.view(rows, heads, head_dim)
-    query = rotated(query.view(rows, -1, head_dim), cos, sin).view(rows, heads, -1, head_dim)
-    attended = attend_cache(query, keys, values, unseen)
+    attended = attend_cache(query.view(rows, heads, -1, head_dim), keys, values, unseen)
     residual = residual + project(attended, layer.attended.weights, layer.attended.biases)
     normed = rms_norm(residual, layer.output_norm, epsilon)
     gate, up = project(normed, layer.gated.weights, layer.gated.biases).split(layer.gated.sizes, dim=-1)
@@ -128,10 +131,11 @@ class Bucket:
 
 
 class Decoder:
-    """A Llama decoder with its head, on a static cache; made for inference, one conversation batch at a time.
+    """A decoder like Llama's with its head, on a static cache; made for inference, one conversation batch at a time.
 
-    `decoder` is transformers' LlamaModel, `head` its output linear. With `compiled` a layer is compiled once for each
-    bucket, with `options` of torch.compile, and on CUDA the whole step is one graph; without, it runs as written.
+    `decoder` is transformers' model without its head, of a family in `moai.inference.fused.LLAMA_LIKE`, `head` its
+    output linear. With `compiled` a layer is compiled once for each bucket, with `options` of torch.compile, and on
+    CUDA the whole step is one graph; without, it runs as written.
     """
 
     def __init__(self, decoder: nn.Module, head: nn.Linear, compiled: bool, options: dict | None = None):

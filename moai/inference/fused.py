@@ -55,7 +55,8 @@ class Projection:
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """One decoder layer. `input_norm` and `output_norm` (D,) are the weights of its two norms."""
+    """One decoder layer. `input_norm` and `output_norm` (D,) are the weights of its two norms, `head_norms` those (d,)
+    of queries and of keys, None in families without; `rotary` says whether it turns them by their positions."""
 
     input_norm: Tensor
     attention: Projection
@@ -63,6 +64,8 @@ class LayerWeights:
     output_norm: Tensor
     gated: Projection
     down: Projection
+    head_norms: tuple[Tensor, Tensor] | None = None
+    rotary: bool = True
 
 
 def project(states: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor] = ()) -> Tensor:
@@ -87,10 +90,21 @@ def rotated(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return states * cos + torch.cat((-second, first), dim=-1) * sin
 
 
+LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
+"""Families of decoders that the fast path knows: Llama, and those that differ by biases, head norms or layers without
+positions."""
+_ROTARY = ("default", "linear", "llama3", "yarn")
+"""Kinds of rotary positions that do not depend on how long a text is."""
+
+
 def can_be_fused(config: PreTrainedConfig) -> bool:
-    """Whether a decoder of this configuration is one that the fast path knows: Llama with default rotary positions."""
-    rope = config.rope_parameters if config.model_type == "llama" else None
-    return rope is not None and rope.get("rope_type", "default") == "default" and config.hidden_act == "silu"
+    """Whether a decoder of this configuration is one that the fast path knows: like Llama, and every layer sees all."""
+    if config.model_type not in LLAMA_LIKE or config.hidden_act != "silu":
+        return False
+    sliding = "sliding_attention" in (getattr(config, "layer_types", None) or ())
+    if config.model_type == "mistral":
+        sliding = config.sliding_window is not None
+    return not sliding and (config.rope_parameters or {}).get("rope_type", "default") in _ROTARY
 
 
 def fuse_weights(model: MoAIForConditionalGeneration) -> None:
@@ -113,13 +127,16 @@ def fuse_weights(model: MoAIForConditionalGeneration) -> None:
 
 
 def layer_weights(decoder: nn.Module) -> list[LayerWeights]:
-    """The weights of a Llama decoder, as they lie: nothing is copied or moved."""
+    """The weights of a decoder like Llama's, as they lie: nothing is copied or moved."""
     layers = []
     with torch.inference_mode(False), torch.no_grad():
         for layer in decoder.layers:
             attention, attended, gated, down = (_projection(linears) for linears in _together(layer))
             norms = (layer.input_layernorm.weight, layer.post_attention_layernorm.weight)
-            layers.append(LayerWeights(norms[0], attention, attended, norms[1], gated, down))
+            own = layer.self_attn
+            heads = (own.q_norm.weight, own.k_norm.weight) if hasattr(own, "q_norm") else None
+            rotary = bool(getattr(own, "use_rope", True))
+            layers.append(LayerWeights(norms[0], attention, attended, norms[1], gated, down, heads, rotary))
     return layers
 
 

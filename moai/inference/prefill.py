@@ -95,7 +95,15 @@ class Prefill:
     ) -> Tensor:
         head_dim = self.decoder.head_dim
         query, key, value = (part.unflatten(-1, (-1, head_dim)) for part in joined.split(layer.attention.sizes, dim=-1))
-        query, key = self.rotate_heads(query, key, cos, sin)
+        if layer.head_norms is not None:
+            query, key = (
+                rms_norm(one, norm, self.decoder.epsilon)
+                for one, norm in zip((query, key), layer.head_norms, strict=True)
+            )
+        if layer.rotary:
+            query, key = self.rotate_heads(query, key, cos, sin)
+        else:
+            query, key = query.transpose(1, 2), key.transpose(1, 2)
         value = value.transpose(1, 2)
         rows, _, width, _ = key.shape
         for kept, new in zip(cache, (key, value), strict=True):

@@ -164,9 +164,13 @@ def test_what_it_cannot_do_goes_the_plain_way(model, inputs):
         assert Request.of(model, asked) is None
         with pytest.raises(ValueError, match="leave out fast=True"):
             generate(model, **asked, fast=True)
-    other = tiny_config()
-    other.text_config.rope_parameters = {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}
-    assert Request.of(MoAIForConditionalGeneration(other), inputs | GREEDY) is None
+    for rope, known in (("linear", True), ("dynamic", False)):
+        other = tiny_config()
+        other.text_config.rope_parameters = {"rope_type": rope, "factor": 2.0, "rope_theta": 1e4}
+        other = opened(MoAIForConditionalGeneration(other)).eval()
+        assert (Request.of(other, inputs | GREEDY) is not None) == known
+        if known:
+            assert torch.equal(generate(other, **inputs, **GREEDY, fast=True), other.generate(**inputs, **GREEDY))
 
 
 def test_answering_moves_no_weight(model, inputs):

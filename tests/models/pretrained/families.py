@@ -148,7 +148,7 @@ def timm_encoder(name: str, folder: Path) -> Path:
         model = timm.create_model(name, img_size=side)
     except TypeError:
         model = timm.create_model(name)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / "model.safetensors")
     told = {
         "input_size": [3, side, side],

@@ -3,12 +3,11 @@
 import pytest
 import timm
 import torch
-from transformers import AutoModel
 
-from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained import build
 from moai.models.pretrained.vision import load_vision
 from tests.models.pretrained.families import TIMM, VISION, language_model, timm_encoder, vision_encoder
+from tests.models.pretrained.measures import of_timm, of_vision
 
 
 @pytest.fixture(scope="module")
@@ -16,26 +15,23 @@ def words(tmp_path_factory):
     return language_model("llama", tmp_path_factory.mktemp("host"))
 
 
-def kept(model, folder):
-    """The model saved and loaded."""
-    model.save_pretrained(folder)
-    return MoAIForConditionalGeneration.from_pretrained(folder).eval()
-
-
 @pytest.mark.parametrize("family", VISION)
-@torch.no_grad()
 def test_of_transformers(family, words, tmp_path):
-    folder = vision_encoder(family, tmp_path / "eyes")
-    model, processor = build(words, folder, rank=4, mixers="1")
-    side = processor.image_size
-    assert side == VISION[family][1]["image_size"]
-    assert (processor.image_mean, processor.image_std) == ([0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
-    pixels = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-    alone = AutoModel.from_pretrained(folder).eval()(pixel_values=pixels).last_hidden_state
-    tokens = alone.flatten(2).transpose(1, 2) if alone.ndim == 4 else alone[:, -processor.num_image_tokens :]
-    assert tokens.shape[1] == processor.num_image_tokens
-    torch.testing.assert_close(model.vision(pixels), tokens)
-    torch.testing.assert_close(kept(model, tmp_path / "built").vision(pixels), tokens)
+    told = of_vision(family, words, tmp_path)
+    assert max(told.alone, told.rows, told.loaded) < 1e-4
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_of_timm(name, words, tmp_path):
+    told = of_timm(name, words, tmp_path)
+    assert max(told.alone, told.rows, told.loaded) < 1e-4
+
+
+def test_what_the_encoder_wants_of_pictures(words, tmp_path):
+    for folder in (vision_encoder("siglip", tmp_path / "siglip"), timm_encoder("test_vit", tmp_path / "timm")):
+        _, processor = build(words, folder, rank=4, mixers="1")
+        assert (processor.image_mean, processor.image_std) == ([0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
+        assert processor.image_size == (32 if folder.name == "siglip" else 160)
 
 
 @pytest.mark.parametrize("family", ["clip", "siglip", "dinov2"])
@@ -44,29 +40,6 @@ def test_positions_are_stretched_to_another_size(family, words, tmp_path):
     model, processor = build(words, vision_encoder(family, tmp_path / "eyes"), rank=4, mixers="1", image_size=48)
     assert (processor.image_size, processor.num_image_tokens) == (48, 36)
     assert model.vision(torch.zeros(1, 3, 48, 48)).shape == (1, 36, 32)
-
-
-@pytest.mark.parametrize("name", TIMM)
-@torch.no_grad()
-def test_of_timm(name, words, tmp_path):
-    folder, side = timm_encoder(name, tmp_path / "eyes"), TIMM[name]
-    model, processor = build(words, folder, rank=4, mixers="1", image_size=side)
-    assert (processor.image_mean, processor.image_std) == ([0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
-    pixels = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    whole = timm.create_model(f"local-dir:{folder}", pretrained=True, **sized(name, side)).eval()
-    features = whole.forward_intermediates(pixels, indices=1, intermediates_only=True)[-1]
-    tokens = features.flatten(2).transpose(1, 2)
-    torch.testing.assert_close(model.vision(pixels), tokens, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(kept(model, tmp_path / "built").vision(pixels), tokens, rtol=1e-4, atol=1e-5)
-
-
-def sized(name, side):
-    """What has to know the side of its pictures is told."""
-    try:
-        timm.create_model(name, img_size=side)
-    except TypeError:
-        return {}
-    return {"img_size": side}
 
 
 def test_weights_of_a_file_under_other_names(tmp_path):
