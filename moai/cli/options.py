@@ -7,7 +7,11 @@ import typer
 
 Picture = Annotated[str, typer.Argument(metavar="PICTURE", help="a picture file", show_default=False)]
 Model = Annotated[
-    str | None, typer.Option(metavar="FOLDER|ID", help="folder or hub id of a MoAI model (default: the embedded one)")
+    str | None,
+    typer.Option(
+        metavar="FOLDER|ID",
+        help="folder or hub id of a MoAI model, of an adapter, or as the authors released it (default: the embedded one)",
+    ),
 ]
 Experts = Annotated[
     str | None, typer.Option(metavar="NAMES", help="experts to listen to, such as seg,det,sgg,ocr (default: all)")

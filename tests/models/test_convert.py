@@ -150,3 +150,28 @@ def test_4_bit_weights(weights, double):
     model, reference = from_reference(packed, SIZES), from_reference(expected, SIZES)
     for key, value in model.state_dict().items():
         torch.testing.assert_close(value, reference.state_dict()[key], msg=key)
+
+
+def test_4_bit_weights_that_lie_apart(weights, source, tmp_path):
+    functional = pytest.importorskip("bitsandbytes.functional")
+    values, state = functional.quantize_4bit(weights[QUANTIZED], quant_type="nf4", compress_statistics=True)
+    for file in source.glob("*.safetensors"):
+        file.unlink()
+    names = sorted(weights.keys() - {QUANTIZED})
+    parts = [{name: weights[name] for name in names[part::3]} for part in range(3)]
+    # The shard with the embeddings comes first, another has the statistics, the last the values.
+    first = next(part for part in parts if "model.tok_embeddings.weight" in part)
+    others = [part for part in parts if part is not first]
+    first |= dict(
+        list((told := {f"{QUANTIZED}.{key}": one for key, one in state.as_dict(packed=True).items()}).items())[:1]
+    )
+    others[0] |= {name: one for name, one in told.items() if name not in first}
+    others[1][QUANTIZED] = values
+    for number, part in enumerate((first, *others)):
+        save_file({name: one.contiguous() for name, one in part.items()}, source / f"model-{number}.safetensors")
+    convert_folder(source, tmp_path / "target", SIZES)
+    written = {n: t for file in (tmp_path / "target").glob("*.safetensors") for n, t in load_file(file).items()}
+    expected = from_reference(weights | {QUANTIZED: functional.dequantize_4bit(values, state)}, SIZES).state_dict()
+    for name, value in written.items():
+        torch.testing.assert_close(value, expected[name], msg=name)
+    assert written.keys() == expected.keys()
