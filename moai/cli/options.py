@@ -10,7 +10,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         metavar="FOLDER|ID",
-        help="folder or hub id of a MoAI model, of an adapter, or as the authors released it (default: the embedded one)",
+        help="folder or hub id: a MoAI model, an adapter, the released MoAI-7B (default: the embedded model)",
     ),
 ]
 Experts = Annotated[
