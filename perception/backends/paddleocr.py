@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from perception.backends.backend import Backend
+from perception.backends.backend import ONOFF, Backend, OneOf, Option, Setting, Text
 from perception.builder import Builder
 from perception.expert import ExpertUnavailable
 from perception.forks import ProcessBound
@@ -15,10 +15,17 @@ from perception.scene import Scene
 
 
 class PaddleOCRReader(ProcessBound):
-    """PaddleOCR 3 with its Chinese and English models and line orientation, fetched by it at the first use."""
+    """PaddleOCR 3, by default with its Chinese and English models and line orientation, fetched by it at the first use.
+
+    `settings` are PaddleOCR's own, those of OPTIONS.
+    """
 
     _engine: Any
     _lock: threading.Lock
+
+    def __init__(self, **settings: Any):
+        self.settings = settings
+        super().__init__()
 
     def _fresh(self) -> dict[str, Any]:
         return {"_engine": None, "_lock": threading.Lock()}
@@ -32,8 +39,7 @@ class PaddleOCRReader(ProcessBound):
             result = self._engine.predict(np.ascontiguousarray(picture[..., ::-1]))[0]
         scene.text_lines = lines_of(result["rec_polys"], result["rec_texts"], result["rec_scores"], width, height)
 
-    @staticmethod
-    def _load():
+    def _load(self):
         try:
             from paddleocr import PaddleOCR
         except ImportError as error:
@@ -42,14 +48,10 @@ class PaddleOCRReader(ProcessBound):
             ) from error
         logging.getLogger("paddlex").setLevel(logging.CRITICAL)
         try:
-            return PaddleOCR(
-                lang="ch",
-                use_doc_orientation_classify=False,
-                use_doc_unwarping=False,
-                use_textline_orientation=True,
-                # Faster, but fails on some processors; the plain path works on all.
-                enable_mkldnn=False,
-            )
+            # Without oneDNN, which is faster but fails on some processors.
+            return PaddleOCR(**{"lang": "ch", "enable_mkldnn": False, **_STAGES, **self.settings})
+        except ValueError as error:
+            raise ExpertUnavailable(f"PaddleOCR refuses its options ({str(error).strip().rstrip('.')})") from error
         except Exception as error:
             raise ExpertUnavailable(
                 "PaddleOCR's models are not on this machine and its hubs are out of reach; use ocr='rapidocr', or run "
@@ -57,9 +59,26 @@ class PaddleOCRReader(ProcessBound):
             ) from error
 
 
-def build(kind: str, weights: None, builder: Builder) -> PaddleOCRReader:
+def build(kind: str, weights: None, builder: Builder, **options) -> PaddleOCRReader:
     """The reader."""
-    return PaddleOCRReader()
+    return PaddleOCRReader(**options)
 
 
-BACKEND = Backend(name="paddleocr", kinds=("ocr",), build=build)
+_STAGES = {"use_doc_orientation_classify": False, "use_doc_unwarping": False, "use_textline_orientation": True}
+_NAME, _FOLDER = Text("the name of a model of PaddleOCR"), Text("the path of a folder")
+OPTIONS: dict[str, Setting] = {
+    "lang": Text("a language as PaddleOCR calls it, such as en, german or japan", r"[A-Za-z_]+"),
+    "ocr_version": OneOf(("PP-OCRv3", "PP-OCRv4", "PP-OCRv5", "PP-OCRv6")),
+    "text_detection_model_name": _NAME,
+    "text_detection_model_dir": _FOLDER,
+    "text_recognition_model_name": _NAME,
+    "text_recognition_model_dir": _FOLDER,
+    "text_det_limit_side_len": Option(int, 32, 4096),
+    "text_det_limit_type": OneOf(("min", "max")),
+    "text_det_thresh": Option(float, 0.0, 1.0),
+    "text_det_box_thresh": Option(float, 0.0, 1.0),
+    "text_det_unclip_ratio": Option(float, 1.0, 4.0),
+    **dict.fromkeys((*_STAGES, "enable_mkldnn"), ONOFF),
+}
+"""PaddleOCR's own names."""
+BACKEND = Backend(name="paddleocr", kinds=("ocr",), build=build, options=OPTIONS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from perception.backends.backend import Backend, Option
+from perception.backends.backend import ONOFF, Backend, OneOf, Option, Setting, Text
 from perception.builder import Builder
 from perception.expert import ExpertUnavailable
 from perception.forks import ProcessBound
@@ -21,17 +21,19 @@ class RapidOCRReader(ProcessBound):
     """RapidOCR on onnxruntime, with the weights of its wheel: works offline.
 
     `engines` pictures are read at once, called from several threads; by default one for every four cores. Each engine
-    is loaded when it is first needed.
+    is loaded when it is first needed. `settings` are those of OPTIONS; other models than the wheel's are downloaded by
+    RapidOCR at their first use.
     """
 
     _free: threading.Semaphore
     _idle: list
 
-    def __init__(self, engines: int | None = None):
+    def __init__(self, engines: int | None = None, **settings: Any):
         cores = os.cpu_count() or 1
         self.engines = engines or max(1, min(cores // CORES_AN_ENGINE, MAX_ENGINES))
         # One engine alone takes the cores that it finds.
         self._threads = max(1, cores // self.engines) if self.engines > 1 else -1
+        self.settings = settings
         super().__init__()
 
     def _fresh(self) -> dict[str, Any]:
@@ -47,6 +49,11 @@ class RapidOCRReader(ProcessBound):
                 engine = self._load()
             try:
                 result = engine(np.ascontiguousarray(picture[..., ::-1]))
+            except Exception as error:
+                # Models are loaded by the first picture that needs them.
+                if self.settings:
+                    raise self._refused() from error
+                raise
             finally:
                 self._idle.append(engine)
         if result is None or result.txts is None:
@@ -55,15 +62,67 @@ class RapidOCRReader(ProcessBound):
 
     def _load(self):
         try:
-            from rapidocr import RapidOCR
+            from rapidocr import ModelType, OCRVersion, RapidOCR
         except ImportError as error:
             raise ExpertUnavailable(
                 "the package rapidocr is not installed; pip install rapidocr onnxruntime"
             ) from error
         # A shorter side of 480 pixels for finding lines (736 by default) halves the time, and drawn signs of 15-pixel
         # letters are read as well; larger pictures are not reduced by it.
-        settings = {"Global.log_level": "critical", "Det.limit_side_len": 480}
-        return RapidOCR(params=settings | {"EngineConfig.onnxruntime.intra_op_num_threads": self._threads})
+        params = {"Global.log_level": "critical", "Det.limit_side_len": 480}
+        params["EngineConfig.onnxruntime.intra_op_num_threads"] = self._threads
+        kinds = {"ocr_version": OCRVersion, "model_type": ModelType}
+        try:
+            for name, value in self.settings.items():
+                for key in _KEYS[name]:
+                    made = kinds.get(key.split(".")[1])
+                    params[key] = value if made is None else made(value)
+            return RapidOCR(params=params)
+        except Exception as error:
+            raise self._refused() from error
+
+    def _refused(self) -> ExpertUnavailable:
+        given = ", ".join(f"{name} {value}" for name, value in self.settings.items()) or "its own models"
+        return ExpertUnavailable(f"RapidOCR cannot read with {given}; it may have no such models, or not reach them")
+
+
+# What each setting is called by RapidOCR.
+_KEYS = {
+    "lang": ("Rec.lang_type",),
+    "version": ("Det.ocr_version", "Rec.ocr_version"),
+    "model_type": ("Det.model_type", "Rec.model_type"),
+    "det_model_path": ("Det.model_path",),
+    "rec_model_path": ("Rec.model_path",),
+    "rec_keys_path": ("Rec.rec_keys_path",),
+    "limit_side_len": ("Det.limit_side_len",),
+    "limit_type": ("Det.limit_type",),
+    "thresh": ("Det.thresh",),
+    "box_thresh": ("Det.box_thresh",),
+    "unclip_ratio": ("Det.unclip_ratio",),
+    "turned_lines": ("Global.use_cls",),
+}
+_LANGUAGES = (
+    "ch", "ch_doc", "en", "arabic", "chinese_cht", "cyrillic", "devanagari", "japan", "korean", "ka", "latin", "ta",
+    "te", "eslav", "th", "el",
+)  # fmt: skip
+_FILE = Text("the path of a file")
+OPTIONS: dict[str, Setting] = {
+    "engines": Option(int, 1, MAX_ENGINES),
+    "lang": OneOf(_LANGUAGES),
+    "version": OneOf(("PP-OCRv4", "PP-OCRv5", "PP-OCRv6")),
+    "model_type": OneOf(("mobile", "server", "tiny", "small", "medium")),
+    "det_model_path": _FILE,
+    "rec_model_path": _FILE,
+    "rec_keys_path": _FILE,
+    "limit_side_len": Option(int, 32, 4096),
+    "limit_type": OneOf(("min", "max")),
+    "thresh": Option(float, 0.0, 1.0),
+    "box_thresh": Option(float, 0.0, 1.0),
+    "unclip_ratio": Option(float, 1.0, 4.0),
+    "turned_lines": ONOFF,
+}
+"""Language and models of what reads lines; the side of a picture that finds lines, `thresh` to `unclip_ratio` how it
+finds them; `turned_lines`: whether lines that stand on their heads are turned."""
 
 
 def build(kind: str, weights: None, builder: Builder, **options) -> RapidOCRReader:
@@ -71,4 +130,4 @@ def build(kind: str, weights: None, builder: Builder, **options) -> RapidOCRRead
     return RapidOCRReader(**options)
 
 
-BACKEND = Backend(name="rapidocr", kinds=("ocr",), build=build, options={"engines": Option(int, 1, MAX_ENGINES)})
+BACKEND = Backend(name="rapidocr", kinds=("ocr",), build=build, options=OPTIONS)

@@ -104,6 +104,37 @@ def test_paddleocr_results_are_adapted(monkeypatch):
     assert scene.text_lines[0].box == pytest.approx((0.1, 0.1, 0.5, 0.2))
 
 
+def test_options_reach_the_libraries(monkeypatch):
+    given = {}
+
+    class Engine:
+        def __init__(self, **settings):
+            given.update(settings)
+
+        def predict(self, picture):
+            return [{"rec_polys": [], "rec_texts": [], "rec_scores": []}]
+
+    paddle_like(monkeypatch, Engine)
+    options = {"lang": "german", "ocr_version": "PP-OCRv5", "text_det_limit_side_len": 960, "use_doc_unwarping": True}
+    picture = np.zeros((60, 90, 3), np.uint8)
+    Perception("ocr", ocr={"backend": "paddleocr", "options": options})(picture)
+    assert given == {**options, "enable_mkldnn": False, "use_doc_orientation_classify": False,
+                     "use_textline_orientation": True}  # fmt: skip
+
+    options = {"limit_side_len": 64, "limit_type": "max", "box_thresh": 0.7, "turned_lines": False, "thresh": 0.2}
+    engine = RapidOCRReader(**options)._load()
+    assert (engine.cfg.Det.limit_side_len, engine.cfg.Det.limit_type, engine.cfg.Det.thresh) == (64, "max", 0.2)
+    assert engine.cfg.Det.box_thresh == 0.7 and engine.cfg.Global.use_cls is False
+
+
+def test_models_that_rapidocr_cannot_have_are_one_sentence(tmp_path):
+    for options in ({"det_model_path": str(tmp_path / "no.onnx")}, {"version": "PP-OCRv9"}):
+        reader = RapidOCRReader(**options)
+        for _ in range(2):
+            with pytest.raises(ExpertUnavailable, match=r"^RapidOCR cannot read with [^\n]*; it may have no"):
+                read(reader, np.zeros((60, 90, 3), np.uint8))
+
+
 def test_paddleocr_without_models_is_one_sentence(monkeypatch):
     def unreachable(**settings):
         raise RuntimeError("No available model hosting platforms detected.")
