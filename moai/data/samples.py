@@ -23,6 +23,12 @@ class Samples(IterableDataset):
 
     def __init__(self, source: Mixture, rows: Rows, seed: int = 0, position: int = 0) -> None:
         self.source, self.rows, self.seed, self.position = source, rows, seed, position
+        self.process, self.processes = 0, 1
+
+    def share(self, process: int, processes: int) -> None:
+        """Reads the part of one of several processes that train one model, each with as many workers: together they
+        read what one would."""
+        self.process, self.processes = process, processes
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -37,6 +43,10 @@ class Samples(IterableDataset):
         """Sentences on what of the data could not be used so far, in all worker processes."""
         return [told for one in (self.source, self.rows) if hasattr(one, "reports") for told in one.reports()]
 
+    def examined(self, example: Example, number: int) -> Sample | None:
+        """The sample of an example that is not trained on, with its number for what is random; None as `sample`."""
+        return self.rows.sample([example], np.random.default_rng((self.seed, number, 1)))
+
     def sample(self, position: int) -> Sample | None:
         """The sample of one position, every array with a fixed shape; None where there is nothing to learn."""
         rng = np.random.default_rng((self.seed, position))
@@ -49,10 +59,10 @@ class Samples(IterableDataset):
         if info is not None:
             torch.set_num_threads(1)
             cv2.setNumThreads(0)
-        position, empty = self.position + worker, 0
+        position, empty = self.position + worker * self.processes + self.process, 0
         while True:
             sample = self.sample(position)
-            position += workers
+            position += workers * self.processes
             if sample is not None:
                 empty = 0
                 yield sample

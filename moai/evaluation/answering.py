@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 
 import torch
 from PIL import Image
+from transformers import PreTrainedModel
 
 from moai.assistant import Decoding, EncodedImage, MoAI
 from moai.inference import generate
+from moai.models.processing import MoAIProcessor
 from moai.streaming import spoken
 from perception.registry import expert_names, kind
+from perception.scene import Scene
 
 _ENCODINGS = 32
 
@@ -129,6 +132,42 @@ class Answerer:
             arguments |= {"stop_strings": processor.style.stop, "tokenizer": processor.tokenizer}
         generated = generate(model, **inputs, **arguments)[0, inputs["input_ids"].shape[1] :]
         return spoken(processor.tokenizer.decode(generated, skip_special_tokens=True), processor.style.stop)
+
+
+@torch.inference_mode()
+def greedy_answers(
+    model: PreTrainedModel,
+    processor: MoAIProcessor,
+    conversations: Sequence[Sequence[dict]],
+    pictures: Sequence,
+    scenes: Sequence[Scene],
+    experts: Sequence[str] | None,
+    batch_size: int = 100,
+    max_new_tokens: int = 80,
+    say: Callable[..., torch.Tensor] | None = None,
+) -> list[str]:
+    """The model's greedy answers to conversations that end with a question, each about its picture and scene.
+
+    `experts` are those whose words it gets; () empties the auxiliary text and the colour map; None leaves the mixers
+    out altogether. `say` is what generates, by default the model's own `generate`.
+    """
+    device, say = next(model.parameters()).device, say or model.generate
+    answers = []
+    # Each decoding step has a new shape; a model compiled for training would be compiled anew for each.
+    with torch.compiler.set_stance("force_eager"):
+        for start in range(0, len(conversations), batch_size):
+            batch = slice(start, start + batch_size)
+            inputs = processor(
+                conversations[batch],
+                scenes=None if experts is None else scenes[batch],
+                pictures=pictures[batch],
+                experts=experts or (),
+            )
+            inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
+            generated = say(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+            fresh = generated[:, inputs["input_ids"].shape[1] :]
+            answers += [text.strip() for text in processor.tokenizer.batch_decode(fresh, skip_special_tokens=True)]
+    return answers
 
 
 def image_digest(picture: Image.Image) -> str:

@@ -18,6 +18,7 @@ from moai.models.prompts import (
     check_messages,
     plain_text_ids,
 )
+from moai.models.tokens.pieces import Pieces, pieces_of
 from perception.panoptic import colour_map
 from perception.scene import Scene
 from perception.verbalize import verbalize
@@ -116,7 +117,14 @@ class MoAIProcessor(ProcessorMixin):
 
     def encode_text(self, text: str) -> list[int]:
         """As `moai.models.prompts.plain_text_ids`, with this processor's tokenizer."""
+        if self._pieces is not None and text.isascii():
+            return self._pieces.ids(text)
         return plain_text_ids(self.tokenizer, text)
+
+    @cached_property
+    def _pieces(self) -> Pieces | None:
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        return None if backend is None else pieces_of(backend)
 
     def normalized(self, pixels: Tensor, colour_map: bool = False) -> Tensor:
         """uint8 pixels (B, 3, H, W), of pictures or of colour maps, as the vision encoder wants them; fp32."""

@@ -16,6 +16,8 @@ from perception.registry import expert_names
 OPTIMIZERS = ("muon", "adamw")
 COMPILE = ("none", "layers", "whole", "graphs")
 PRECISIONS = ("auto", "bf16", "float32")
+SHARDINGS = ("ddp", "fsdp")
+TRACKERS = ("none", "tensorboard", "trackio")
 RESOLVED = "experiment.yaml"
 """Beside a result: the experiment as it was run, every setting spelled out."""
 _ROOT = Path(__file__).resolve().parents[1]
@@ -54,6 +56,22 @@ class ModelExperiment(Stage):
         alone="layers",
     )
     precision: str = setting("auto", "auto: bf16 on a GPU, else float32", choices=PRECISIONS)
+    frozen_precision: str = setting(
+        "float32", "in which what does not train is held; auto: that of computing", choices=PRECISIONS
+    )
+    accumulate: int = setting(1, "parts that a step's rows are worked through in, one after the other", least=1)
+    checkpointing: bool = setting(False, "keep little of the forward pass and compute it again: slower, less memory")
+    sharding: str = setting(
+        "ddp", "of several processes (torchrun), each holds all of the model, or a part (fsdp)", choices=SHARDINGS
+    )
+    turn_tokens: int | None = setting(None, "longest question with its answer, in tokens (default: 80)", least=1)
+    aux_tokens: int | None = setting(None, "of the experts' words, those that are read (default: 288)", least=1)
+    text_tokens: int | None = setting(None, "width of a row without an image, in tokens (default: 320)", least=1)
+    lora_rank: int = setting(0, "of LoRA in the decoder, for all tokens (0: none)", least=0)
+    lora_alpha: float | None = setting(None, "its scale times its rank (default: twice the rank)", above=0)
+    lora_targets: tuple[str, ...] | None = setting(None, "names of linears that get it (default: all)")
+    log_every: int = setting(50, "steps between lines about how it goes", least=1)
+    tracker: str = setting("none", "also tells how it goes to", choices=TRACKERS)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from moai.data.packing import turn_mask, turn_positions
 from moai.models.compressor import codes_of_both_ends
+from moai.models.hosts import final_logits
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor, normalize_pixels
 from moai.models.prompts import CHAT
@@ -22,17 +23,22 @@ MOST_LOGITS = 2**28
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean of next-token cross-entropies: logits (B, S, V), labels and weights (B, S), shifted in here."""
-    total = next_token_losses(lambda states: states, logits, labels, weights)
+    total = next_token_losses(lambda states: states, logits.shape[-1], logits, labels, weights)
     return total / weights[:, 1:].sum().clamp(min=1.0)
 
 
 def next_token_losses(
-    head: Callable[[Tensor], Tensor], states: Tensor, labels: Tensor, weights: Tensor, most: int = MOST_LOGITS
+    head: Callable[[Tensor], Tensor],
+    words: int,
+    states: Tensor,
+    labels: Tensor,
+    weights: Tensor,
+    most: int = MOST_LOGITS,
 ) -> Tensor:
     """Weighted sum of next-token cross-entropies, with no more than `most` logits in memory at a time.
 
-    head: states (N, D) -> logits (N, V); states: (B, S, D); labels and weights: (B, S), shifted in here. More logits
-    than that are made in pieces, at the places that count alone, and once more in the backward pass.
+    head: states (N, D) -> logits (N, V) of V `words`; states: (B, S, D); labels and weights: (B, S), shifted in here.
+    More logits than that are made in pieces, at the places that count alone, and once more in the backward pass.
     """
     states, labels, weights = states[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), weights[:, 1:].flatten()
 
@@ -40,7 +46,7 @@ def next_token_losses(
         losses = F.cross_entropy(head(states).float(), labels, ignore_index=IGNORED, reduction="none")
         return (losses * weights).sum()
 
-    size = max(most // _width(head, states), 1)
+    size = max(most // words, 1)
     # On an accelerator, finding the places has to wait for it.
     if not torch.compiler.is_compiling() and (states.device.type == "cpu" or len(states) > size):
         counting = ((labels != IGNORED) & (weights != 0)).nonzero().squeeze(1)
@@ -49,11 +55,6 @@ def next_token_losses(
         return piece(states, labels, weights)
     pieces = zip(states.split(size), labels.split(size), weights.split(size), strict=True)
     return torch.stack([checkpoint(piece, *one, use_reentrant=False) for one in pieces]).sum()  # type: ignore[misc]
-
-
-def _width(head: Callable, states: Tensor) -> int:
-    """Words of the vocabulary."""
-    return getattr(head, "out_features", states.shape[-1])
 
 
 def _cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
@@ -110,7 +111,7 @@ class MoAIObjective(nn.Module):
         class_names: Sequence[str] = (),
     ):
         super().__init__()
-        self.model = model
+        self.model, self.processor = model, processor
         self.patch_weight = stage.patch_weight if class_names else 0.0
         self.transcribe_weight = stage.transcribe_weight
         if self.transcribe_weight:
@@ -144,7 +145,7 @@ class MoAIObjective(nn.Module):
         if "aux_input_ids" not in batch and "pixels" not in batch:  # text alone
             rows = {name: values.flatten(0, 1) for name, values in batch.items()}
             states = self.states(input_ids=rows["input_ids"])
-            losses = next_token_losses(self.model.lm_head, states, rows["labels"], rows["weights"])
+            losses = self.losses_of(states, rows["labels"], rows["weights"])
             return {"loss": losses / totals["answers"].clamp(min=1.0)}
         encoded = self.encode(batch)
         parts = {}
@@ -199,7 +200,20 @@ class MoAIObjective(nn.Module):
         )
         # The head is the costliest part of so small a model; answers stand behind what all share.
         behind = (one[:, self.prefix :] for one in (states, rows["labels"], rows["weights"]))
-        return next_token_losses(self.model.lm_head, *behind)
+        return self.losses_of(*behind)
+
+    def losses_of(self, states: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        """`next_token_losses` of the decoder's states."""
+        text = self.model.config.text_config
+
+        def head(states: Tensor) -> Tensor:
+            return final_logits(self.model.lm_head(states), text)
+
+        return next_token_losses(head, text.vocab_size, states, labels, weights)
+
+    def generate(self, **inputs) -> Tensor:
+        """As the model's `generate`; here, where a model that is split over processes is put together first."""
+        return self.model.generate(**inputs)  # type: ignore[operator]
 
     def transcript_losses(self, batch: dict[str, Tensor], aux_tokens: Tensor) -> Tensor:
         """Cross-entropies, summed, of writing the experts' words back from the auxiliary tokens."""

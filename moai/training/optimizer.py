@@ -5,6 +5,8 @@ from collections import defaultdict
 import torch
 from torch import Tensor
 
+from moai.training.sharding import like, whole
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic iteration (Jordan et al. 2024, kellerjordan.github.io/posts/muon)."""
 
@@ -32,16 +34,24 @@ class Muon(torch.optim.Optimizer):
 
     A step is scaled by 0.2 sqrt(max(R, C)), which gives it AdamW's usual size, so one learning rate serves both
     (Liu et al. 2025, arXiv 2502.16982, sec. 2.2). torch.optim.Muon takes one matrix after another, dozens of kernels
-    for each; here those of one shape go together, since a small model has hundreds.
+    for each; here those of one shape go together, since a small model has hundreds. Parameters may be split over
+    several processes: each of them then orthogonalises the whole matrices.
     """
 
-    def __init__(self, groups: list[dict], lr: float, momentum: float = 0.95, betas=(0.9, 0.98), fused: bool = False):
+    def __init__(
+        self,
+        groups: list[dict],
+        lr: float,
+        momentum: float = 0.95,
+        betas=(0.9, 0.98),
+        fused: bool = False,
+        weight_decay: float = 0.0,
+    ):
         plain = [group for group in groups if not group["orthogonal"]]
-        self.adamw = torch.optim.AdamW(plain, lr, betas, weight_decay=0.0, fused=fused) if plain else None
+        self.adamw = torch.optim.AdamW(plain, lr, betas, weight_decay=weight_decay, fused=fused) if plain else None
         others = [] if self.adamw is None else self.adamw.param_groups
-        super().__init__(
-            [*(group for group in groups if group["orthogonal"]), *others], {"lr": lr, "momentum": momentum}
-        )
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        super().__init__([*(group for group in groups if group["orthogonal"]), *others], defaults)
         self._share()
 
     def _share(self) -> None:
@@ -71,10 +81,11 @@ class Muon(torch.optim.Optimizer):
                     if parameter.grad is not None:
                         alike[parameter.shape].append(parameter)
                 for parameters in alike.values():
-                    self._step(parameters, group["lr"], group["momentum"])
+                    self._step(parameters, group)
         return loss
 
-    def _step(self, parameters: list[Tensor], rate: float, momentum: float) -> None:
+    def _step(self, parameters: list[Tensor], group: dict) -> None:
+        rate, momentum = group["lr"], group["momentum"]
         gradients = [parameter.grad for parameter in parameters]
         for parameter in parameters:
             if "momentum" not in self.state[parameter]:
@@ -82,6 +93,9 @@ class Muon(torch.optim.Optimizer):
         moments = [self.state[parameter]["momentum"] for parameter in parameters]
         torch._foreach_lerp_(moments, gradients, 1 - momentum)
         ahead = torch._foreach_lerp(gradients, moments, momentum)  # Nesterov's
-        steps = orthogonalized(torch.stack(ahead))
+        steps = orthogonalized(torch.stack([whole(one) for one in ahead])).unbind()
         scale = 0.2 * max(parameters[0].shape) ** 0.5
-        torch._foreach_add_(parameters, list(steps.unbind()), alpha=-rate * scale)
+        if group["weight_decay"]:
+            torch._foreach_mul_(parameters, 1 - rate * group["weight_decay"])
+        moves = [like(step, parameter) for step, parameter in zip(steps, parameters, strict=True)]
+        torch._foreach_add_(parameters, moves, alpha=-rate * scale)

@@ -3,34 +3,40 @@
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import default_collate
 from transformers import AutoProcessor, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
-from moai.data.drawn.vocabulary import drawn_vocabulary
 from moai.data.registry import build, rows_for
 from moai.data.rows import RowSizes, trimmed
 from moai.data.samples import Samples
-from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
+from moai.models.released import folder_of
+from moai.training.adapters import add_lora
+from moai.training.answers import SHOWN, examination, variants
 from moai.training.experiment import ModelExperiment, save_experiment
 from moai.training.objective import MoAIObjective
+from moai.training.progress import Budget, Watch
+from moai.training.sharding import joined, left, place, shared, split
 from moai.training.stages import Stage, freeze_all_but, parameter_groups
 from moai.training.tokenizer import build_tokenizer
 from moai.training.trainer import (
     RECORD,
-    Budget,
     MoAITrainer,
-    Progress,
     average,
     load_transcriber,
+    restore,
     save_model,
     save_transcriber,
     training_arguments,
@@ -45,6 +51,9 @@ def fresh_model(seed: int, image_size: int | None = None) -> tuple[MoAIForCondit
 
     Raises ValueError for a side that is not made of whole patches.
     """
+    # The drawn world is needed by those who start from nothing.
+    from moai.data.drawn.vocabulary import drawn_vocabulary
+
     set_seed(seed)
     tokenizer = build_tokenizer(drawn_vocabulary())
     # A multiple of 64 keeps the head's matrix product on the fast path.
@@ -59,9 +68,9 @@ def fresh_model(seed: int, image_size: int | None = None) -> tuple[MoAIForCondit
     return MoAIForConditionalGeneration(config), processor
 
 
-def load_model(folder: Path) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
-    """Model (fp32, to be trained) and processor of a folder."""
-    model = MoAIForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+    """Model (fp32, to be trained, or in another precision) and processor of a folder."""
+    model = MoAIForConditionalGeneration.from_pretrained(folder, dtype=dtype)
     return model, AutoProcessor.from_pretrained(folder)
 
 
@@ -90,14 +99,15 @@ def data_set(
     return samples
 
 
-def steps_done(experiment: ModelExperiment) -> int:
-    """Steps of the newest checkpoint in the output folder when training resumes, else 0; ValueError without one."""
+def newest_checkpoint(experiment: ModelExperiment) -> Path | None:
+    """The newest whole checkpoint in the output folder when training resumes, else None; ValueError without one."""
     if not experiment.resume:
-        return 0
-    newest = get_last_checkpoint(experiment.output) if Path(experiment.output).is_dir() else None
-    if newest is None:
+        return None
+    # What was killed while it was written lacks the file that is written last.
+    whole = [state.parent for state in Path(experiment.output).glob("checkpoint-*/trainer_state.json")]
+    if not whole:
         raise ValueError(f"there is no checkpoint in {experiment.output} to resume from")
-    return int(newest.rsplit("-", 1)[1])
+    return max(whole, key=lambda folder: int(folder.name.rsplit("-", 1)[1]))
 
 
 def compile_layers(layers: Iterable[nn.Module]) -> None:
@@ -118,118 +128,201 @@ def compile_step(objective: MoAIObjective, how: str) -> None:
         objective.compile(dynamic=False, fullgraph=True, mode=mode)
 
 
-def starting_model(experiment: ModelExperiment, name: str) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+def starting_model(
+    experiment: ModelExperiment, name: str, dtype: torch.dtype = torch.float32
+) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
     """The model that an experiment starts from; raises ValueError where it is missing or not said."""
     if experiment.init is not None:
-        folder = Path(experiment.init)
-        if not (folder / "config.json").is_file():
-            raise ValueError(f"there is no model in {folder} to start from")
-        return load_model(folder)
+        return load_model(init_folder(experiment.init), dtype)
     if experiment.expert_words or experiment.images:
         raise ValueError(f"{name} starts from a trained model; name its folder with --init")
     return fresh_model(experiment.seed, experiment.image_size)
 
 
-def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
-    """Trains a model and saves the result under `experiment.output`; `name` and `command` go into its record.
+def init_folder(init: str) -> Path:
+    """The folder of a model that training starts from, a folder or an id of a hub; ValueError for none."""
+    try:
+        folder = folder_of(init)
+    except ValueError as error:
+        raise ValueError(f"there is no model in {init} to start from: {error}") from error
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"there is no model in {init} to start from")
+    return folder
 
-    Raises ValueError with one sentence for settings that do not fit together.
-    """
-    stage = dataclasses.replace(experiment, trains=(*experiment.trains, *experiment.unfreeze))
-    output = Path(experiment.output)
-    budget = Budget(stage.steps, stage.minutes)
-    set_seed(stage.seed)
-    model, processor = starting_model(stage, name)
+
+def hold(model: MoAIForConditionalGeneration, init: str | None) -> None:
+    """Keeps what does not train in bf16; the rest, and normalisation with statistics, in fp32, as `init` has it."""
+    batch_norms = {id(one) for part in model.modules() if isinstance(part, _BatchNorm) for one in part.parameters()}
+    exact = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad or id(parameter) in batch_norms:
+            parameter.data, exact[name] = parameter.data.float(), parameter
+        else:
+            parameter.data = parameter.data.bfloat16()
+    for buffer, tensor in model.named_buffers():
+        if tensor.is_floating_point():
+            tensor.data, exact[buffer] = tensor.data.float(), tensor
+    for file in init_folder(init).glob("*.safetensors") if init is not None else ():
+        with safe_open(file, "pt") as weights:
+            for name in exact.keys() & set(weights.keys()):
+                exact[name].data.copy_(weights.get_tensor(name))
+
+
+def row_sizes(stage: ModelExperiment) -> RowSizes:
+    """Widths and numbers of rows: those of the stage, where it says any."""
+    sizes = RowSizes()
+    turn, aux, text = stage.turn_tokens or sizes.turn, stage.aux_tokens or sizes.aux, stage.text_tokens or sizes.text
+    questions = stage.questions or (sizes.packed_questions if stage.packed else sizes.questions)
+    return dataclasses.replace(
+        sizes, questions=questions, turn=turn, packed=max(sizes.packed, turn), aux=aux, text=text
+    )
+
+
+def samples_a_batch(stage: ModelExperiment, rows_per_sample: int, count: int) -> int:
+    """Samples that one of `count` processes reads at a time; raises ValueError where a step's cannot be shared out."""
+    samples, parts = max(stage.rows // rows_per_sample, 1), count * stage.accumulate
+    if samples % parts:
+        raise ValueError(
+            f"a step has {samples} samples ({stage.rows} rows, {rows_per_sample} a sample), which cannot be shared "
+            f"evenly by {count} processes x {stage.accumulate} parts (accumulate)"
+        )
+    return samples // parts
+
+
+def check_settings(stage: ModelExperiment) -> None:
+    """Raises ValueError with one sentence for what cannot be done here."""
+    if stage.tracker != "none" and find_spec(stage.tracker) is None:
+        raise ValueError(f"tracker {stage.tracker} is not installed: pip install {stage.tracker}")
+    if stage.compile != "none" and stage.sharding == "fsdp" and place()[1] > 1:
+        raise ValueError("compile is for a model that each process has all of; leave it out with sharding fsdp")
+
+
+def precisions(stage: ModelExperiment, device: torch.device) -> tuple[bool, bool]:
+    """Whether it computes in bf16, and holds in it what does not train; ValueError where that does not fit together."""
+    autocast = stage.precision == "bf16" or (stage.precision == "auto" and device.type == "cuda")
+    held = stage.frozen_precision == "bf16" or (stage.frozen_precision == "auto" and autocast)
+    if held and not autocast:
+        raise ValueError("what is frozen can be held in bf16 where bf16 is computed in: say precision=bf16, too")
+    return autocast, held
+
+
+def prepared(stage: ModelExperiment, name: str, held: bool) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+    """The model as it starts, with LoRA where it is to have some, all but its trained parts frozen."""
+    model, processor = starting_model(stage, name, torch.bfloat16 if held else torch.float32)
+    if stage.lora_rank and not model.config.lora:
+        add_lora(model, stage.lora_rank, stage.lora_alpha or 2 * stage.lora_rank, stage.lora_targets)
     unknown = set(stage.trains) - set(parameter_groups(model))
     if unknown:
         raise ValueError(f"cannot unfreeze {sorted(unknown)}; parts are {', '.join(parameter_groups(model))}")
     freeze_all_but(model, stage.trains)
+    if held:
+        hold(model, stage.init)
     model.routing = stage.routing
-    sizes = RowSizes()
-    questions = stage.questions or (sizes.packed_questions if stage.packed else sizes.questions)
-    sizes = dataclasses.replace(sizes, questions=questions)
+    if stage.checkpointing:
+        model.gradient_checkpointing_enable()
+    return model, processor
+
+
+def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
+    """Trains a model and saves the result under `experiment.output`; `name` and `command` go into its record.
+
+    Started by torchrun, all of its processes train one model. Raises ValueError with one sentence for settings that do
+    not fit together.
+    """
+    stage = dataclasses.replace(experiment, trains=(*experiment.trains, *experiment.unfreeze))
+    output, earlier = Path(experiment.output), newest_checkpoint(experiment)
+    check_settings(stage)
+    number, count = place()
+    device = joined()
+    budget = Budget(stage.steps, stage.minutes, partial(shared, device=device) if count > 1 else None)
+    autocast, held = precisions(stage, device)
+    set_seed(stage.seed)
+    model, processor = prepared(stage, name, held)
+    sizes = row_sizes(stage)
     rows_per_sample = sizes.questions if stage.images else 1 if stage.expert_words else sizes.text_rows
+    batch = samples_a_batch(stage, rows_per_sample, count)
     # A resumed run goes on behind what its checkpoint has seen.
-    position = steps_done(stage) * max(stage.rows // rows_per_sample, 1)
+    seen = 0 if earlier is None else int(earlier.name.rsplit("-", 1)[1]) * batch * count * stage.accumulate
     experts = stage.experts or expert_names()
-    source = data_set(stage, processor, sizes, experts, stage.seed, position, model.config.experts_from)
+    source = data_set(stage, processor, sizes, experts, stage.seed, seen, model.config.experts_from)
+    source.share(number, count)
     objective = MoAIObjective(model, processor, stage, source.class_names)
-    if stage.init is not None:
+    if earlier is not None:
+        restore(objective, earlier)
+    elif stage.init is not None:
         load_transcriber(objective, Path(stage.init))
     compiled = stage.compile != "none"
     if compiled:
         compile_step(objective, stage.compile)
-    examples = list(simulated_examples(max(stage.evaluate, 6)))
+    if count > 1 and stage.sharding == "fsdp":
+        split(objective, device)
+    every = stage.show_every if stage.images else 0
+    exam = examination(objective, stage, source, stage.evaluate, SHOWN if every else 0)
 
     def show(step: int) -> None:
-        routing, training = model.routing, model.training
-        model.routing = "gates"
-        model.eval()
-        shown = examples[:6]
-        answers = answer_examples(model, processor, shown, expert_names() if stage.expert_words else None)
-        for example, answer in zip(shown, answers, strict=True):
-            print(f"  step {step}: {example.question.question} -> {answer} ({example.question.answer})", flush=True)
-        objective.train(training)
-        model.routing = routing
+        with examined(objective, device, held):
+            for asked, answer, right in exam.sample(expert_names() if stage.expert_words else None):
+                if number == 0:
+                    print(f"  step {step}: {asked} -> {answer} ({right})", flush=True)
 
-    every = stage.show_every if stage.images else 0
-    on_gpu = torch.cuda.is_available()
     trainer = MoAITrainer(
         objective,
         processor,
         stage,
         budget,
-        optimizer_name=stage.optimizer,
-        args=training_arguments(
-            stage,
-            output,
-            rows_per_sample,
-            stage.workers,
-            stage.seed,
-            stage.save_every,
-            bf16=on_gpu and stage.precision != "float32",
-        ),
-        bf16_on_cpu=not on_gpu and stage.precision == "bf16",
+        autocast,
+        args=training_arguments(stage, output, batch, number, autocast),
         train_dataset=source,
-        data_collator=default_collate if on_gpu or compiled else trimmed,
-        callbacks=[Progress(budget, stage.rows, show if every else None, every)],
+        data_collator=default_collate if device.type == "cuda" or compiled else trimmed,
+        callbacks=[Watch(budget, stage.rows, show if every and exam else None, every)],
     )
     before = {name: tensor.clone() for name, tensor in weights_of(model).items()} if stage.average < 1 else None
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=stage.resume)
-    if not trainer.is_world_process_zero():
-        return
-    for told in source.reports():
-        print(told, flush=True)
+    trainer.train(resume_from_checkpoint=None if earlier is None else str(earlier))
+    if number == 0:
+        for told in source.reports():
+            print(told, flush=True)
+    seconds = round(time.monotonic() - started)
     model.routing = "gates"
     if before is not None:
         average(model, before, stage.average)
-    save_model(model, processor, output)
-    save_transcriber(objective, output)
-    save_experiment(experiment, output)
-    run = {
-        "stage": name,
-        "command": command,
-        "steps": trainer.state.global_step,
-        "rows": stage.rows,
-        "seconds": round(time.monotonic() - started),
-        "seed": stage.seed,
-        "device": torch.cuda.get_device_name() if on_gpu else "CPU",
-    }
-    earlier = [] if stage.init is None else _history(Path(stage.init))
-    record = run | {"trains": stage.trains, "history": [*earlier, run], "log": trainer.state.log_history}
-    (output / RECORD).write_text(json.dumps(record, indent=1))
-    print(f"saved {output} after {trainer.state.global_step} steps", flush=True)
-    if stage.evaluate and stage.images:
-        model.eval()
-        variants = (
-            {"all experts": expert_names(), "aux emptied": ()} if stage.expert_words else {"backbone alone": None}
-        )
-        tables, asked = {}, examples[: stage.evaluate]
-        for name, experts in variants.items():
-            tables[name] = tabulate(asked, answer_examples(model, processor, asked, experts))
-        (output / "evaluation.json").write_text(json.dumps(tables, indent=1))
-        print(print_table(tables), flush=True)
+    save_model(model, processor, output, keep=number == 0)
+    save_transcriber(objective, output, keep=number == 0)
+    if number == 0:
+        save_experiment(experiment, output)
+        machine = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+        run = {
+            "stage": name,
+            "command": command,
+            "steps": trainer.state.global_step,
+            "rows": stage.rows,
+            "seconds": seconds,
+            "seed": stage.seed,
+            "device": machine if count == 1 else f"{count} x {machine}",
+        }
+        history = [] if stage.init is None else _history(Path(stage.init))
+        record = run | {"trains": stage.trains, "history": [*history, run], "log": trainer.state.log_history}
+        (output / RECORD).write_text(json.dumps(record, indent=1))
+        print(f"saved {output} after {trainer.state.global_step} steps", flush=True)
+    if stage.evaluate and exam is not None:
+        with examined(objective, device, held):
+            marks = {who: exam.marks(experts) for who, experts in variants(stage).items()}
+        if number == 0:
+            (output / "evaluation.json").write_text(json.dumps(marks, indent=1))
+            print(exam.table(marks), flush=True)
+    left()
+
+
+@contextmanager
+def examined(objective: MoAIObjective, device: torch.device, autocast: bool) -> Iterator[None]:
+    """Meanwhile the model answers as it will when it is trained; `autocast` for one of several precisions."""
+    model = objective.model
+    routing, training, model.routing = model.routing, model.training, "gates"
+    objective.eval()
+    with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+        yield
+    objective.train(training)
+    model.routing = routing
 
 
 def _history(folder: Path) -> list[dict]:

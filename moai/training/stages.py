@@ -47,6 +47,8 @@ class Stage:
     packed: bool = setting(False, "all questions about a scene in one row: faster, not quite what answering does")
     final_share: float = setting(0.05, "of the learning rate that is left at the end", least=0, most=1)
     warmup: float = setting(0.03, "share of training until the peak", least=0, most=1)
+    clip: float = setting(1.0, "longest gradient; longer ones are shortened to it", above=0)
+    weight_decay: float = setting(0.0, "of every parameter that trains (decoupled)", least=0)
 
 
 def parameter_groups(model: MoAIForConditionalGeneration) -> dict[str, list[nn.Parameter]]:

@@ -1,120 +1,103 @@
-"""transformers' Trainer with MoAI's losses, a learning rate that follows the clock, and sample answers on the way."""
+"""transformers' Trainer with MoAI's losses, a learning rate that follows the clock, and models split over processes."""
 
+import functools
 import itertools
-import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from accelerate.data_loader import prepare_data_loader
 from safetensors.torch import load_file, save_file
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
-from moai.training.objective import MoAIObjective
+from moai.training.experiment import ModelExperiment
+from moai.training.objective import MoAIObjective, totals_of
 from moai.training.optimizer import Muon, is_matrix
-from moai.training.stages import Stage, parameter_groups
+from moai.training.progress import Budget, learning_rate_factor
+from moai.training.sharding import gathered, gathered_state, is_split, on_cpu, spread_state, whole
+from moai.training.stages import parameter_groups
 
 RECORD = "training.json"
 """What was run: beside the log, `history` has the command, seed and time of this stage and of those before it."""
 TRANSCRIBER = "transcriber.safetensors"
 """The head that is used in training and not afterwards; the next stage goes on with it."""
-
-
-class Budget:
-    """How far training has come, in 0..1: by steps or, with `minutes`, by whichever of the two is further.
-
-    The clock ends `minutes` after this is made, start-up and compilation included, but progress begins with the first
-    step, so that the warm-up is not spent on compiling.
-    """
-
-    def __init__(self, steps: int, minutes: float | None):
-        self.steps = steps
-        self.end = None if minutes is None else time.monotonic() + minutes * 60
-        self.started: float | None = None
-
-    def progress(self, step: int) -> float:
-        """Share of the budget that is used after `step` steps."""
-        share = step / self.steps
-        if self.end is not None and self.started is not None:
-            share = max(share, (time.monotonic() - self.started) / max(self.end - self.started, 1e-6))
-        return min(share, 1.0)
-
-
-def learning_rate_factor(progress: float, stage: Stage) -> float:
-    """Linear warm-up, then a cosine down to `final_share` (Loshchilov and Hutter 2017); `progress` in 0..1."""
-    if progress < stage.warmup:
-        return (progress + 1e-3) / (stage.warmup + 1e-3)
-    done = (progress - stage.warmup) / (1 - stage.warmup)
-    return stage.final_share + (1 - stage.final_share) * 0.5 * (1 + math.cos(math.pi * done))
-
-
-class Progress(TrainerCallback):
-    """Starts the clock at the first step, stops at its end, logs samples/s and the share of time spent waiting for
-    data, and prints sample answers."""
-
-    def __init__(self, budget: Budget, rows: int, show: Callable[[int], None] | None, every: int):
-        self.budget, self.rows, self.show, self.every = budget, rows, show, every
-        self.marked = (0, 0.0)
-        self.ended: float | None = None
-        self.waited = 0.0
-
-    def on_step_begin(self, args, state, control, **kwargs):
-        if self.ended is not None:
-            self.waited += time.monotonic() - self.ended
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if self.budget.started is None:
-            # Compilation happens in the first step and is not counted.
-            self.budget.started = time.monotonic()
-            self.marked = (state.global_step, self.budget.started)
-        if self.budget.progress(state.global_step) >= 1.0:
-            control.should_training_stop = True
-            control.should_save = True
-        if self.show is not None and state.is_world_process_zero and state.global_step % self.every == 0:
-            self.show(state.global_step)
-        self.ended = time.monotonic()
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        now = time.monotonic()
-        if logs is not None and "loss" in logs and self.budget.started is not None:
-            steps = state.global_step - self.marked[0]
-            logs["samples_per_second"] = round(steps * self.rows / max(now - self.marked[1], 1e-6))
-            logs["seconds"] = round(now - self.budget.started)
-            # What the processes that make data leave the device waiting for.
-            logs["waiting"] = round(self.waited / max(now - self.marked[1], 1e-6), 3)
-            self.waited = 0.0
-            self.marked = (state.global_step, now)
+TRAINED = "trained.safetensors"
+"""Of a model that is mostly frozen, all that its checkpoints hold: what trains."""
 
 
 class MoAITrainer(Trainer):
-    """Trains a `MoAIObjective`; checkpoints hold the model in its own format, ready for `from_pretrained`."""
+    """Trains a `MoAIObjective`, on one process or on several, of which each has all of it or a part (`split`).
+
+    A checkpoint can be gone on from with another number of processes: it holds whole tensors, the model in its own
+    format, ready for `from_pretrained`, or of a model that is mostly frozen what trains.
+    """
 
     def __init__(
         self,
         objective: MoAIObjective,
         processor: MoAIProcessor,
-        stage: Stage,
+        stage: ModelExperiment,
         budget: Budget,
-        optimizer_name: str = "muon",
-        bf16_on_cpu: bool = False,
+        autocast: bool = False,
         **kwargs,
     ):
-        self.stage, self.budget, self.processor = stage, budget, processor
-        self.optimizer_name, self.bf16_on_cpu = optimizer_name, bf16_on_cpu
+        self.stage, self.budget, self.processor, self.autocast = stage, budget, processor, autocast
         self.parts: dict[str, torch.Tensor] = {}
+        self.totals: dict[str, torch.Tensor] | None = None
         super().__init__(model=objective, **kwargs)
+        self.remove_callback(PrinterCallback)
+        self.model_accepts_loss_kwargs = True  # what a step's batches are divided by comes from `totals`
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """As Trainer does; a model that is split already is not wrapped once more."""
+        super().create_accelerator_and_postprocess()
+        if is_split(self.model):
+            prepare = functools.partial(self.accelerator.prepare_model, evaluation_mode=True)
+            self.accelerator.prepare_model = prepare  # type: ignore[method-assign]
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Each process reads positions of its own, so nothing is sent from one to the other."""
+        loader = DataLoader(
+            self.train_dataset,  # type: ignore[arg-type]
+            batch_size=self.args.per_device_train_batch_size,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            prefetch_factor=self.args.dataloader_prefetch_factor,
+            pin_memory=self.args.device.type == "cuda",
+            persistent_workers=False,  # collected with their queues, each of those would be waited for 5 s
+        )
+        return prepare_data_loader(
+            loader, self.args.device, num_processes=1, process_index=0, put_on_device=True, dispatch_batches=False
+        )
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device):
+        # One batch on one process knows its own.
+        if self.args.world_size == 1 and len(batch_samples) <= 1:
+            return None
+        each = [totals_of(batch) for batch in batch_samples]
+        summed = torch.stack([sum(one[name] for one in each) for name in each[0]]).to(device)  # type: ignore[arg-type]
+        # A mean over processes is taken of gradients, which are to be a sum.
+        summed = self.accelerator.reduce(summed, "sum").clamp(min=1.0) / self.args.world_size
+        return dict(zip(each[0], summed.unbind(), strict=True))
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """The objective's loss; its parts are kept for the log."""
         torch.compiler.cudagraph_mark_step_begin()
         # accelerate's bf16 is for accelerators.
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16_on_cpu):
-            outputs = model(**inputs)
-        self.parts = {name: value for name, value in outputs.items() if name != "loss"}
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast and self.args.device.type == "cpu"):
+            outputs = model(totals=num_items_in_batch, **inputs)
+        parts = {name: value for name, value in outputs.items() if name != "loss"}
+        if num_items_in_batch is not None and num_items_in_batch is self.totals:
+            parts = {name: value + self.parts[name] for name, value in parts.items()}
+        self.parts, self.totals = parts, num_items_in_batch
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
+
+    def _clip_grad_norm(self, model):
+        return whole(super()._clip_grad_norm(model))
 
     def log(self, logs, *args, **kwargs):
         """The log line with the last step's parts of the loss."""
@@ -136,13 +119,14 @@ class MoAITrainer(Trainer):
             for name, parameters in parts.items():
                 rate = self.args.learning_rate * (self.stage.decoder_share if name in ("decoder", "plora") else 1.0)
                 training = [one for one in parameters if one.requires_grad]
-                matrices = [one for one in training if self.optimizer_name == "muon" and is_matrix(one, tables)]
+                matrices = [one for one in training if self.stage.optimizer == "muon" and is_matrix(one, tables)]
                 others = [one for one in training if all(one is not matrix for matrix in matrices)]
                 for chosen, orthogonal in ((matrices, True), (others, False)):
                     if chosen:
                         groups.append({"params": chosen, "lr": rate, "orthogonal": orthogonal})
             fused = self.args.device.type == "cuda"
-            self.optimizer = Muon(groups, self.args.learning_rate, fused=fused)
+            decay = self.stage.weight_decay
+            self.optimizer = Muon(groups, self.args.learning_rate, fused=fused, weight_decay=decay)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):
@@ -159,22 +143,73 @@ class MoAITrainer(Trainer):
         """The module under whatever accelerate wrapped around it."""
         return self.accelerator.unwrap_model(self.model)
 
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        folder = Path(output_dir or self.args.output_dir)
-        save_model(self.objective.model, self.processor, folder)
-        save_transcriber(self.objective, folder)
-        torch.save(self.args, folder / "training_args.bin")
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """A checkpoint's weights; all processes have to ask."""
+        folder, objective, keep = Path(output_dir or self.args.output_dir), self.objective, self.args.should_save
+        if keep:
+            folder.mkdir(parents=True, exist_ok=True)
+        if mostly_frozen(objective.model):
+            trained = gathered(trained_tensors(objective.model), keep)
+            if keep:
+                save_file(trained, folder / TRAINED)
+        else:
+            save_model(objective.model, self.processor, folder, keep)
+        save_transcriber(objective, folder, keep)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        state = gathered_state(self.optimizer.state_dict())
+        if self.args.should_save:
+            torch.save(state, Path(output_dir, OPTIMIZER_NAME))
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir, SCHEDULER_NAME))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            load = functools.partial(torch.load, map_location="cpu", weights_only=True)
+            self.optimizer.load_state_dict(spread_state(load(Path(checkpoint, OPTIMIZER_NAME)), self.optimizer))
+            self.lr_scheduler.load_state_dict(load(Path(checkpoint, SCHEDULER_NAME)))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
-        saved = MoAIForConditionalGeneration.from_pretrained(resume_from_checkpoint)
-        self.objective.model.load_state_dict(saved.state_dict())
-        load_transcriber(self.objective, Path(resume_from_checkpoint))
+        pass  # `restore` did, before the model was split
 
 
-def save_transcriber(objective: MoAIObjective, folder: Path) -> None:
-    """The transcriber beside the model, if the stage has one."""
+def mostly_frozen(model: MoAIForConditionalGeneration) -> bool:
+    """Whether less than half of the parameters train."""
+    sizes = {grad: 0 for grad in (False, True)}
+    for parameter in model.parameters():
+        sizes[parameter.requires_grad] += parameter.numel()
+    return sizes[True] < sizes[False]
+
+
+def trained_tensors(model: MoAIForConditionalGeneration) -> dict[str, torch.Tensor]:
+    """What training changes, by name: parameters that train, and statistics."""
+    state = own_tensors(model)
+    return {name: one for name, one in state.items() if one.requires_grad or not isinstance(one, torch.nn.Parameter)}
+
+
+def own_tensors(model: MoAIForConditionalGeneration) -> dict[str, torch.Tensor]:
+    """All that a model is saved as, each tensor once, by the first of its names."""
+    first = {id(tensor): name for name, tensor in reversed(model.state_dict(keep_vars=True).items())}
+    return {name: one for name, one in model.state_dict(keep_vars=True).items() if first[id(one)] == name}
+
+
+def restore(objective: MoAIObjective, checkpoint: Path) -> None:
+    """Puts a checkpoint's weights into a model that starts as its training did; raises ValueError for none."""
+    files = sorted(one for one in checkpoint.glob("*.safetensors") if one.name != TRANSCRIBER)
+    if not files:
+        raise ValueError(f"there are no weights in {checkpoint}")
+    for file in files:
+        unknown = objective.model.load_state_dict(load_file(file), strict=False).unexpected_keys
+        if unknown:
+            raise ValueError(f"{file} is of another model: it has {unknown[0]}")
+    load_transcriber(objective, checkpoint)
+
+
+def save_transcriber(objective: MoAIObjective, folder: Path, keep: bool = True) -> None:
+    """The transcriber beside the model, if the stage has one; as `save_model`."""
     if objective.transcribe_weight:
-        save_file(objective.transcriber.state_dict(), folder / TRANSCRIBER)
+        weights = gathered(objective.transcriber.state_dict(), keep)
+        if keep:
+            save_file(weights, folder / TRANSCRIBER)
 
 
 def load_transcriber(objective: MoAIObjective, folder: Path) -> None:
@@ -199,33 +234,46 @@ def average(model: MoAIForConditionalGeneration, before: dict[str, torch.Tensor]
         tensor.lerp_(before[name], 1 - share)
 
 
-def save_model(model: MoAIForConditionalGeneration, processor: MoAIProcessor, folder: Path, **kwargs) -> None:
-    """Model and processor in one folder, as safetensors; `kwargs` go to `save_pretrained`."""
-    model.save_pretrained(folder, **kwargs)
-    processor.save_pretrained(folder)
+def save_model(
+    model: MoAIForConditionalGeneration, processor: MoAIProcessor, folder: Path, keep: bool = True, **kwargs
+) -> None:
+    """Model and processor in one folder, as safetensors; `kwargs` go to `save_pretrained`.
+
+    Of several processes all have to ask, and one, told to `keep`, writes."""
+    if any(hasattr(one, "full_tensor") for one in model.parameters()):
+        kwargs["state_dict"] = gathered(own_tensors(model), keep)
+    if keep:
+        model.save_pretrained(folder, **kwargs)
+        processor.save_pretrained(folder)
 
 
 def training_arguments(
-    stage: Stage, output: Path, rows_per_sample: int, workers: int, seed: int, save_every: int, bf16: bool
+    stage: ModelExperiment, output: Path, samples: int, number: int, autocast: bool
 ) -> TrainingArguments:
-    """Trainer settings shared by all stages."""
-    return TrainingArguments(
+    """Trainer's settings; `samples`: of a batch of one process, `number`: which process this is, `autocast`: whether it
+    computes in bf16."""
+    arguments = TrainingArguments(
         output_dir=str(output),
         max_steps=stage.steps,
-        per_device_train_batch_size=max(stage.rows // rows_per_sample, 1),
+        per_device_train_batch_size=samples,
+        gradient_accumulation_steps=stage.accumulate,
         learning_rate=stage.learning_rate,
-        max_grad_norm=1.0,
-        bf16=bf16,
-        logging_steps=50,
+        max_grad_norm=stage.clip,
+        bf16=autocast and torch.cuda.is_available(),
+        logging_steps=stage.log_every,
         logging_nan_inf_filter=False,  # it would wait for the device at every step
-        save_steps=save_every,
+        save_steps=stage.save_every,
         save_total_limit=1,
-        dataloader_num_workers=workers,
-        dataloader_persistent_workers=False,  # collected with their queues, each of those would be waited for 5 s
-        dataloader_prefetch_factor=4 if workers else None,
+        dataloader_num_workers=stage.workers,
+        dataloader_prefetch_factor=4 if stage.workers else None,
         remove_unused_columns=False,
         ignore_data_skip=True,  # the source is endless; a resumed run starts at fresh seeds
-        seed=seed,
-        report_to=[],
+        ddp_find_unused_parameters=True,  # a part may rest in a step, and encoders have parts that are never used
+        seed=stage.seed + number,  # random routing draws anew on each process
+        report_to=[] if stage.tracker == "none" else [stage.tracker],
+        run_name=output.name,
         disable_tqdm=True,
+        use_cpu=on_cpu(),
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # of several in sight, each process takes one
+    return arguments

@@ -23,7 +23,7 @@ def test_long_rows_are_scored_in_pieces(most):
     one, other = states.clone().requires_grad_(), states.clone().requires_grad_()
     whole = weighted_cross_entropy(plain(one), labels, weights) * weights[:, 1:].sum()
     whole.backward()
-    total = next_token_losses(pieces, other, labels, weights, most)
+    total = next_token_losses(pieces, 7, other, labels, weights, most)
     total.backward()
     torch.testing.assert_close(total, whole)
     torch.testing.assert_close(other.grad, one.grad)
@@ -34,6 +34,6 @@ def test_long_rows_are_scored_in_pieces(most):
 
 def test_nothing_to_say():
     head, states = nn.Linear(4, 7), torch.randn(1, 5, 4, requires_grad=True)
-    total = next_token_losses(head, states, torch.full((1, 5), -100), torch.ones(1, 5))
+    total = next_token_losses(head, 7, states, torch.full((1, 5), -100), torch.ones(1, 5))
     total.backward()
     assert total == 0 and not states.grad.any()

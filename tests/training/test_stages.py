@@ -16,8 +16,8 @@ from moai.models.processing import MoAIProcessor, normalize_pixels
 from moai.training import command, recipe, run
 from moai.training.experiment import load_experiment, load_stages
 from moai.training.objective import MoAIObjective, weighted_cross_entropy
+from moai.training.progress import Budget, learning_rate_factor
 from moai.training.stages import freeze_all_but, parameter_groups
-from moai.training.trainer import Budget, learning_rate_factor
 from perception.panoptic import voc_palette
 from tests.conftest import tiny_config
 from tests.data.drawn.samples import drawn_samples
@@ -54,7 +54,7 @@ def test_learning_rate():
 
 def test_budget_by_steps_and_by_the_clock(monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr("moai.training.trainer.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("moai.training.progress.time.monotonic", lambda: clock[0])
     budget = Budget(10, minutes=1)
     assert budget.progress(5) == 0.5
     clock[0] = 120.0

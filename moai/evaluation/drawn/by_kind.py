@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from moai.data.drawn.held_out import held_out_questions
 from moai.data.drawn.question import Question
 from moai.data.drawn.scoring import majority_rate, score
 from moai.data.splits import SAMPLE_ANSWERS
+from moai.evaluation.answering import greedy_answers
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from perception.scene import Scene
@@ -31,34 +31,18 @@ def simulated_examples(count: int, per_image: int = 5, first_seed: int = SAMPLE_
     return itertools.islice(itertools.starmap(Example, held_out_questions(per_image, first_seed)), count)
 
 
-@torch.inference_mode()
 def answer_examples(
     model: MoAIForConditionalGeneration,
     processor: MoAIProcessor,
     examples: Sequence[Example],
     experts: Sequence[str] | None,
     batch_size: int = 100,
-    max_new_tokens: int = 80,
+    **kwargs,
 ) -> list[str]:
-    """The model's greedy answers. `experts` are those whose words it gets; () empties the auxiliary text and the
-    colour map; None leaves the mixers out altogether."""
-    device = next(model.parameters()).device
-    answers = []
-    # Each decoding step has a new shape; a model compiled for training would be compiled anew for each.
-    with torch.compiler.set_stance("force_eager"):
-        for start in range(0, len(examples), batch_size):
-            batch = examples[start : start + batch_size]
-            inputs = processor(
-                [[{"role": "user", "content": example.question.question}] for example in batch],
-                scenes=None if experts is None else [example.scene for example in batch],
-                pictures=[example.picture for example in batch],
-                experts=experts or (),
-            )
-            inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
-            generated = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
-            fresh = generated[:, inputs["input_ids"].shape[1] :]
-            answers += [text.strip() for text in processor.tokenizer.batch_decode(fresh, skip_special_tokens=True)]
-    return answers
+    """The model's greedy answers; `experts` and `kwargs` are those of `greedy_answers`."""
+    asked = [[{"role": "user", "content": example.question.question}] for example in examples]
+    pictures, scenes = [example.picture for example in examples], [example.scene for example in examples]
+    return greedy_answers(model, processor, asked, pictures, scenes, experts, batch_size, **kwargs)
 
 
 def tabulate(examples: Iterable[Example], answers: Sequence[str]) -> dict[str, dict[str, float]]:
