@@ -95,11 +95,12 @@ class Setup:
         gc.collect()
 
 
-def random_model(size: str, device: torch.device, dtype: torch.dtype) -> MoAIForConditionalGeneration:
-    """A model of one of the sizes with random weights; branches that start closed are opened, zeros being faster."""
+def random_model(size: str, device: torch.device, dtype: torch.dtype, **changed) -> MoAIForConditionalGeneration:
+    """A model of one of the sizes, with what is `changed` of it, and random weights; branches that start closed are
+    opened, zeros being faster."""
     torch.manual_seed(0)
     with torch.device(device):
-        model = MoAIForConditionalGeneration._from_config(SIZES[size][0](), dtype=dtype)
+        model = MoAIForConditionalGeneration._from_config(SIZES[size][0](**changed), dtype=dtype)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name or (name.startswith("mixers.") and ("o_proj.1" in name or "_gate." in name)):

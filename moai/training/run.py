@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +25,7 @@ from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from moai.models.released import folder_of
 from moai.training.adapters import add_lora
-from moai.training.answers import SHOWN, examination, variants
+from moai.training.answers import SHOWN, Examination, examination, variants
 from moai.training.experiment import ModelExperiment, save_experiment
 from moai.training.objective import MoAIObjective
 from moai.training.progress import Budget, Watch
@@ -45,8 +46,11 @@ from moai.training.trainer import (
 from perception.presets import DEFAULT
 from perception.registry import expert_names
 
+Start = tuple[MoAIForConditionalGeneration, MoAIProcessor]
+"""A model to train, with its processor."""
 
-def fresh_model(seed: int, image_size: int | None = None) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+
+def fresh_model(seed: int, image_size: int | None = None) -> Start:
     """An untrained embedded model with its tokenizer; `image_size` is the side of what its own eyes see, in pixels.
 
     Raises ValueError for a side that is not made of whole patches.
@@ -68,7 +72,7 @@ def fresh_model(seed: int, image_size: int | None = None) -> tuple[MoAIForCondit
     return MoAIForConditionalGeneration(config), processor
 
 
-def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Start:
     """Model (fp32, to be trained, or in another precision) and processor of a folder."""
     model = MoAIForConditionalGeneration.from_pretrained(folder, dtype=dtype)
     return model, AutoProcessor.from_pretrained(folder)
@@ -128,9 +132,7 @@ def compile_step(objective: MoAIObjective, how: str) -> None:
         objective.compile(dynamic=False, fullgraph=True, mode=mode)
 
 
-def starting_model(
-    experiment: ModelExperiment, name: str, dtype: torch.dtype = torch.float32
-) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
+def starting_model(experiment: ModelExperiment, name: str, dtype: torch.dtype = torch.float32) -> Start:
     """The model that an experiment starts from; raises ValueError where it is missing or not said."""
     if experiment.init is not None:
         return load_model(init_folder(experiment.init), dtype)
@@ -206,9 +208,8 @@ def precisions(stage: ModelExperiment, device: torch.device) -> tuple[bool, bool
     return autocast, held
 
 
-def prepared(stage: ModelExperiment, name: str, held: bool) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
-    """The model as it starts, with LoRA where it is to have some, all but its trained parts frozen."""
-    model, processor = starting_model(stage, name, torch.bfloat16 if held else torch.float32)
+def prepare(stage: ModelExperiment, model: MoAIForConditionalGeneration, held: bool) -> None:
+    """The model as it starts, with LoRA where it is to have some, all but its trained parts frozen; in place."""
     if stage.lora_rank and not model.config.lora:
         add_lora(model, stage.lora_rank, stage.lora_alpha or 2 * stage.lora_rank, stage.lora_targets)
     unknown = set(stage.trains) - set(parameter_groups(model))
@@ -220,24 +221,65 @@ def prepared(stage: ModelExperiment, name: str, held: bool) -> tuple[MoAIForCond
     model.routing = stage.routing
     if stage.checkpointing:
         model.gradient_checkpointing_enable()
-    return model, processor
 
 
-def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
-    """Trains a model and saves the result under `experiment.output`; `name` and `command` go into its record.
+@dataclass
+class Training:
+    """A training that is ready to begin on this process, `number` of `count`, and what belongs to it."""
 
-    Started by torchrun, all of its processes train one model. Raises ValueError with one sentence for settings that do
-    not fit together.
+    stage: ModelExperiment
+    trainer: MoAITrainer
+    source: Samples
+    exam: Examination | None
+    held: bool
+    earlier: Path | None
+    number: int
+    count: int
+
+    @property
+    def objective(self) -> MoAIObjective:
+        """What trains."""
+        return self.trainer.objective
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process works."""
+        return self.trainer.args.device
+
+    def run(self) -> None:
+        """Trains, from the checkpoint on if there is one."""
+        self.trainer.train(resume_from_checkpoint=None if self.earlier is None else str(self.earlier))
+
+    def answers(self, step: int) -> None:
+        """Shows sample answers."""
+        assert self.exam is not None
+        with examined(self.objective, self.device, self.held):
+            for asked, answer, right in self.exam.sample(expert_names() if self.stage.expert_words else None):
+                if self.number == 0:
+                    print(f"  step {step}: {asked} -> {answer} ({right})", flush=True)
+
+    def marks(self) -> dict[str, dict]:
+        """Of the final evaluation, by who spoke."""
+        assert self.exam is not None
+        with examined(self.objective, self.device, self.held):
+            return {who: self.exam.marks(experts) for who, experts in variants(self.stage).items()}
+
+
+def ready(experiment: ModelExperiment, name: str, start: Start | None = None) -> Training:
+    """Everything up to the first step; `start` is the model to begin with, by default the experiment's.
+
+    Raises ValueError with one sentence for settings that do not fit together.
     """
     stage = dataclasses.replace(experiment, trains=(*experiment.trains, *experiment.unfreeze))
-    output, earlier = Path(experiment.output), newest_checkpoint(experiment)
+    output, earlier = Path(stage.output or ""), newest_checkpoint(stage)
     check_settings(stage)
     number, count = place()
     device = joined()
     budget = Budget(stage.steps, stage.minutes, partial(shared, device=device) if count > 1 else None)
     autocast, held = precisions(stage, device)
     set_seed(stage.seed)
-    model, processor = prepared(stage, name, held)
+    model, processor = start or starting_model(stage, name, torch.bfloat16 if held else torch.float32)
+    prepare(stage, model, held)
     sizes = row_sizes(stage)
     rows_per_sample = sizes.questions if stage.images else 1 if stage.expert_words else sizes.text_rows
     batch = samples_a_batch(stage, rows_per_sample, count)
@@ -258,13 +300,6 @@ def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
         split(objective, device)
     every = stage.show_every if stage.images else 0
     exam = examination(objective, stage, source, stage.evaluate, SHOWN if every else 0)
-
-    def show(step: int) -> None:
-        with examined(objective, device, held):
-            for asked, answer, right in exam.sample(expert_names() if stage.expert_words else None):
-                if number == 0:
-                    print(f"  step {step}: {asked} -> {answer} ({right})", flush=True)
-
     trainer = MoAITrainer(
         objective,
         processor,
@@ -274,23 +309,34 @@ def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
         args=training_arguments(stage, output, batch, number, autocast),
         train_dataset=source,
         data_collator=default_collate if device.type == "cuda" or compiled else trimmed,
-        callbacks=[Watch(budget, stage.rows, show if every and exam else None, every)],
     )
+    training = Training(stage, trainer, source, exam, held, earlier, number, count)
+    trainer.add_callback(Watch(budget, stage.rows, training.answers if every and exam else None, every))
+    return training
+
+
+def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
+    """Trains a model and saves the result under `experiment.output`; `name` and `command` go into its record.
+
+    Started by torchrun, all of its processes train one model. Raises ValueError as `ready`.
+    """
+    training = ready(experiment, name)
+    stage, trainer, objective, first = training.stage, training.trainer, training.objective, training.number == 0
+    model, output = objective.model, Path(trainer.args.output_dir)
     before = {name: tensor.clone() for name, tensor in weights_of(model).items()} if stage.average < 1 else None
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=None if earlier is None else str(earlier))
-    if number == 0:
-        for told in source.reports():
-            print(told, flush=True)
+    training.run()
     seconds = round(time.monotonic() - started)
     model.routing = "gates"
     if before is not None:
         average(model, before, stage.average)
-    save_model(model, processor, output, keep=number == 0)
-    save_transcriber(objective, output, keep=number == 0)
-    if number == 0:
+    save_model(model, trainer.processor, output, first)
+    save_transcriber(objective, output, first)
+    if first:
+        for told in training.source.reports():
+            print(told, flush=True)
         save_experiment(experiment, output)
-        machine = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+        machine = torch.cuda.get_device_name() if training.device.type == "cuda" else "CPU"
         run = {
             "stage": name,
             "command": command,
@@ -298,18 +344,17 @@ def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
             "rows": stage.rows,
             "seconds": seconds,
             "seed": stage.seed,
-            "device": machine if count == 1 else f"{count} x {machine}",
+            "device": machine if training.count == 1 else f"{training.count} x {machine}",
         }
         history = [] if stage.init is None else _history(Path(stage.init))
         record = run | {"trains": stage.trains, "history": [*history, run], "log": trainer.state.log_history}
         (output / RECORD).write_text(json.dumps(record, indent=1))
         print(f"saved {output} after {trainer.state.global_step} steps", flush=True)
-    if stage.evaluate and exam is not None:
-        with examined(objective, device, held):
-            marks = {who: exam.marks(experts) for who, experts in variants(stage).items()}
-        if number == 0:
+    if stage.evaluate and training.exam is not None:
+        marks = training.marks()
+        if first:
             (output / "evaluation.json").write_text(json.dumps(marks, indent=1))
-            print(exam.table(marks), flush=True)
+            print(training.exam.table(marks), flush=True)
     left()
 
 
