@@ -10,8 +10,9 @@ from torch.utils.data import default_collate
 
 from moai.data.example import Example
 from moai.data.skipped import Skipped
+from moai.models.inputs.image_processing import image_pixels
 from moai.models.modeling import IGNORED
-from moai.models.processing import MoAIProcessor, image_pixels
+from moai.models.processing import MoAIProcessor
 from perception.kinds.ocr import say_ocr
 from perception.panoptic import panoptic_ids
 from perception.presets import DEFAULT

@@ -14,9 +14,9 @@ from moai.models.fusion import Fusion, GateRecord, add_fusion
 from moai.models.generation import MoAIGenerationMixin, past_key_values_length
 from moai.models.hosts import check_decoder, final_logits
 from moai.models.initialization import close_branches, fill_compressor, fill_encoder
+from moai.models.inputs.placing import check_image_tokens, place_pictures, rows_with_pictures
 from moai.models.mixer import ROUTINGS, MoAIMixer
 from moai.models.outputs import MoAIOutput
-from moai.models.placing import check_image_tokens, place_pictures, rows_with_pictures
 from moai.models.plora import add_partial_lora
 from moai.models.vision import build_encoder, build_projector
 

@@ -1,15 +1,24 @@
 """MoAIProcessor: pictures, scenes and chat messages -> the tensors that the model reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
-from transformers import AutoProcessor, ProcessorMixin
+from transformers import AutoProcessor, AutoTokenizer, ProcessorMixin
+from transformers.processing_utils import ProcessingKwargs, Unpack
 
 from moai.models.configuration import MoAIConfig
+from moai.models.inputs.image_processing import (
+    PIXEL_MEAN,
+    PIXEL_STD,
+    MoAIImageKwargs,
+    MoAIImageProcessor,
+    image_pixels,
+    normalize_pixels,
+)
+from moai.models.inputs.messages import style_template, written_out
 from moai.models.prompts import (
     CHAT,
     PROMPT_STYLES,
@@ -23,34 +32,7 @@ from perception.panoptic import colour_map
 from perception.scene import Scene
 from perception.verbalize import verbalize
 
-PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
-"""CLIP's channel means, as shares of the full range 0..255."""
-PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 _OLD_NAMES = {"picture_size": "image_size", "picture_tokens": "num_image_tokens", "picture_token": "image_token"}
-
-
-def normalize_pixels(
-    pixels: Tensor,
-    legacy_color_map: bool = False,
-    mean: Sequence[float] = PIXEL_MEAN,
-    std: Sequence[float] = PIXEL_STD,
-) -> Tensor:
-    """uint8 pixels (B, 3, H, W) in 0..255 -> fp32, `mean` and `std` of the channels (shares of 255) taken out.
-
-    With `legacy_color_map` the pixels are scaled to 0..1 but the statistics are those of 0..255, as the released
-    weights saw their colour maps.
-    """
-    mean = torch.tensor(mean, device=pixels.device)[:, None, None]
-    std = torch.tensor(std, device=pixels.device)[:, None, None]
-    values = pixels.float() / 255
-    return (values - mean * 255) / (std * 255) if legacy_color_map else (values - mean) / std
-
-
-def image_pixels(picture: Image.Image | np.ndarray, size: int) -> Tensor:
-    """One RGB picture (PIL, or uint8 (H, W, 3)) -> uint8 (3, size, size); the aspect ratio is not kept."""
-    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture.convert("RGB")
-    resized = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
-    return torch.from_numpy(resized.copy()).permute(2, 0, 1)
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, left: bool, width: int | None = None) -> tuple[Tensor, Tensor]:
@@ -65,14 +47,24 @@ def pad(rows: Sequence[Sequence[int]], value: int, left: bool, width: int | None
     return ids, mask
 
 
+class MoAIProcessorKwargs(ProcessingKwargs, total=False):
+    """transformers' options; rows are padded on the left, as for generation."""
+
+    images_kwargs: MoAIImageKwargs
+    _defaults = {"text_kwargs": {"padding_side": "left"}}  # type: ignore[misc]  # noqa: RUF012
+
+
 class MoAIProcessor(ProcessorMixin):
     """Turns conversations about pictures into model inputs.
 
     `image_size` is the side of the square model input in pixels, `num_image_tokens` the image tokens it becomes,
     `image_mean` and `image_std` the channel statistics of the vision encoder, as shares of the full range (default:
-    CLIP's). `prompt_style` is a key of `PROMPT_STYLES`; with "chat" prompts are those of the tokenizer's chat template,
-    which `template_options` go to.
+    CLIP's); an `image_processor` holds all of these but `num_image_tokens`, and stands in for them. `prompt_style` is a
+    key of `PROMPT_STYLES`; with "chat" prompts are those of the tokenizer's chat template, which `template_options` go
+    to. `chat_template` is for `apply_chat_template` alone, by default the template of the prompt style.
     """
+
+    valid_processor_kwargs = MoAIProcessorKwargs
 
     def __init__(
         self,
@@ -86,16 +78,26 @@ class MoAIProcessor(ProcessorMixin):
         image_mean: Sequence[float] = PIXEL_MEAN,
         image_std: Sequence[float] = PIXEL_STD,
         template_options: dict | None = None,
+        image_processor: MoAIImageProcessor | None = None,
     ):
-        super().__init__(tokenizer, chat_template=chat_template)
         if prompt_style not in PROMPT_STYLES:
             raise ValueError(f"unknown prompt style {prompt_style!r}; allowed are {', '.join(PROMPT_STYLES)}")
-        self.image_size = image_size
+        if image_processor is None:
+            image_processor = MoAIImageProcessor(
+                size={"height": image_size, "width": image_size},
+                image_mean=tuple(image_mean),
+                image_std=tuple(image_std),
+                legacy_color_map=legacy_color_map,
+            )
+        templates = {
+            name: style_template(style, image_token) for name, style in PROMPT_STYLES.items() if name != CHAT
+        } | {CHAT: getattr(tokenizer, "chat_template", None)}
+        if chat_template is None or chat_template in templates.values():
+            chat_template = templates[prompt_style]
+        super().__init__(tokenizer=tokenizer, image_processor=image_processor, chat_template=chat_template)
         self.num_image_tokens = num_image_tokens
         self.image_token = image_token
         self.prompt_style = prompt_style
-        self.legacy_color_map = legacy_color_map
-        self.image_mean, self.image_std = list(image_mean), list(image_std)
         self.template_options = template_options
 
     @classmethod
@@ -103,6 +105,43 @@ class MoAIProcessor(ProcessorMixin):
         """As in transformers; also reads folders that were written by MoAI 0.1, which had other names."""
         settings, rest = super().get_processor_dict(*args, **kwargs)
         return {_OLD_NAMES.get(name, name): value for name, value in settings.items()}, rest
+
+    @classmethod
+    def _get_arguments_from_pretrained(cls, folder, processor_dict=None, **kwargs):
+        if "image_processor" in (processor_dict or {}):
+            return super()._get_arguments_from_pretrained(folder, processor_dict, **kwargs)
+        return [AutoTokenizer.from_pretrained(folder, **kwargs)]  # the settings of pictures are the processor's own
+
+    @classmethod
+    def from_args_and_dict(cls, args, processor_dict: dict, **kwargs):
+        """As in transformers, the parts being handed over by name."""
+        parts = dict(zip(cls.get_attributes(), args, strict=False))
+        return super().from_args_and_dict([], processor_dict, **parts, **kwargs)
+
+    @property
+    def image_token_id(self) -> int:
+        """The id of the token that stands for a piece of a picture."""
+        return self.tokenizer.convert_tokens_to_ids(self.image_token)
+
+    @property
+    def image_size(self) -> int:
+        """The side of the square model input in pixels."""
+        return self.image_processor.side
+
+    @property
+    def image_mean(self) -> list[float]:
+        """Channel means, as shares of the full range."""
+        return list(self.image_processor.image_mean)
+
+    @property
+    def image_std(self) -> list[float]:
+        """Channel standard deviations, as shares of the full range."""
+        return list(self.image_processor.image_std)
+
+    @property
+    def legacy_color_map(self) -> bool:
+        """Whether colour maps are scaled as the released weights saw theirs; see `normalize_pixels`."""
+        return self.image_processor.legacy_color_map
 
     @property
     def style(self) -> PromptStyle:
@@ -126,10 +165,6 @@ class MoAIProcessor(ProcessorMixin):
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         return None if backend is None else pieces_of(backend)
 
-    def normalized(self, pixels: Tensor, colour_map: bool = False) -> Tensor:
-        """uint8 pixels (B, 3, H, W), of pictures or of colour maps, as the vision encoder wants them; fp32."""
-        return normalize_pixels(pixels, colour_map and self.legacy_color_map, self.image_mean, self.image_std)
-
     def prefix_ids(self, with_image: bool) -> list[int]:
         """What stands before the first question: system text and, with a picture, its placeholders, one token for each
         image feature."""
@@ -137,7 +172,7 @@ class MoAIProcessor(ProcessorMixin):
             return self._template.prefix_ids(with_image)
         ids = self._begun(self.encode_text(self.style.system))
         if with_image:
-            ids = ids + [self.tokenizer.convert_tokens_to_ids(self.image_token)] * self.num_image_tokens
+            ids = ids + [self.image_token_id] * self.num_image_tokens
         return ids
 
     def question_ids(self, question: str, with_image: bool = True) -> list[int]:
@@ -205,20 +240,22 @@ class MoAIProcessor(ProcessorMixin):
         Without `scenes` the experts are left out and the plain backbone answers. Without "segmentation" among
         `experts` the colour map is blank.
         """
-        size = self.image_size
-        inputs = {"pixel_values": self.normalized(torch.stack([image_pixels(p, size) for p in pictures]))}
-        if scenes is None:
-            return inputs
-        pad_id = self.tokenizer.pad_token_id
+        pixels = torch.stack([image_pixels(picture, self.image_size) for picture in pictures])
+        inputs = {"pixel_values": normalize_pixels(pixels, mean=self.image_mean, std=self.image_std)}
+        return inputs if scenes is None else inputs | self.expert_inputs(scenes, experts)
+
+    def expert_inputs(self, scenes: Sequence[Scene], experts: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """What the experts say of pictures (B,): the words and the colour maps of their scenes."""
+        size, pad_id = self.image_size, self.tokenizer.pad_token_id
         aux_ids, aux_mask = pad([self.aux_ids(scene, experts) for scene in scenes], pad_id, left=False)
         shown = experts is None or "segmentation" in experts
         blank = np.zeros((size, size, 3), dtype=np.uint8)
-        maps = [colour_map(scene, size) if shown else blank for scene in scenes]
-        colours = torch.from_numpy(np.stack(maps)).permute(0, 3, 1, 2)
-        return inputs | {
+        return {
             "aux_input_ids": aux_ids,
             "aux_attention_mask": aux_mask,
-            "panoptic_pixel_values": self.normalized(colours, colour_map=True),
+            "panoptic_pixel_values": self.image_processor.colour_maps(
+                [colour_map(scene, size) if shown else blank for scene in scenes]
+            ),
         }
 
     def prompt_inputs(self, conversations: Sequence[Sequence[dict]], with_image: bool) -> dict[str, Tensor]:
@@ -229,15 +266,43 @@ class MoAIProcessor(ProcessorMixin):
 
     def __call__(
         self,
-        messages: Sequence[Sequence[dict]],
+        images=None,
+        text=None,
+        messages: Sequence[Sequence[dict]] | None = None,
         scenes: Sequence[Scene] | None = None,
         pictures: Sequence | None = None,
         experts: Sequence[str] | None = None,
-    ) -> dict[str, Tensor]:
-        """Model inputs for a batch of conversations, each about its picture (RGB, PIL or uint8 (H, W, 3)) and scene.
+        **kwargs: Unpack[MoAIProcessorKwargs],
+    ) -> Mapping:
+        """Model inputs for a batch, in one of two ways.
 
-        Raises ValueError when the numbers of conversations, pictures and scenes differ.
+        `processor(messages, scenes=, pictures=, experts=)`: conversations, each about its picture (RGB, PIL or uint8
+        (H, W, 3)) and its scene. `processor(images=, text=, return_tensors="pt")`: as in transformers; a text holds one
+        image token for its picture, or none, and `scenes` are those of the pictures. Without scenes the plain backbone
+        answers. Raises ValueError when the numbers of conversations, pictures and scenes differ.
         """
+        if messages is None and text is None and (pictures is not None or _are_conversations(images)):
+            messages, images = images, None
+        if messages is not None:
+            return self._conversation_inputs(messages, scenes, pictures, experts)
+        if text is None and images is None:
+            raise ValueError("the processor needs pictures, text or both")
+        for one in [text] if isinstance(text, str) else text or ():
+            if isinstance(one, str) and one.count(self.image_token) > 1:
+                raise ValueError(f"a text holds at most one picture, but {one!r} has {one.count(self.image_token)}")
+        inputs = super().__call__(images=images, text=text, **kwargs)
+        inputs.pop("token_type_ids", None)
+        if scenes is not None:
+            if images is None or len(scenes) != len(inputs["pixel_values"]):
+                raise ValueError(f"got {len(scenes)} scenes, which must be one for each picture")
+            inputs.update(self.expert_inputs(scenes, experts))
+        return inputs
+
+    def replace_image_token(self, image_inputs: dict, image_idx: int, **kwargs) -> str:
+        """What stands in a text for a picture: an image token for each image feature."""
+        return self.image_token * self.num_image_tokens
+
+    def _conversation_inputs(self, messages, scenes, pictures, experts) -> dict[str, Tensor]:
         for name, given in (("scenes", scenes), ("pictures", pictures)):
             if given is not None and len(given) != len(messages):
                 raise ValueError(f"got {len(messages)} conversations but {len(given)} {name}; give one for each")
@@ -245,6 +310,45 @@ class MoAIProcessor(ProcessorMixin):
         if pictures is not None:
             inputs |= self.image_inputs(pictures, scenes, experts)
         return inputs
+
+    def apply_chat_template(self, conversation, chat_template: str | None = None, **kwargs):
+        """As in transformers: messages whose `content` is a text or a list of parts, among them pictures.
+
+        With `tokenize=True, return_dict=True, return_tensors="pt"` model inputs, otherwise a text; the template writes
+        all special tokens. A conversation has at most one picture.
+        """
+        own = chat_template is None and self.prompt_style == CHAT
+        if own:
+            kwargs = {**(self.template_options or {}), **kwargs}
+        if not kwargs.get("tokenize"):
+            return super().apply_chat_template(self._texts(conversation)[0] if own else conversation, **kwargs)
+        options = kwargs["processor_kwargs"] = {"add_special_tokens": False, **(kwargs.get("processor_kwargs") or {})}
+        if not own:
+            return super().apply_chat_template(conversation, chat_template, **kwargs)
+        texts, pictures = self._texts(conversation)
+        if not pictures:
+            return super().apply_chat_template(texts, **kwargs)
+        # The template of a language model takes text alone, so the pictures go round it.
+        as_dict, tensors = kwargs.pop("return_dict", False), kwargs.pop("return_tensors", "auto")
+        kwargs |= {"tokenize": False, "processor_kwargs": None}
+        prompt = super().apply_chat_template(texts, **kwargs)
+        options |= {} if tensors == "auto" else {"return_tensors": tensors}
+        inputs = self(images=pictures, text=prompt, **options)
+        return inputs if as_dict else inputs["input_ids"]
+
+    def _texts(self, conversation) -> tuple[list, list]:
+        """A conversation, or several, as text, and all their pictures."""
+        if not isinstance(conversation[0], (list, tuple)):
+            return written_out(conversation, self.image_token)
+        each = [written_out(one, self.image_token) for one in conversation]
+        return [texts for texts, _ in each], [picture for _, pictures in each for picture in pictures]
+
+
+def _are_conversations(value) -> bool:
+    """Whether something is a list of conversations and not of pictures."""
+    if not isinstance(value, (list, tuple)):
+        return False
+    return all(isinstance(one, (list, tuple)) and all(isinstance(part, Mapping) for part in one) for one in value)
 
 
 AutoProcessor.register(MoAIConfig, MoAIProcessor, exist_ok=True)

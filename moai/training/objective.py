@@ -10,8 +10,9 @@ from torch.utils.checkpoint import checkpoint
 from moai.data.packing import turn_mask, turn_positions
 from moai.models.compressor import codes_of_both_ends
 from moai.models.hosts import final_logits
+from moai.models.inputs.image_processing import normalize_pixels
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
-from moai.models.processing import MoAIProcessor, normalize_pixels
+from moai.models.processing import MoAIProcessor
 from moai.models.prompts import CHAT
 from moai.training.stages import Stage
 from perception.panoptic import voc_palette

@@ -7,8 +7,8 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from moai.inference import generate
+from moai.models.inputs.placing import check_image_tokens
 from moai.models.modeling import MoAIForConditionalGeneration
-from moai.models.placing import check_image_tokens
 from tests.conftest import IMAGE_TOKEN, opened, single, tiny_config
 
 

@@ -10,7 +10,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from moai.models.convert import from_reference
 from moai.models.fusion import GateRecord
-from moai.models.processing import normalize_pixels
+from moai.models.inputs.image_processing import normalize_pixels
 from perception.panoptic import voc_palette
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

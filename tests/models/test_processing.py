@@ -1,6 +1,7 @@
 """Conversations about pictures -> model inputs."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import AutoProcessor
 
-from moai.models.processing import PIXEL_MEAN, PIXEL_STD, MoAIProcessor, normalize_pixels, pad
+from moai.models.inputs.image_processing import PIXEL_MEAN, PIXEL_STD, normalize_pixels
+from moai.models.processing import MoAIProcessor, pad
 from moai.models.prompts import PROMPT_STYLES, SYSTEM
 from perception.scene import Scene
 from perception.verbalize import verbalize
@@ -162,17 +164,15 @@ def test_padding_of_rows():
     assert pad([], 0, left=True)[0].shape == (0, 0)
 
 
-def test_folders_with_the_names_of_version_0_1_are_read(processor, tmp_path):
+@pytest.mark.parametrize(
+    "names", [("image_size", "num_image_tokens", "image_token"), ("picture_size", "picture_tokens", "picture_token")]
+)
+def test_folders_without_an_image_processor_are_read(processor, tmp_path, names):
+    """Folders of earlier versions; those of version 0.1 had other names."""
     processor.save_pretrained(tmp_path)
-    settings = tmp_path / "processor_config.json"
-    text = settings.read_text()
-    for new, old in (
-        ("image_size", "picture_size"),
-        ("num_image_tokens", "picture_tokens"),
-        ("image_token", "picture_token"),
-    ):
-        assert f'"{new}"' in text
-        text = text.replace(f'"{new}"', f'"{old}"')
-    settings.write_text(text)
+    settings = dict(zip(names, (32, 64, "<image>"), strict=True)) | {"prompt_style": "plain", "legacy_color_map": True}
+    (tmp_path / "processor_config.json").write_text(json.dumps(settings | {"processor_class": "MoAIProcessor"}))
+    (tmp_path / "chat_template.jinja").unlink()
     read = MoAIProcessor.from_pretrained(tmp_path)
+    assert read.legacy_color_map and read.chat_template == processor.chat_template
     assert (read.image_size, read.num_image_tokens, read.image_token) == (32, 64, "<image>")

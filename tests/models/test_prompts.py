@@ -123,7 +123,7 @@ def test_refusals(processor):
 
 def test_saved_and_loaded(tmp_path):
     processor = chat_processor(THINKING, thinking=True)
-    processor.image_mean = [0.5, 0.5, 0.5]
+    processor.image_processor.image_mean = (0.5, 0.5, 0.5)
     processor.prefix_ids(True)  # what is kept of the template is not saved
     processor.save_pretrained(tmp_path)
     again = MoAIProcessor.from_pretrained(tmp_path)

@@ -11,8 +11,9 @@ from moai import cli
 from moai.data.drawn.examples import ImageQuestions
 from moai.data.rows import RowSizes
 from moai.evaluation.drawn.by_kind import answer_examples, print_table, simulated_examples, tabulate
+from moai.models.inputs.image_processing import normalize_pixels
 from moai.models.modeling import MoAIForConditionalGeneration
-from moai.models.processing import MoAIProcessor, normalize_pixels
+from moai.models.processing import MoAIProcessor
 from moai.training import command, recipe, run
 from moai.training.experiment import load_experiment, load_stages
 from moai.training.objective import MoAIObjective, weighted_cross_entropy

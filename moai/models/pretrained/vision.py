@@ -13,8 +13,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoImageProcessor, AutoModel
 
 from moai.models.configuration import MoAIVisionConfig
+from moai.models.inputs.image_processing import PIXEL_MEAN, PIXEL_STD
 from moai.models.pretrained.places import WHEEL, located
-from moai.models.processing import PIXEL_MEAN, PIXEL_STD
 from moai.models.vision import stretching, timm_features, width_and_stride
 
 CHECKPOINTS = (".safetensors", ".pth", ".pt", ".bin")

@@ -1,0 +1,1 @@
+"""What the model reads: pixels, messages, and pictures in their places among words."""
