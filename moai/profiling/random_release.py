@@ -11,9 +11,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from moai.models.configuration import MoAIConfig
-from moai.models.convert import EXPERTS, LINEARS, config_from_sizes
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.prompts import SYSTEM
+from moai.models.released.convert import EXPERTS, LINEARS, config_from_sizes
 
 _BACK = (
     (r"^language_model\.embed_tokens\.", "model.tok_embeddings."),

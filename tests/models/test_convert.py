@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from moai.assistant import MoAI
 from moai.cli import main
-from moai.models.convert import dequantize, from_reference
 from moai.models.released.checkpoint import convert_folder
+from moai.models.released.convert import dequantize, from_reference
 from moai.profiling.random_release import letters_tokenizer
 from perception import Perception
 from tests.conftest import example_image

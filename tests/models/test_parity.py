@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from moai.models.convert import from_reference
 from moai.models.fusion import GateRecord
 from moai.models.inputs.image_processing import normalize_pixels
+from moai.models.released.convert import from_reference
 from perception.panoptic import voc_palette
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

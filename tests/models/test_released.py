@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from moai.assistant import MoAI
 from moai.cli import main
-from moai.models.convert import from_reference
 from moai.models.released import checkpoint, folder_of
+from moai.models.released.convert import from_reference
 from moai.profiling.hub_server import HubServer
 from moai.profiling.random_release import letters_tokenizer
 from perception import Perception

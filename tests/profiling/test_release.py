@@ -6,7 +6,7 @@ import pytest
 from safetensors import safe_open
 
 from moai.models.configuration import MoAIConfig
-from moai.models.convert import config_from_sizes
+from moai.models.released.convert import config_from_sizes
 from moai.profiling.random_release import reference_shapes
 from moai.profiling.release import NAME, fetch, part, table
 from tests.models.test_convert import FIXTURES, SIZES

@@ -93,7 +93,7 @@ def digest(weights: Mapping[str, Tensor]) -> str:
     def one(name: str) -> str:
         tensor = weights[name].detach().cpu().contiguous()
         told = hashlib.sha256(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        told.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        told.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
         return told.hexdigest()
 
     with ThreadPoolExecutor() as pool:
@@ -134,7 +134,7 @@ def _places(base: Base, config: MoAIConfig, prompt_style: str) -> Iterator[Any]:
 def _built(base: Base, config: MoAIConfig, prompt_style: str) -> Pair:
     model, processor = build(
         **(base.built_from or {}),
-        mixers=config.mixer_layers,
+        mixers=config.mixer_layers or (),
         rank=config.mixer_rank,
         latents=config.compressor_num_latents,
         prompt_style=prompt_style,

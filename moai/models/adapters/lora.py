@@ -43,7 +43,7 @@ def inject_lora(model: "MoAIForConditionalGeneration") -> None:
     """The branches that `config.lora` names."""
     from peft import LoraConfig, inject_adapter_in_model
 
-    settings = model.config.lora
+    settings: dict = model.config.lora or {}
     config = LoraConfig(
         r=settings["rank"],
         lora_alpha=settings["alpha"],

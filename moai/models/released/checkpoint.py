@@ -14,10 +14,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from moai.models.configuration import MoAIConfig
-from moai.models.convert import PRESET, config_from_sizes, converted, dequantize, packed_names, planned, unused_norms
 from moai.models.hub import SMALL_FILES, HubError, hub, reaching
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
+from moai.models.released.convert import (
+    PRESET,
+    config_from_sizes,
+    converted,
+    dequantize,
+    packed_names,
+    planned,
+    unused_norms,
+)
 from moai.models.released.tokenizer import read_tokenizer
 
 EMBEDDINGS = "model.tok_embeddings.weight"
@@ -239,7 +247,7 @@ def _precision(embeddings: Tensor | None) -> torch.dtype:
 
 def _unfinished(held: dict[str, Tensor], packed: set[str], everything: set[str]) -> dict[str, Tensor]:
     """What is held of 4-bit weights that are not yet complete."""
-    waiting = {}
+    waiting: dict[str, Tensor] = {}
     for one in packed:
         parts = {name for name in everything if name == one or name.startswith(f"{one}.")}
         if not parts <= held.keys():

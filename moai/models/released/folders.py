@@ -33,14 +33,15 @@ def folder_of(name: str) -> Path:
     try:
         with reaching(name):
             told = hub().model_info(name)
+            sha = str(told.sha)
     except HubError as error:
         return _from_cache(name, kept, error)
-    place = kept / f"{told.sha}.fetched"
-    checkpoint = HubCheckpoint(name, told.sha, [one.rfilename for one in told.siblings or ()], place)
+    place = kept / f"{sha}.fetched"
+    checkpoint = HubCheckpoint(name, sha, [one.rfilename for one in told.siblings or ()], place)
     if not is_reference(checkpoint.names):
         with reaching(name):
-            return Path(hub().snapshot_download(name, revision=told.sha, allow_patterns=list(FILES)))
-    made = _converted(checkpoint, name, kept, told.sha, place)
+            return Path(hub().snapshot_download(name, revision=sha, allow_patterns=list(FILES)))
+    made = _converted(checkpoint, name, kept, sha, place)
     shutil.rmtree(place, ignore_errors=True)
     return made
 

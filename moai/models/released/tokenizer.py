@@ -30,7 +30,7 @@ def read_tokenizer(source: Path, config: MoAIConfig) -> PreTrainedTokenizerBase:
     """
     try:
         if (source / SENTENCEPIECE).is_file() and not (source / "tokenizer.json").is_file():
-            tokenizer = _of_sentencepiece(source / SENTENCEPIECE)
+            tokenizer: PreTrainedTokenizerBase = _of_sentencepiece(source / SENTENCEPIECE)
         else:
             # Code that comes with a checkpoint is not run.
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
