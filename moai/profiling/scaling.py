@@ -20,13 +20,11 @@ import psutil
 import torch
 from transformers import TrainerCallback
 
-from moai.data.drawn.vocabulary import drawn_vocabulary
 from moai.models.processing import MoAIProcessor
 from moai.profiling.model import GIB, SIZES, random_model
 from moai.training.experiment import ModelExperiment, load_experiment
-from moai.training.run import Start, ready
+from moai.training.run import Start, fresh_model, ready
 from moai.training.sharding import joined, place
-from moai.training.tokenizer import build_tokenizer
 
 WARM = 2
 """Steps that do not count."""
@@ -69,7 +67,7 @@ class Pace(TrainerCallback):
 
 def start(size: str, device: torch.device) -> Start:
     """A random model of a size, which speaks the drawn world's words."""
-    tokenizer = build_tokenizer(drawn_vocabulary())
+    tokenizer = fresh_model(0)[1].tokenizer
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     words = {} if size == "7b" else {"vocab_size": len(tokenizer)}
     model = random_model(size, device, dtype, **words)
