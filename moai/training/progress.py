@@ -93,7 +93,8 @@ class Watch(TrainerCallback):
         if logs is None or "loss" not in logs or self.budget.started is None:
             return
         steps = state.global_step - self.marked[0]
-        logs["samples_per_second"] = round(steps * self.rows / max(now - self.marked[1], 1e-6))
+        pace = steps * self.rows / max(now - self.marked[1], 1e-6)
+        logs["samples_per_second"] = round(pace) if pace >= 10 else round(pace, 2)
         logs["seconds"] = round(self.budget.now() - self.budget.started)
         # What the processes that make data leave the device waiting for.
         logs["waiting"] = round(self.waited / max(now - self.marked[1], 1e-6), 3)
@@ -136,8 +137,10 @@ def told(step: int, logs: Mapping[str, Any], left: float | None) -> str:
     known = ("loss", "grad_norm", "learning_rate", "epoch", "samples_per_second", "seconds", "waiting", "step")
     parts = [f"{name} {value:.4g}" for name, value in logs.items() if name not in known and isinstance(value, float)]
     losses = f"loss {float(logs['loss']):.4f}" + (f" ({', '.join(parts)})" if parts else "")
+    if left is None:  # the first step is no measure
+        return f"step {step}: {losses}"
     pace = f"{logs['samples_per_second']} rows/s, {logs['waiting']:.0%} waiting for data"
-    return f"step {step}: {losses}, {pace}" + ("" if left is None else f", {clock(left)} left")
+    return f"step {step}: {losses}, {pace}, {clock(left)} left"
 
 
 def clock(seconds: float) -> str:
