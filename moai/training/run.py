@@ -274,15 +274,15 @@ def ready(experiment: ModelExperiment, name: str, start: Start | None = None) ->
     output, earlier = Path(stage.output or ""), newest_checkpoint(stage)
     check_settings(stage)
     number, count = place()
+    sizes = row_sizes(stage)
+    rows_per_sample = sizes.questions if stage.images else 1 if stage.expert_words else sizes.text_rows
+    batch = samples_a_batch(stage, rows_per_sample, count)
     device = joined()
     budget = Budget(stage.steps, stage.minutes, partial(shared, device=device) if count > 1 else None)
     autocast, held = precisions(stage, device)
     set_seed(stage.seed)
     model, processor = start or starting_model(stage, name, torch.bfloat16 if held else torch.float32)
     prepare(stage, model, held)
-    sizes = row_sizes(stage)
-    rows_per_sample = sizes.questions if stage.images else 1 if stage.expert_words else sizes.text_rows
-    batch = samples_a_batch(stage, rows_per_sample, count)
     # A resumed run goes on behind what its checkpoint has seen.
     seen = 0 if earlier is None else int(earlier.name.rsplit("-", 1)[1]) * batch * count * stage.accumulate
     experts = stage.experts or expert_names()
