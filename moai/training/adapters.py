@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 import yaml
 
 from moai.models.adapters.base import Base, read_model
@@ -25,7 +26,7 @@ def export_adapters(trained: Path, folder: Path, base: str | None = None) -> Bas
     if start is None:
         raise ValueError(f"{trained} does not say which model it was trained from; name it with --base")
     theirs = read_model(start)
-    return save_adapter(read_model(str(trained)), theirs, start, folder)
+    return save_adapter(read_model(str(trained), dtype=torch.float32), theirs, start, folder)
 
 
 def started_from(trained: Path) -> str | None:

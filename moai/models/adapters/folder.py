@@ -23,23 +23,32 @@ def is_adapter(folder: Path) -> bool:
     return (folder / RECORD).is_file()
 
 
-def changes(trained: dict[str, Tensor], base: dict[str, Tensor], built: bool) -> dict[str, Tensor]:
-    """What of `trained` is not in `base`, exactly; of a model that was `built`, its own parts in any case.
+def changes(
+    trained: dict[str, Tensor], base: dict[str, Tensor], built: bool
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What of `trained` (fp32) is not in `base`, and what of it is, but rounded to bf16, as training may hold the rest.
 
-    Weights that were only spelled out in a higher precision have not changed.
+    Of a model that was `built` its own parts have changed in any case.
     """
-    return {
-        name: tensor
-        for name, tensor in trained.items()
-        if name not in base
-        or (built and is_new_part(name))
-        or tensor.shape != base[name].shape
-        or not torch.equal(tensor, base[name].to(tensor.dtype))
-    }
+    changed, rounded = {}, {}
+    for name, tensor in trained.items():
+        theirs = base.get(name)
+        if theirs is None or theirs.shape != tensor.shape or (built and is_new_part(name)):
+            changed[name] = tensor
+        elif not torch.equal(tensor, theirs.to(tensor.dtype)):
+            held = theirs.is_floating_point() and torch.equal(tensor, theirs.bfloat16().to(tensor.dtype))
+            (rounded if held else changed)[name] = tensor
+    return changed, rounded
+
+
+def _compact(tensor: Tensor) -> Tensor:
+    """In bf16 where that loses nothing."""
+    small = tensor.bfloat16() if tensor.dtype == torch.float32 else tensor
+    return (small if torch.equal(small.to(tensor.dtype), tensor) else tensor).contiguous()
 
 
 def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path) -> Base:
-    """Writes what `trained` has beyond `base`, the model in `place`, into `folder`; returns what it says of the base.
+    """Writes what `trained` (fp32) has beyond `base`, the model in `place`, to `folder`; returns what it says of that.
 
     Raises ValueError with one sentence when nothing differs, or when the base is no model that `trained` came from.
     """
@@ -49,7 +58,7 @@ def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path) -> 
     if lost:
         raise ValueError(f"{place} is not what was trained: its {lost[0]} is not in the trained model")
     built_from = base[0].config.built_from
-    changed = changes(ours, theirs, built_from is not None)
+    changed, rounded = changes(ours, theirs, built_from is not None)
     if not changed:
         raise ValueError(f"nothing differs from {place}; name the model that training started from")
     kept = {name: tensor for name, tensor in theirs.items() if name not in changed}
@@ -61,8 +70,13 @@ def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path) -> 
         sum(tensor.numel() for tensor in kept.values()),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in changed.items()}, folder / WEIGHTS)
-    record = {"base": told.to_dict(), "prompt_style": processor.prompt_style, "config": model.config.to_dict()}
+    save_file({name: _compact(tensor) for name, tensor in changed.items()}, folder / WEIGHTS)
+    record = {
+        "base": told.to_dict(),
+        "bf16": sorted(rounded),
+        "prompt_style": processor.prompt_style,
+        "config": model.config.to_dict(),
+    }
     (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
     return told
 
@@ -76,12 +90,12 @@ def load_adapter(folder: Path, dtype: torch.dtype) -> Pair:
         record: dict[str, Any] = json.loads((folder / RECORD).read_text())
         base, config = Base(**record["base"]), MoAIConfig.from_dict(record["config"])
         weights = load_file(folder / WEIGHTS)
-        prompt_style = record["prompt_style"]
+        prompt_style, rounded = record["prompt_style"], set(record["bf16"])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ValueError(f"the adapter in {folder} is broken or incomplete") from error
     lora, config.lora = config.lora, None
     model, processor = found(base, config, prompt_style, set(weights))
-    _cast(model, dtype)
+    _cast(model, dtype, rounded)
     model.config.lora = lora
     if lora:
         inject_lora(model)
@@ -90,11 +104,14 @@ def load_adapter(folder: Path, dtype: torch.dtype) -> Pair:
 
 
 @torch.no_grad()
-def _cast(model: MoAIForConditionalGeneration, dtype: torch.dtype) -> None:
-    """What is saved of a model in `dtype`. What is computed, such as rotary frequencies, keeps its precision."""
-    for tensor in model.state_dict(keep_vars=True).values():
+def _cast(model: MoAIForConditionalGeneration, dtype: torch.dtype, rounded: set[str]) -> None:
+    """What is saved of a model in `dtype`, `rounded` to bf16 before that.
+
+    What is computed, such as rotary frequencies, keeps its precision.
+    """
+    for name, tensor in model.state_dict(keep_vars=True).items():
         if tensor.is_floating_point():
-            tensor.data = tensor.data.to(dtype)
+            tensor.data = (tensor.data.bfloat16() if name in rounded else tensor.data).to(dtype)
     model.config.dtype = dtype
 
 

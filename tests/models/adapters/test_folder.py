@@ -78,6 +78,22 @@ def test_the_adapter_is_the_trained_model(trained, model_folder, tmp_path, dtype
     )
 
 
+def test_what_training_held_in_bf16_has_not_changed(model_folder, tmp_path):
+    trained = trained_from(model_folder, tmp_path / "trained", lora=False)
+    model = MoAIForConditionalGeneration.from_pretrained(trained)
+    for name, parameter in model.named_parameters():
+        if "_gate." not in name and name != "language_model.norm.weight":
+            parameter.data = parameter.data.bfloat16()
+    model.save_pretrained(trained)
+    assert main(["export", str(trained), str(tmp_path / "adapter"), "--adapters"]) == 0
+    held = load_file(tmp_path / "adapter" / WEIGHTS)
+    assert {"gate" if "_gate." in name else name for name in held} == {"gate", "language_model.norm.weight"}
+    for dtype in (torch.float32, torch.bfloat16):
+        expected = MoAIForConditionalGeneration.from_pretrained(trained, dtype=dtype).state_dict()
+        for name, value in load_adapter(tmp_path / "adapter", dtype)[0].state_dict().items():
+            assert value.dtype == expected[name].dtype and torch.equal(value, expected[name]), name
+
+
 def test_on_the_embedded_model_wherever_that_is(tmp_path):
     trained = trained_from(EMBEDDED_MODEL, tmp_path / "trained", torch.bfloat16, lora=False)
     assert main(["export", str(trained), str(tmp_path / "adapter"), "--adapters"]) == 0
