@@ -40,7 +40,8 @@ def folder_of(name: str) -> Path:
     checkpoint = HubCheckpoint(name, sha, [one.rfilename for one in told.siblings or ()], place)
     if not is_reference(checkpoint.names):
         with reaching(name):
-            return Path(hub().snapshot_download(name, revision=sha, allow_patterns=list(FILES)))
+            # Without the revision, so that the cache knows later, offline, which one is the newest.
+            return Path(hub().snapshot_download(name, allow_patterns=list(FILES)))
     made = _converted(checkpoint, name, kept, sha, place)
     shutil.rmtree(place, ignore_errors=True)
     return made

@@ -16,6 +16,8 @@ from moai.models.adapters.base import Base, digest, named
 from moai.models.adapters.folder import RECORD, WEIGHTS, load_adapter
 from moai.models.adapters.lora import add_lora
 from moai.models.modeling import MoAIForConditionalGeneration
+from moai.profiling.hub_server import HubServer
+from moai.training.adapters import export_adapters
 from perception import Perception
 from tests.models.adapters.test_lora import open_lora
 from tests.models.pretrained.families import language_model, vision_encoder
@@ -104,6 +106,21 @@ def test_on_the_embedded_model_wherever_that_is(tmp_path):
     expected = MoAIForConditionalGeneration.from_pretrained(trained, dtype=torch.float32).state_dict()
     for name, value in assistant.model.state_dict().items():
         assert torch.equal(value, expected[name]), name
+
+
+def test_adapter_and_base_come_from_the_hub(trained, model_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOAI_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with HubServer({"some/base": model_folder, "some/adapter": tmp_path / "adapter"}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        export_adapters(trained, tmp_path / "adapter", "some/base")
+        model = load_model("some/adapter", torch.float32)[0]
+    expected = load_model(str(trained), torch.float32)[0].state_dict()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert load_model("some/adapter", torch.float32)[0].config.lora is None
 
 
 def test_several_trainings_go_on_the_first_model(trained, model_folder, tmp_path):
