@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,7 +95,11 @@ class Rows:
 
     def turns(self, example: Example) -> list[TokenTurn]:
         """The example's turns in tokens."""
-        return [(self.question_ids(asked), self.processor.answer_ids(said)) for asked, said in example.turns]
+        return [self.tokens(asked, said) for asked, said in example.turns]
+
+    def tokens(self, question: str, answer: str) -> TokenTurn:
+        """One turn in tokens."""
+        return self.question_ids(question), self.processor.answer_ids(answer)
 
     def spoken(self, messages: Sequence[Mapping[str, str]], told: str = "") -> list[dict[str, str]]:
         """The messages with `told` before the first question; and so a system message, where the model's prompts have
@@ -172,11 +177,13 @@ class TextRows(Rows):
         aux = self.processor.encode_text(f" {told}") if told else []
         ids = [*self.processor.prefix_ids(with_image=False), *aux]
         weights = [self.text_weight] * len(ids)
-        turns = self.turns(example)
+        turns: list[Any] = list(example.turns)
         window = self.window(aux, rng) if example.meta.windows else None
         if window is not None:
             turns.insert(int(rng.integers(0, _WINDOW_PLACES)), window)
-        for question, answer in turns:
+        for turn in turns:
+            # Most of the time goes into tokens; what does not fit any more needs none.
+            question, answer = turn if turn is window else self.tokens(*turn)
             if len(ids) + len(question) + len(answer) > self.sizes.text:
                 break
             ids += question + answer

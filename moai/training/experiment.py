@@ -35,7 +35,9 @@ class ModelExperiment(Stage):
     minutes: float | None = setting(
         None, "stop after this much time, start-up included; the schedule follows the clock", above=0
     )
-    questions: int | None = setting(None, "rows that share a scene", least=1)
+    questions: int | None = setting(
+        None, "rows that share a scene (default: 8, packed 16, of text alone 2); more are made faster", least=1
+    )
     experts: tuple[str, ...] | None = setting(None, "experts whose words are given (default: all)")
     unfreeze: tuple[str, ...] = setting((), "further parts to train, for example decoder,plora")
     average: float = setting(

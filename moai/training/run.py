@@ -170,14 +170,17 @@ def hold(model: MoAIForConditionalGeneration, init: str | None) -> None:
                 exact[name].data.copy_(weights.get_tensor(name))
 
 
-def row_sizes(stage: ModelExperiment) -> RowSizes:
-    """Widths and numbers of rows: those of the stage, where it says any."""
+def row_sizes(stage: ModelExperiment) -> tuple[RowSizes, int]:
+    """Widths and numbers of rows, those of the stage where it says any; and how many rows a sample has."""
     sizes = RowSizes()
     turn, aux, text = stage.turn_tokens or sizes.turn, stage.aux_tokens or sizes.aux, stage.text_tokens or sizes.text
     questions = stage.questions or (sizes.packed_questions if stage.packed else sizes.questions)
-    return dataclasses.replace(
-        sizes, questions=questions, turn=turn, packed=max(sizes.packed, turn), aux=aux, text=text
+    told = stage.questions or sizes.text_rows
+    packed = max(sizes.packed, turn)
+    sizes = dataclasses.replace(
+        sizes, questions=questions, text_rows=told, turn=turn, packed=packed, aux=aux, text=text
     )
+    return sizes, questions if stage.images else 1 if stage.expert_words else told
 
 
 def samples_a_batch(stage: ModelExperiment, rows_per_sample: int, count: int) -> int:
@@ -274,8 +277,7 @@ def ready(experiment: ModelExperiment, name: str, start: Start | None = None) ->
     output, earlier = Path(stage.output or ""), newest_checkpoint(stage)
     check_settings(stage)
     number, count = place()
-    sizes = row_sizes(stage)
-    rows_per_sample = sizes.questions if stage.images else 1 if stage.expert_words else sizes.text_rows
+    sizes, rows_per_sample = row_sizes(stage)
     batch = samples_a_batch(stage, rows_per_sample, count)
     device = joined()
     budget = Budget(stage.steps, stage.minutes, partial(shared, device=device) if count > 1 else None)

@@ -1,5 +1,6 @@
 """Stages: what they freeze, how fast they learn, and two real steps of each."""
 
+import dataclasses
 import json
 import multiprocessing
 
@@ -336,6 +337,14 @@ def test_answers_and_tables(model_folder, processor):
     text = print_table({"right": right, **tables})
     assert text.splitlines()[-1].startswith("| overall | 6 |") and "100.0%" in text.splitlines()[-1]
     assert len({line.count("|") for line in text.splitlines()}) == 1
+
+
+def test_rows_of_text_that_share_a_scene():
+    stage = STAGES["language"]
+    assert run.row_sizes(stage)[0].text_rows == run.row_sizes(stage)[1] == 2
+    sizes, rows = run.row_sizes(dataclasses.replace(stage, questions=8, text_tokens=100))
+    assert (sizes.text_rows, rows, sizes.text) == (8, 8, 100)
+    assert run.row_sizes(STAGES["compressor"])[1] == 1 and run.row_sizes(STAGES["gates"])[1] == 8
 
 
 def test_processes_that_draw_end_with_training(tiny, tmp_path):

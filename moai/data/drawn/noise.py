@@ -116,10 +116,11 @@ class _Observer:
 
     def box(self, box: Box) -> Box:
         """The box with every edge moved, cut off at the picture and never turned inside out."""
-        a, b, c, d = (self.rng.standard_normal(4) * (self.errors.box_jitter * self.level)).tolist()
-        x1, x2 = sorted((min(max(box[0] + a, 0.0), 1.0), min(max(box[2] + c, 0.0), 1.0)))
-        y1, y2 = sorted((min(max(box[1] + b, 0.0), 1.0), min(max(box[3] + d, 0.0), 1.0)))
-        return x1, y1, x2, y2
+        size = self.errors.box_jitter * self.level
+        a, b, c, d = self.rng.standard_normal(4).tolist()
+        x1, x2 = min(max(box[0] + a * size, 0.0), 1.0), min(max(box[2] + c * size, 0.0), 1.0)
+        y1, y2 = min(max(box[1] + b * size, 0.0), 1.0), min(max(box[3] + d * size, 0.0), 1.0)
+        return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
     def false_box(self) -> Box:
         x1, y1, w, h = self.rng.random(4).tolist()

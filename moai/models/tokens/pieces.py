@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import chain
 
 from tokenizers import Tokenizer
 
@@ -11,29 +12,28 @@ _LOOKS_AROUND = re.compile(r"\(\?|\$|(?<!\[)\^|\\[A-Za-ce-rt-z]")
 """In a pattern, what makes a piece depend on the text around it, and classes that Python's patterns do not have."""
 
 
-class Pieces:
+class Pieces(dict[str, list[int]]):
     """Token ids of ASCII texts, piece by piece, each piece looked up where it occurred before.
 
     For tokenizers that cut a text by one pattern, which looks neither ahead nor back, and make ids of each piece alone.
     """
 
     def __init__(self, tokenizer: Tokenizer, pattern: str) -> None:
+        super().__init__()
         self.tokenizer, self.cut = tokenizer, re.compile(pattern, re.ASCII).findall
-        self.known: dict[str, list[int]] = {}
 
     def ids(self, text: str) -> list[int]:
         """As `tokenizer.encode(text, add_special_tokens=False).ids`."""
-        known, ids = self.known, []
-        for piece in self.cut(text):
-            found = known.get(piece)
-            ids += self._learn(piece) if found is None else found
+        return list(chain.from_iterable(map(self.__getitem__, self.cut(text))))
+
+    def __missing__(self, piece: str) -> list[int]:
+        if len(self) >= _MOST:
+            self.clear()
+        self[piece] = ids = self.tokenizer.encode(piece, add_special_tokens=False).ids
         return ids
 
-    def _learn(self, piece: str) -> list[int]:
-        if len(self.known) >= _MOST:
-            self.known.clear()
-        self.known[piece] = ids = self.tokenizer.encode(piece, add_special_tokens=False).ids
-        return ids
+    def __deepcopy__(self, memo) -> "Pieces":
+        return self  # what is remembered is true of every copy
 
 
 def pieces_of(tokenizer: Tokenizer) -> Pieces | None:

@@ -23,8 +23,10 @@ def turn(angle: float, flipped: bool = False) -> np.ndarray:
 def extents(sprite: Sprite, size: float, angle: float, flipped: bool) -> tuple[float, float, float, float]:
     """(left, top, right, bottom) of the turned sprite around its centre, in pixels."""
     points = sprite.hull @ (turn(angle, flipped).T * size)
-    low, high = points.min(axis=0), points.max(axis=0)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+    # The ufuncs themselves, as the methods cost twice as much on so few points.
+    left, top = np.minimum.reduce(points).tolist()
+    right, bottom = np.maximum.reduce(points).tolist()
+    return left, top, right, bottom
 
 
 def shares(left: float, top: float, right: float, bottom: float, width: int, height: int) -> Box:
