@@ -79,8 +79,9 @@ def child(name: str, environment: dict[str, str]) -> subprocess.Popen:
     return subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
 
 
-def finished(process: subprocess.Popen, name: str) -> dict:
-    """The figures of a part; ChildProcessError when it failed."""
+def in_child(name: str, environment: dict[str, str]) -> dict:
+    """The figures of a part that a process of its own did; ChildProcessError when it failed."""
+    process = child(name, environment)
     out, _ = process.communicate()
     if process.returncode:
         raise ChildProcessError(f"the part {name} failed")
@@ -97,8 +98,11 @@ def killed_behind_one_file(process: subprocess.Popen, home: Path) -> float:
     return time.monotonic() - started
 
 
-def fetch(folder: Path, sizes: dict | None = None, shard: int = SHARD) -> dict[str, dict]:
-    """Figures of writing, fetching and converting; `folder` then has `home`, for MOAI_HOME, with the result."""
+def fetch(folder: Path, sizes: dict | None = None, shard: int = SHARD, run_part=in_child) -> dict[str, dict]:
+    """Figures of writing, fetching and converting; `folder` then has `home`, for MOAI_HOME, with the result.
+
+    run_part: does the part that is not killed.
+    """
     from moai.profiling.random_release import write_release
 
     source, home = folder / "repository", folder / "home"
@@ -119,7 +123,7 @@ def fetch(folder: Path, sizes: dict | None = None, shard: int = SHARD) -> dict[s
         steps["killed"]["asked for"] = asked_for(hub)
         hub.sent.clear()
         hub.drops = {last: (source / last).stat().st_size // 2}
-        steps["converted"] = finished(child("convert", environment), "convert")
+        steps["converted"] = run_part("convert", environment)
         steps["converted"]["asked for"] = asked_for(hub)
     return steps
 
@@ -127,7 +131,7 @@ def fetch(folder: Path, sizes: dict | None = None, shard: int = SHARD) -> dict[s
 def answer(folder: Path) -> dict[str, dict]:
     """Figures of loading what `fetch` left and of asking it, without a hub."""
     environment = {"HF_HUB_OFFLINE": "1", "MOAI_HOME": str(folder / "home")}
-    return {"answered": finished(child("answer", environment), "answer")}
+    return {"answered": in_child("answer", environment)}
 
 
 def asked_for(hub: HubServer) -> list[str]:

@@ -22,7 +22,16 @@ def test_names_and_shapes_are_the_authors():
 
 @pytest.mark.slow
 def test_every_step_is_measured(tmp_path, monkeypatch):
-    steps = fetch(tmp_path, SIZES, shard=500_000)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 4096)
+
+    def here(name: str, environment: dict[str, str]) -> dict:
+        for variable, value in environment.items():
+            monkeypatch.setenv(variable, value)
+        return part(name)
+
+    steps = fetch(tmp_path, SIZES, shard=500_000, run_part=here)
     (kept,) = (tmp_path / "home" / "converted").iterdir()
     assert kept.name == NAME.replace("/", "--") and not list(kept.rglob("*.partial"))
     files = sorted(file.name for file in (tmp_path / "repository").glob("*.safetensors"))
@@ -31,7 +40,7 @@ def test_every_step_is_measured(tmp_path, monkeypatch):
     asked = [one.split()[0] for one in steps["converted"]["asked for"]]
     done = steps["killed"]["asked for"][0]
     assert done not in asked and asked.count(files[-1]) == 2
+    assert steps["converted"]["asked for"][-1].startswith(f"{files[-1]} from ")
     assert 0 < steps["converted"]["own"] < steps["converted"]["resident"]
-    monkeypatch.setenv("MOAI_HOME", str(tmp_path / "home"))
     steps["answered"] = part("answer")
     assert steps["answered"]["device"] and table(json.loads(json.dumps(steps))).count("\n") == 4
