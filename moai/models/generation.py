@@ -33,14 +33,17 @@ class MoAIGenerationMixin(GenerationMixin):
             if mask is None or mask.ndim != 2:
                 mask = torch.ones(prompt.shape[:2], dtype=torch.long, device=prompt.device)
             kwargs["prompt_mask"] = mask
-        return super().generate(inputs, *args, **kwargs)
+        return super().generate(inputs, *args, **kwargs)  # type: ignore[misc]
 
-    def prepare_inputs_for_generation(
+    def prepare_inputs_for_generation(  # type: ignore[override]
         self, input_ids: Tensor, past_key_values: Cache | None = None, inputs_embeds: Tensor | None = None, **kwargs
     ) -> dict:
         """Inputs of one pass; on a filled cache the plain decoder runs."""
-        inputs = super().prepare_inputs_for_generation(
-            input_ids, past_key_values=past_key_values, inputs_embeds=inputs_embeds, **kwargs
+        inputs: dict = super().prepare_inputs_for_generation(  # type: ignore[misc]
+            input_ids,  # type: ignore[arg-type]
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            **kwargs,
         )
         if past_key_values_length(past_key_values) > 0:
             for name in IMAGE_INPUTS:
@@ -58,13 +61,14 @@ class MoAIGenerationMixin(GenerationMixin):
             inputs["prompt_mask"] = padding if prompt_mask is None else padding * prompt_mask
         return inputs
 
-    def _get_candidate_generator(self, *, model_kwargs: dict, assistant_model=None, **kwargs):
+    def _get_candidate_generator(self, *, model_kwargs: dict, assistant_model=None, **kwargs):  # type: ignore[override]
         # An assistant that knows no pictures guesses from the words.
         if assistant_model is not None:
             taken = inspect.signature(assistant_model.forward).parameters
             blind = [name for name in IMAGE_INPUTS if name not in taken]
             model_kwargs = {name: value for name, value in model_kwargs.items() if name not in blind}
-        return super()._get_candidate_generator(model_kwargs=model_kwargs, assistant_model=assistant_model, **kwargs)
+        given = {"model_kwargs": model_kwargs, "assistant_model": assistant_model, **kwargs}
+        return super()._get_candidate_generator(**given)  # type: ignore[misc]
 
 
 def past_key_values_length(past_key_values: Cache | None) -> int:

@@ -15,8 +15,9 @@ from moai.models.vision import build_encoder
 
 
 @torch.no_grad()
-def close_branches(modules: Iterable[nn.Module]) -> None:
-    """Lets new mixers return their queries and new partial LoRA add nothing, so the decoder starts as it was."""
+def start_branches(modules: Iterable[nn.Module], std: float) -> None:
+    """Lets new mixers return their queries and new partial LoRA add nothing, so the decoder starts as it was; what
+    partial LoRA reads with is drawn with standard deviation `std`."""
     for module in modules:
         if isinstance(module, MoAIMixer):
             for gate in (module.image_gate, module.language_gate):
@@ -25,6 +26,7 @@ def close_branches(modules: Iterable[nn.Module]) -> None:
         elif isinstance(module, CrossAttentionBlock):
             init.zeros_(module.o_proj.get_parameter("1.weight"))
         elif isinstance(module, PartialLoRALinear):
+            init.normal_(module.lora_A.weight, std=std)
             init.zeros_(module.lora_B.weight)
 
 

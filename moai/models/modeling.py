@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, Cache, PreTrainedModel
 from transformers.utils import can_return_tuple
 
-from moai.models.adapters.lora import inject_lora
+from moai.models.adapters.lora import TakesAdapters, inject_lora
 from moai.models.compressor import MoAICompressor
 from moai.models.configuration import MoAIConfig, MoAIVisionConfig
 from moai.models.fusion import Fusion, GateRecord, add_fusion
 from moai.models.generation import MoAIGenerationMixin, past_key_values_length
 from moai.models.hosts import check_decoder, final_logits
-from moai.models.initialization import close_branches, fill_compressor, fill_encoder
+from moai.models.initialization import fill_compressor, fill_encoder, start_branches
 from moai.models.inputs.placing import check_image_tokens, place_pictures, rows_with_pictures
 from moai.models.mixer import ROUTINGS, MoAIMixer
 from moai.models.outputs import MoAIOutput
@@ -23,7 +23,7 @@ from moai.models.vision import build_encoder, build_projector
 IGNORED = -100
 
 
-class MoAIForConditionalGeneration(MoAIGenerationMixin, PreTrainedModel):
+class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTrainedModel):
     """A decoder language model that sees a picture and reads what external vision experts said about it.
 
     `routing` (one of `moai.models.mixer.ROUTINGS`) chooses how the attention blocks of each mixer are weighted,
@@ -41,6 +41,7 @@ class MoAIForConditionalGeneration(MoAIGenerationMixin, PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
     _skip_keys_device_placement = ("past_key_values",)  # type: ignore[assignment]
+    _tp_plan = {"lm_head": "colwise_gather_output"}  # noqa: RUF012
     _is_made = False
     _tied_weights_keys = {"lm_head.weight": "language_model.embed_tokens.weight"}  # noqa: RUF012
 
@@ -89,7 +90,7 @@ class MoAIForConditionalGeneration(MoAIGenerationMixin, PreTrainedModel):
         """Gives whatever is new its first values; see `moai.models.initialization`."""
         new = [module for module in self.modules() if not getattr(module, "_is_hf_initialized", False)]
         super().initialize_weights()
-        close_branches(new)
+        start_branches(new, getattr(self.config.text_config, "initializer_range", 0.02))
         if self._is_made and self.vision in new:
             fill_compressor(new)
             fill_encoder(self.vision, self.config.vision_config)
@@ -242,21 +243,23 @@ class MoAIForConditionalGeneration(MoAIGenerationMixin, PreTrainedModel):
         rows = rows_with_pictures(image_mask, pictures)
         num_image = 0 if image_embeds is None else image_embeds.shape[1]
         fusion = self._fusion(image_mask, attention_mask, prompt_mask, num_image, rows, aux_tokens, turn_ids, gates)
-        if inputs_embeds is None:
+        if input_ids is not None:
             # The image token may lie outside the embedding table; it is looked up without a picture alone.
             words = input_ids if image_embeds is None else input_ids.masked_fill(image_mask, 0)
             inputs_embeds = self.get_input_embeddings()(words)
+        assert inputs_embeds is not None
         if image_embeds is not None:
             inputs_embeds = place_pictures(inputs_embeds, image_mask, image_embeds, rows)
         return inputs_embeds, fusion
 
     def _image_mask(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
-        token, table = self.config.image_token_id, self.get_input_embeddings().weight
+        token, table = self.config.image_token_id, self.get_input_embeddings().get_parameter("weight")
         if input_ids is not None:
             return input_ids == token
+        assert inputs_embeds is not None
         if token >= len(table):
             return torch.zeros(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
-        return (inputs_embeds == table[token].to(inputs_embeds)).all(dim=-1)
+        return inputs_embeds.eq(table[token].to(inputs_embeds)).all(dim=-1)
 
     @can_return_tuple
     def forward(

@@ -1,11 +1,27 @@
 """Partial LoRA: a low-rank branch on linears of the decoder that acts on image tokens only."""
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from moai.models.fusion import running_fusion
 
 FROM_CACHE = ("kv_b_proj",)
 """Linears of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434) that read the whole cache at every step."""
+
+
+class Factor(nn.Module):
+    """One of the two matrices of partial LoRA. No `nn.Linear`, so that what adapts or quantises all linears of a model
+    leaves it alone."""
+
+    def __init__(self, in_features: int, out_features: int, **placement):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_features, in_features, **placement))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """states: (..., in) -> (..., out)."""
+        return F.linear(states, self.weight)
 
 
 class PartialLoRALinear(nn.Linear):
@@ -18,8 +34,8 @@ class PartialLoRALinear(nn.Linear):
         super().__init__(linear.in_features, linear.out_features, bias=linear.bias is not None, device="meta")
         self.weight, self.bias = linear.weight, linear.bias
         placement = dict(device=linear.weight.device, dtype=linear.weight.dtype)
-        self.lora_A = nn.Linear(linear.in_features, rank, bias=False, **placement)
-        self.lora_B = nn.Linear(rank, linear.out_features, bias=False, **placement)
+        self.lora_A = Factor(linear.in_features, rank, **placement)
+        self.lora_B = Factor(rank, linear.out_features, **placement)
         self.scaling = alpha / rank
 
     def forward(self, states: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoProcessor, AutoTokenizer, ProcessorMixin
+from transformers.image_utils import ImageInput
 from transformers.processing_utils import ProcessingKwargs, Unpack
+from transformers.tokenization_utils_base import TextInput
 
 from moai.models.configuration import MoAIConfig
 from moai.models.inputs.image_processing import (
@@ -50,7 +52,7 @@ def pad(rows: Sequence[Sequence[int]], value: int, left: bool, width: int | None
 class MoAIProcessorKwargs(ProcessingKwargs, total=False):
     """transformers' options; rows are padded on the left, as for generation."""
 
-    images_kwargs: MoAIImageKwargs
+    images_kwargs: MoAIImageKwargs  # type: ignore[misc]
     _defaults = {"text_kwargs": {"padding_side": "left"}}  # type: ignore[misc]  # noqa: RUF012
 
 
@@ -64,7 +66,7 @@ class MoAIProcessor(ProcessorMixin):
     to. `chat_template` is for `apply_chat_template` alone, by default the template of the prompt style.
     """
 
-    valid_processor_kwargs = MoAIProcessorKwargs
+    valid_processor_kwargs = MoAIProcessorKwargs  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -89,11 +91,9 @@ class MoAIProcessor(ProcessorMixin):
                 image_std=tuple(image_std),
                 legacy_color_map=legacy_color_map,
             )
-        templates = {
-            name: style_template(style, image_token) for name, style in PROMPT_STYLES.items() if name != CHAT
-        } | {CHAT: getattr(tokenizer, "chat_template", None)}
-        if chat_template is None or chat_template in templates.values():
-            chat_template = templates[prompt_style]
+        styled = {name: style_template(style, image_token) for name, style in PROMPT_STYLES.items() if name != CHAT}
+        if chat_template is None or chat_template in styled.values():
+            chat_template = styled.get(prompt_style, getattr(tokenizer, "chat_template", None))
         super().__init__(tokenizer=tokenizer, image_processor=image_processor, chat_template=chat_template)
         self.num_image_tokens = num_image_tokens
         self.image_token = image_token
@@ -116,7 +116,7 @@ class MoAIProcessor(ProcessorMixin):
     def from_args_and_dict(cls, args, processor_dict: dict, **kwargs):
         """As in transformers, the parts being handed over by name."""
         parts = dict(zip(cls.get_attributes(), args, strict=False))
-        return super().from_args_and_dict([], processor_dict, **parts, **kwargs)
+        return super().from_args_and_dict([], processor_dict, **(parts | kwargs))
 
     @property
     def image_token_id(self) -> int:
@@ -266,8 +266,8 @@ class MoAIProcessor(ProcessorMixin):
 
     def __call__(
         self,
-        images=None,
-        text=None,
+        images: ImageInput | None = None,
+        text: TextInput | list[TextInput] | None = None,
         messages: Sequence[Sequence[dict]] | None = None,
         scenes: Sequence[Scene] | None = None,
         pictures: Sequence | None = None,
@@ -282,7 +282,7 @@ class MoAIProcessor(ProcessorMixin):
         answers. Raises ValueError when the numbers of conversations, pictures and scenes differ.
         """
         if messages is None and text is None and (pictures is not None or _are_conversations(images)):
-            messages, images = images, None
+            messages, images = images, None  # type: ignore[assignment]
         if messages is not None:
             return self._conversation_inputs(messages, scenes, pictures, experts)
         if text is None and images is None:
@@ -311,7 +311,7 @@ class MoAIProcessor(ProcessorMixin):
             inputs |= self.image_inputs(pictures, scenes, experts)
         return inputs
 
-    def apply_chat_template(self, conversation, chat_template: str | None = None, **kwargs):
+    def apply_chat_template(self, conversation, chat_template: str | None = None, **kwargs):  # type: ignore[override]
         """As in transformers: messages whose `content` is a text or a list of parts, among them pictures.
 
         With `tokenize=True, return_dict=True, return_tensors="pt"` model inputs, otherwise a text; the template writes
@@ -321,7 +321,8 @@ class MoAIProcessor(ProcessorMixin):
         if own:
             kwargs = {**(self.template_options or {}), **kwargs}
         if not kwargs.get("tokenize"):
-            return super().apply_chat_template(self._texts(conversation)[0] if own else conversation, **kwargs)
+            messages = self._texts(conversation)[0] if own else conversation
+            return super().apply_chat_template(messages, chat_template, **kwargs)
         options = kwargs["processor_kwargs"] = {"add_special_tokens": False, **(kwargs.get("processor_kwargs") or {})}
         if not own:
             return super().apply_chat_template(conversation, chat_template, **kwargs)

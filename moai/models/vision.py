@@ -17,7 +17,8 @@ class CLIPEncoder(nn.Module):
     def __init__(self, config: MoAIVisionConfig):
         super().__init__()
         fields = dict(config.clip or {}) | {"image_size": config.image_size, "patch_size": config.patch_size}
-        self.model = CLIPVisionModel(CLIPVisionConfig(**fields))
+        own: Any = CLIPVisionConfig
+        self.model = CLIPVisionModel(own(**fields, attn_implementation=config._attn_implementation))
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """pixel_values: (B, 3, H, W) normalised -> (B, H/patch * W/patch, hidden)."""
@@ -31,7 +32,8 @@ class TransformersEncoder(nn.Module):
     def __init__(self, config: MoAIVisionConfig):
         super().__init__()
         fields = dict(config.hub or {})
-        self.model = AutoModel.from_config(AutoConfig.for_model(fields.pop("model_type", ""), **fields))
+        own = AutoConfig.for_model(fields.pop("model_type", ""), **fields)
+        self.model = AutoModel.from_config(own, attn_implementation=config._attn_implementation)
         self.patch_size = config.patch_size
         self.options = stretching(self.model, config.image_size)
 

@@ -8,6 +8,33 @@ from torch import nn
 if TYPE_CHECKING:
     from moai.models.modeling import MoAIForConditionalGeneration
 
+
+class TakesAdapters:
+    """A model that peft may put adapters into.
+
+    peft takes all weights with "lora_" in their names for its own: it would leave those of partial LoRA trainable, and
+    not save them. So they are frozen as soon as peft has left its configuration with the model.
+    """
+
+    @property
+    def peft_config(self):
+        """The adapters' configurations by their names, where there are any."""
+        if "_peft_config" not in vars(self):
+            raise AttributeError("peft_config")
+        return vars(self)["_peft_config"]
+
+    @peft_config.setter
+    def peft_config(self, value) -> None:
+        vars(self)["_peft_config"] = value
+        for name, parameter in self.named_parameters():  # type: ignore[attr-defined]
+            if name.endswith((".lora_A.weight", ".lora_B.weight")):
+                parameter.requires_grad_(False)
+
+    @peft_config.deleter
+    def peft_config(self) -> None:
+        del vars(self)["_peft_config"]
+
+
 BASE = ".base_layer."
 """In the names of weights that have LoRA beside them."""
 

@@ -28,10 +28,9 @@ def normalize_pixels(
     With `legacy_color_map` the pixels are scaled to 0..1 but the statistics are those of 0..255, as the released
     weights saw their colour maps.
     """
-    mean = torch.tensor(mean, device=pixels.device)[:, None, None]
-    std = torch.tensor(std, device=pixels.device)[:, None, None]
+    centre, spread = (torch.tensor(channels, device=pixels.device)[:, None, None] for channels in (mean, std))
     values = pixels.float() / 255
-    return (values - mean * 255) / (std * 255) if legacy_color_map else (values - mean) / std
+    return (values - centre * 255) / (spread * 255) if legacy_color_map else (values - centre) / spread
 
 
 def image_pixels(picture: Image.Image | np.ndarray, size: int) -> Tensor:
@@ -66,7 +65,7 @@ class MoAIImageProcessor(PilBackend):
     legacy_color_map = False
 
     def __init__(self, **kwargs: Unpack[MoAIImageKwargs]):
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[misc]
 
     @property
     def side(self) -> int:
@@ -74,12 +73,10 @@ class MoAIImageProcessor(PilBackend):
         return self.size["height"]
 
     # The same arithmetic as in `normalize_pixels`, down to the last bit.
-    def rescale(self, image: np.ndarray, scale: float, **kwargs) -> np.ndarray:
+    def rescale(self, image: np.ndarray, scale: float, **kwargs) -> np.ndarray:  # type: ignore[override]
         return image.astype(np.float32) / np.float32(1 / scale)
 
-    def normalize(
-        self, image: np.ndarray, mean: float | Sequence[float], std: float | Sequence[float], **kwargs
-    ) -> np.ndarray:
+    def normalize(self, image: np.ndarray, mean, std, **kwargs) -> np.ndarray:  # type: ignore[override]
         centre, spread = (np.asarray(values, dtype=np.float32).reshape(-1, 1, 1) for values in (mean, std))
         return (image.astype(np.float32) - centre) / spread
 

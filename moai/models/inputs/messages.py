@@ -15,20 +15,22 @@ _TEXT = (
 def style_template(style: PromptStyle, image_token: str) -> str:
     """The Jinja template of a fixed style, in which a conversation is the text of what `conversation_ids` gives.
 
-    Pictures stand behind the system text, one image token each.
+    Pictures stand behind the system text, one image token each; a system message takes the place of the style's own.
     """
     question, answer = (turn.split("{}") for turn in (style.question, style.answer))
     return "".join(
         (
             "{%- if bos_token -%}{{- bos_token -}}{%- endif -%}" if style.begins else "",
-            _said(style.system),
+            f"{{%- if messages and messages[0].role == 'system' -%}}{{%- set message = messages[0] -%}}{_TEXT}"
+            f"{{%- else -%}}{_said(style.system)}{{%- endif -%}}",
             "{%- for message in messages if message.content is not string -%}{%- for part in message.content "
             f"if part.type == 'image' -%}}{_said(image_token)}{{%- endfor -%}}{{%- endfor -%}}",
             "{%- for message in messages -%}{%- if message.role == 'user' -%}",
             f"{_said(question[0])}{_TEXT}{_said(question[1])}",
             "{%- elif message.role == 'assistant' -%}{%- generation -%}",
             f"{_said(answer[0])}{_TEXT}{_said(answer[1])}{{{{- eos_token -}}}}",
-            "{%- endgeneration -%}{%- else -%}{{- raise_exception('allowed roles are user and assistant') -}}"
+            "{%- endgeneration -%}{%- elif not (loop.first and message.role == 'system') -%}"
+            "{{- raise_exception('allowed roles are user and assistant, and system to begin with') -}}"
             "{%- endif -%}{%- endfor -%}",
         )
     )

@@ -128,7 +128,7 @@ def test_assistants_change_no_word(inputs):
     torch.nn.init.normal_(model.language_model.embed_tokens.weight)
     one = single(inputs, 0)
     said = model.generate(**one, **GREEDY)
-    assert len(set(said[0, -7:].tolist())) > 2
+    assert len(set(said[0, -7:].tolist())) > 1
     assistant = LlamaForCausalLM(text).eval()
     assert torch.equal(model.generate(**one, **GREEDY, assistant_model=assistant), said)
     assert torch.equal(model.generate(**one, **GREEDY, assistant_model=model), said)

@@ -133,3 +133,28 @@ def test_resized_embeddings_stay_tied_and_save(model, inputs, tmp_path):
     again = MoAIForConditionalGeneration.from_pretrained(tmp_path)
     assert torch.equal(again.eval()(**inputs).logits, model(**inputs).logits)
     torch.testing.assert_close(model(**inputs).logits[..., :64], before)
+
+
+def test_peft_adapts_all_linears(model, inputs, tmp_path):
+    peft = pytest.importorskip("peft")
+    frozen = {name: value.clone() for name, value in model.state_dict().items()}
+    settings = peft.LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False)
+    adapted = peft.get_peft_model(model, settings)
+    assert all(".default." in name for name, one in adapted.named_parameters() if one.requires_grad)
+    labels = inputs["input_ids"].masked_fill(inputs["input_ids"] == model.config.image_token_id, -100)
+    adapted(**inputs, labels=labels).loss.backward()
+    trained = [one for one in adapted.parameters() if one.requires_grad]
+    assert trained and all(one.grad is None or one.grad.isfinite().all() for one in trained)
+    assert sum(one.grad is not None for one in trained) > 0.8 * len(trained)
+    torch.optim.SGD(trained, lr=0.1).step()
+    adapted.eval()
+    said = adapted.generate(**inputs, max_new_tokens=4, do_sample=False)
+    adapted.save_pretrained(tmp_path)
+    base = MoAIForConditionalGeneration(model.config).eval()
+    base.load_state_dict(frozen)
+    again = peft.PeftModel.from_pretrained(base, tmp_path).eval()
+    assert torch.equal(again.generate(**inputs, max_new_tokens=4, do_sample=False), said)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            again.merge_and_unload()(**inputs).logits, adapted(**inputs).logits, atol=1e-3, rtol=1e-3
+        )
