@@ -121,14 +121,14 @@ def test_pictures_and_rows_must_match(model, inputs, mixed):
 
 @torch.no_grad()
 def test_assistants_change_no_word(inputs):
-    torch.manual_seed(0)
+    torch.manual_seed(2)
     text = tiny_config().text_config
     text.tie_word_embeddings = False
     model = opened(MoAIForConditionalGeneration(tiny_config(text_config=text, tie_word_embeddings=False))).eval()
     torch.nn.init.normal_(model.language_model.embed_tokens.weight)
     one = single(inputs, 0)
     said = model.generate(**one, **GREEDY)
-    assert len(set(said[0, -7:].tolist())) > 1
+    assert len(set(said[0, -7:].tolist())) > 2
     assistant = LlamaForCausalLM(text).eval()
     assert torch.equal(model.generate(**one, **GREEDY, assistant_model=assistant), said)
     assert torch.equal(model.generate(**one, **GREEDY, assistant_model=model), said)
