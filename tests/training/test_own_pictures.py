@@ -3,10 +3,14 @@
 import json
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.training import command
+from moai.training.run import hold, load_model
+from moai.training.stages import freeze_all_but
 from tests.conftest import EXAMPLES
 
 
@@ -61,3 +65,16 @@ def test_what_cannot_be_done_is_said_in_one_sentence(given, more, sentence, monk
     assert command.main([*given, *more]) == 2
     last = capsys.readouterr().err.splitlines()[-1]  # behind a bar of those that load a model
     assert last.startswith("train.py: ") and sentence in last
+
+
+def test_what_is_frozen_is_held_in_bf16_and_the_rest_as_it_was(model_folder):
+    exact = load_file(model_folder / "model.safetensors")
+    model, _ = load_model(model_folder, torch.bfloat16)
+    freeze_all_but(model, ("mixers", "projector"))
+    hold(model, str(model_folder))
+    kinds = {name: parameter.dtype for name, parameter in model.named_parameters()}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad or (name.startswith("vision.") and ".bn" in name):
+            assert kinds[name] == torch.float32 and torch.equal(parameter, exact[name]), name
+    assert kinds["language_model.embed_tokens.weight"] == kinds["compressor.latents"] == torch.bfloat16
+    assert all(one.dtype != torch.bfloat16 for one in model.buffers())

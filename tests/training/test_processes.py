@@ -10,7 +10,7 @@ from tests.training.processes import train_in_processes
 
 SETTINGS = [
     "rows=8", "questions=2", "turn_tokens=48", "aux_tokens=64", "routing=gates", "packed=false", "log_every=1",
-    "save_every=2", "steps=4", "optimizer=adamw", "evaluate=0", "show_every=0", "unfreeze=[projector]",
+    "save_every=2", "steps=4", "optimizer=muon", "evaluate=0", "show_every=0", "unfreeze=[projector]",
     "final_share=1", "warmup=0",
 ]  # fmt: skip
 
