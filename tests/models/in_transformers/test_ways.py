@@ -114,6 +114,18 @@ def test_templates_write_what_the_model_reads(processor, style, tmp_path):
     assert len(batch["input_ids"]) == 2 and len(batch["pixel_values"]) == 1
 
 
+@pytest.mark.parametrize("style", ["plain", "reference_demo"])
+def test_answers_are_marked_behind_a_picture(processor, style):
+    processor = MoAIProcessor(processor.tokenizer, image_size=32, num_image_tokens=64, prompt_style=style)
+    inputs = processor.apply_chat_template(
+        with_parts(), tokenize=True, return_dict=True, return_tensors="pt", return_assistant_tokens_mask=True
+    )
+    said = inputs["input_ids"][inputs["assistant_masks"].bool()]
+    assert said.tolist() == processor.answer_ids("DOG")
+    with_system = [{"role": "system", "content": "Be brief."}, *with_parts()]
+    assert processor.apply_chat_template(with_system).removeprefix("<s>").startswith("Be brief.<image>")
+
+
 def test_a_pipeline_answers_as_the_backbone_does():
     answer = pipeline("image-text-to-text", model=str(EMBEDDED_MODEL))
     messages = [with_parts(str(EXAMPLES / "street.png"))[0]]
