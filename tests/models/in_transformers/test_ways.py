@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoConfig, AutoImageProcessor, AutoProcessor, pipeline
+from transformers import AutoConfig, AutoImageProcessor, AutoProcessor, ProcessorMixin, pipeline
 
 from moai.models.inputs.image_processing import MoAIImageProcessor, image_pixels, normalize_pixels
 from moai.models.modeling import MoAIForConditionalGeneration
@@ -114,6 +114,10 @@ def test_templates_write_what_the_model_reads(processor, style, tmp_path):
     assert len(batch["input_ids"]) == 2 and len(batch["pixel_values"]) == 1
 
 
+@pytest.mark.skipif(
+    not hasattr(ProcessorMixin, "_adjust_assistant_masks_indices"),
+    reason="older versions of transformers lose count behind a picture",
+)
 @pytest.mark.parametrize("style", ["plain", "reference_demo"])
 def test_answers_are_marked_behind_a_picture(processor, style):
     processor = MoAIProcessor(processor.tokenizer, image_size=32, num_image_tokens=64, prompt_style=style)
