@@ -19,6 +19,12 @@ COCO_PANOPTIC_CLASSES: tuple[str, ...] = (
 )  # fmt: skip
 """133 classes in model order: 80 things, then 53 kinds of stuff."""
 
+OTHER_NAMES: dict[str, str] = {
+    "aeroplane": "airplane", "cellphone": "cell phone", "diningtable": "dining table", "mobile phone": "cell phone",
+    "motorbike": "motorcycle", "pottedplant": "potted plant", "sofa": "couch", "television": "tv", "tvmonitor": "tv",
+}  # fmt: skip
+"""What other sets of labels, such as Pascal VOC's, call COCO's things."""
+
 PSG_PREDICATES: tuple[str, ...] = (
     "over", "in front of", "beside", "on", "in", "attached to", "hanging from", "on back of", "falling off",
     "going down", "painted on", "walking on", "running on", "crossing", "standing on", "lying on", "sitting on",

@@ -6,13 +6,15 @@ import cv2
 import numpy as np
 
 from perception.kinds.segmentation import SEGMENT_THRESHOLD
-from perception.labels import COCO_PANOPTIC_CLASSES
+from perception.labels import COCO_PANOPTIC_CLASSES, OTHER_NAMES
 from perception.scene import Scene
 from perception.words import plain_label
 
 _IDS = {plain_label(name): index + 1 for index, name in enumerate(COCO_PANOPTIC_CLASSES)}
 # Some stuff classes share their spoken name; the raw names stay unambiguous.
 _IDS |= {name: index + 1 for index, name in enumerate(COCO_PANOPTIC_CLASSES)}
+
+_IDS |= {other: _IDS[name] for other, name in OTHER_NAMES.items()}
 
 
 @lru_cache(maxsize=1)

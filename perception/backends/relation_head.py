@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from perception.backends.backend import Backend
+from perception.boxes import iou
 from perception.builder import Builder
 from perception.forks import ProcessBound
+from perception.labels import OTHER_NAMES
 from perception.networks.relation_features import (
     THUMB_VALUES,
     Nodes,
@@ -24,19 +26,23 @@ from perception.networks.relation_features import (
 from perception.networks.relation_head import RelationHead
 from perception.networks.yolo import Yolo
 from perception.scene import Detection, Relation, Scene, Segment
+from perception.words import plain_label
 
 MIN_SCORE = 0.6
 """Relations below are not reported; verbalisation keeps those from 0.8."""
 MIN_OBJECT_SCORE = 0.5
 MAX_OBJECTS = 24
 MAX_RELATIONS = 30
+SAME_OBJECT = 0.7
+"""Least overlap of a detection's box with that of a segment of its label for it to have the segment's mask."""
 
 
 class LearnedSceneGraph(ProcessBound):
     """Relations between the detections and the stuff of a scene; waits for detection and segmentation.
 
     `folder` holds the head. `network`, when given, is asked for the masks of its detections (it has looked at the
-    picture already); otherwise masks come from segments, or boxes stand in for them.
+    picture already); otherwise masks come from segments, or boxes stand in for them. Whoever found the objects, nothing
+    is said of those whose label the head does not know.
     """
 
     _head: RelationHead | None
@@ -82,13 +88,17 @@ class LearnedSceneGraph(ProcessBound):
 
     def _relations(self, nodes: Nodes, things: int, picture: np.ndarray) -> list[Relation]:
         head = self.head
-        pairs = np.array([(i, j) for i in range(things) for j in range(len(nodes.labels)) if i != j], np.int64)
+        ids = head.class_ids([known_as(label) for label in nodes.labels])
+        known = np.flatnonzero(ids.numpy()).tolist()
+        pairs = np.array([(i, j) for i in known if i < things for j in known if i != j], np.int64).reshape(-1, 2)
+        if not len(pairs):
+            return []
         height, width = picture.shape[:2]
         features = pair_features(nodes.boxes, nodes.grids, width, height)[pairs[:, 0], pairs[:, 1]]
         cut, number = strips(strip_image(picture), nodes.boxes, things)
         with torch.inference_mode():
             logits = head(
-                head.class_ids(nodes.labels), torch.from_numpy(nodes.thumbs), torch.from_numpy(features),
+                ids, torch.from_numpy(nodes.thumbs), torch.from_numpy(features),
                 torch.from_numpy(pairs), torch.from_numpy(cut), torch.from_numpy(number[pairs[:, 0], pairs[:, 1]]),
             )  # fmt: skip
             best = head.scores(logits).max(dim=1)
@@ -98,9 +108,11 @@ class LearnedSceneGraph(ProcessBound):
         settings = self.head.settings
         ignored, stuff = frozenset(settings["ignored"]), frozenset(settings["stuff"])
         # Numbered once kept, so that an object of a relation is the detection of the same place among its label.
-        things = [one for one in scene.detections if one.score >= MIN_OBJECT_SCORE and one.label not in ignored]
+        things = [
+            one for one in scene.detections if one.score >= MIN_OBJECT_SCORE and known_as(one.label) not in ignored
+        ]
         things = things[:MAX_OBJECTS]
-        regions = [one for one in scene.segments if one.label in stuff and one.score >= MIN_OBJECT_SCORE]
+        regions = [one for one in scene.segments if known_as(one.label) in stuff and one.score >= MIN_OBJECT_SCORE]
         masks = [*self._masks(picture, scene, things), *(one.mask for one in regions)]
         nodes: list[Detection | Segment] = [*things, *regions]
         boxes = np.array([one.box for one in nodes], np.float64).reshape(-1, 4)
@@ -120,7 +132,22 @@ class LearnedSceneGraph(ProcessBound):
         if found is not None and found.masks is not None:
             boxes = map(tuple, found.boxes.tolist())
             known |= {(label, box): mask for label, box, mask in zip(found.labels, boxes, found.masks, strict=True)}
-        return [known.get((one.label, one.box)) for one in things]
+        return [known.get((one.label, one.box), _mask_of(one, scene.segments)) for one in things]
+
+
+def known_as(label: str) -> str:
+    """A label as the head may know it: `Sofa` is a couch, `grass-merged` is grass."""
+    name = plain_label(label.strip().lower())
+    return OTHER_NAMES.get(name, name)
+
+
+def _mask_of(thing: Detection, segments: Sequence[Segment]) -> np.ndarray | None:
+    """The mask of the segment that is the same object, or None."""
+    same = [one for one in segments if known_as(one.label) == known_as(thing.label) and one.mask is not None]
+    if not same:
+        return None
+    overlap = iou(np.array([thing.box]), np.array([one.box for one in same]))[0]
+    return same[int(overlap.argmax())].mask if overlap.max() >= SAME_OBJECT else None
 
 
 def build(kind: str, weights: str, builder: Builder) -> LearnedSceneGraph:

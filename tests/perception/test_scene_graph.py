@@ -120,6 +120,37 @@ def test_objects_are_detections_then_stuff_of_relations(folder):
     assert all(one.subject < 3 and one.predicate in ("on", "beside") for one in made.relations)
 
 
+def test_nothing_is_said_of_what_the_head_does_not_know(folder):
+    made = scene()
+    LearnedSceneGraph(folder)(PICTURE, made)
+    dog = made.objects.index("dog")
+    assert all(dog not in (one.subject, one.object) for one in made.relations)
+    strangers = Scene(90, 60, detections=[Detection(name, (0.1, 0.1, 0.5, 0.5), 0.9) for name in ("gnu", "yak")])
+    LearnedSceneGraph(folder)(PICTURE, strangers)
+    assert strangers.objects == ["gnu", "yak"] and strangers.relations == []
+
+
+def test_labels_of_other_detectors_are_understood(folder):
+    ours, theirs = scene(), scene()
+    for one, name in zip(theirs.detections, ("Cat", "Sign", "mat ", "dog", "cat"), strict=True):
+        one.label = name
+    theirs.segments[0].label = "grass-merged"
+    for one in (ours, theirs):
+        LearnedSceneGraph(folder)(PICTURE, one)
+    assert theirs.relations == ours.relations and theirs.objects == ["Cat", "mat ", "dog", "grass-merged"]
+
+
+def test_a_detection_has_the_mask_of_the_segment_that_is_it(folder):
+    mask = np.zeros((60, 90), bool)
+    mask[6:30, 10:36] = True
+    near, far = (0.11, 0.1, 0.4, 0.5), (0.11, 0.5, 0.4, 0.9)
+    expert = LearnedSceneGraph(folder)
+    cat = scene().detections[:1]
+    for box, same in ((near, True), (far, False)):
+        made = Scene(90, 60, segments=[Segment("cat", box, 0.9, mask)])
+        assert (expert._masks(PICTURE, made, cat)[0] is mask) is same
+
+
 def test_nothing_to_relate(folder):
     for detections in ([], scene().detections[:1]):
         made = Scene(90, 60, detections=detections)

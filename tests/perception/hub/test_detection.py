@@ -135,3 +135,12 @@ def test_a_network_that_cannot_be_had_is_one_sentence(tmp_path, detector, monkey
         assert len(scene.warnings) == 1 and scene.warnings[0].startswith("detection failed: "), source
         assert says in scene.warnings[0] and "\n" not in scene.warnings[0]
         assert not scene.detections
+
+
+def test_the_relation_head_works_behind_it(detector):
+    given = {"backend": "hf_detection", "weights": str(detector), "options": {"spoken_from": 0.2}}
+    scene = Perception("det,sgg", detection=given, device="cpu")(PICTURE)
+    assert not scene.warnings and len(scene.objects) > 1
+    # Detections from 0.5, then the stuff that takes part in a relation.
+    told = [one.label for one in scene.detections if one.score >= 0.5]
+    assert scene.objects[: len(told)] == told and len(scene.object_boxes) == len(scene.objects)
