@@ -81,13 +81,13 @@ def timm_features(name: str, level: int, image_size: int, **arguments) -> nn.Mod
 
     Raises ValueError with one sentence for an architecture that timm does not know or that has no feature maps.
     """
-    arguments = {"pretrained": False, "features_only": True, "out_indices": (level,)} | arguments
+    settings: dict[str, Any] = {"pretrained": False, "features_only": True, "out_indices": (level,)} | arguments
     try:
         try:
             # Those with a position for each patch have to know the size; the others do not take it.
-            return timm.create_model(name, img_size=image_size, **arguments)
+            return timm.create_model(name, img_size=image_size, **settings)
         except TypeError:
-            return timm.create_model(name, **arguments)
+            return timm.create_model(name, **settings)
     except (RuntimeError, AssertionError, AttributeError, IndexError) as error:
         raise ValueError(f"timm has no feature level {level} of an architecture {name!r}: {error}") from error
 

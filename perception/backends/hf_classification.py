@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from perception.backends.backend import Backend, OneOf, Option
+from perception.backends.backend import Backend, OneOf, Option, Setting
 from perception.builder import Builder
 from perception.expert import NetworkExpert
 from perception.networks.hub import PRECISIONS, HubNetwork
@@ -52,7 +52,7 @@ def build(kind: str, weights: str, builder: Builder, **options) -> Tags:
     return Tags(Classifier(weights, device=builder.device, **options))
 
 
-OPTIONS = {
+OPTIONS: dict[str, Setting] = {
     "threshold": Option(float, 0.0, 1.0),
     "most": Option(int, 1, 1000),
     "precision": OneOf(tuple(PRECISIONS)),

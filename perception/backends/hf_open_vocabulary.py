@@ -63,10 +63,11 @@ class OpenVocabulary(HubNetwork[Found]):
         kind = loaded.network.config.model_type
         if kind not in _READERS:
             raise ExpertUnavailable(f"{self.source} is of the kind {kind}; allowed are {', '.join(_READERS)}")
-        reader = _READERS[kind](loaded, names, self)
+        make: Any = _READERS[kind]
+        reader = make(loaded, names, self)
         with torch.inference_mode(), self._autocast_on(loaded.network.device.type):
             reader.encode([self.template.replace("{}", name) for name in names])
-        return Prompted(*loaded, reader)
+        return Prompted(loaded.network, loaded.processor, reader)
 
     def _inputs(self, picture: np.ndarray) -> dict[str, torch.Tensor]:
         made = self._model.processor.image_processor(Image.fromarray(picture), return_tensors="pt")

@@ -44,7 +44,7 @@ def imagenet_labels(count: int = 1000) -> list[str]:
     subset = "imagenet-1k" if count == 1000 else infer_imagenet_subset({"num_classes": count})
     if subset is None:
         raise ValueError(f"no set of ImageNet has {count} classes")
-    return ImageNetInfo(subset).label_descriptions()
+    return list(ImageNetInfo(subset).label_descriptions())
 
 
 _SETS: dict[str, Callable[[], list[str]]] = {

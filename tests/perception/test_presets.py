@@ -11,7 +11,7 @@ from weights import WEIGHTS
 
 
 def test_the_presets_that_come_along():
-    assert {"drawn", "yolo"} <= set(preset_names())
+    assert {"drawn", "hub", "hub_large", "hub_small", "reference", "yolo"} <= set(preset_names())
     for name in preset_names():
         assert load_preset(name).entries
     drawn = load_preset("drawn").entries
@@ -76,7 +76,7 @@ def test_presets_that_cannot_be_read_are_one_sentence(tmp_path):
     broken.write_text("ocr: {backend: [\n")
     binary.write_bytes(b"\xff\xfe\x00ocr")
     for source, says in (
-        ("phot", "unknown preset of experts 'phot'; allowed are drawn, yolo"),
+        ("phot", "unknown preset of experts 'phot'; allowed are drawn, hub, hub_large"),
         ("", "unknown preset of experts ''"),
         (tmp_path / "absent.yaml", "cannot be read (No such file or directory); allowed are drawn"),
         (tmp_path, "unknown preset of experts"),

@@ -30,7 +30,8 @@ def changes(
 
     Of a model that was `built` its own parts have changed in any case.
     """
-    changed, rounded = {}, {}
+    changed: dict[str, Tensor] = {}
+    rounded: dict[str, Tensor] = {}
     for name, tensor in trained.items():
         theirs = base.get(name)
         if theirs is None or theirs.shape != tensor.shape or (built and is_new_part(name)):

@@ -72,11 +72,12 @@ def build(
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    image_id: Any = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
     head = host.get_output_embeddings()
     config = MoAIConfig(
         text_config=text,
         vision_config=seen.config,
-        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        image_token_id=image_id,
         compressor_num_latents=latents,
         compressor_neighborhood=9,
         mixer_layers=mixed_layers(mixers, text.num_hidden_layers),
@@ -158,6 +159,6 @@ def check_carried(model: MoAIForConditionalGeneration, host: PreTrainedModel, na
         aux_input_ids=ids,
         gates=record,
     )
-    unreached = set(model.config.mixer_layers) - set(record.layers)
+    unreached = set(model.config.mixer_layers or ()) - set(record.layers)
     if unreached:
         raise ValueError(f"{name} ({text.model_type}) does not lead the mixer of its layer {min(unreached)} anything")

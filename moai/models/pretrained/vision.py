@@ -47,7 +47,8 @@ def load_vision(name: str, image_size: int | None = None, feature_level: int = -
     try:
         if at:
             source = {"state_dict": _checkpoint(architecture, located(weights, CHECKPOINTS))}
-            side = timm.get_pretrained_cfg(architecture).input_size[-1]
+            own: Any = timm.get_pretrained_cfg(architecture)  # of a known architecture
+            side = own.input_size[-1]
             return _timm(architecture, image_size, feature_level, side, source)
         if "/" not in name and not Path(name).exists() and timm.is_model(name):
             name = str(getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None) or name)
