@@ -20,7 +20,7 @@ class Pictures:
     """Names of pictures, each with what `load_image` takes; rows that cannot be used are listed in `skipped`."""
 
     def __init__(self, sources: Sequence[Conversations]) -> None:
-        self.skipped = Skipped("rows")
+        self.skipped = Skipped("rows skipped")
         self.places: list[tuple[Conversations, int]] = []
         for source in sources:
             rows, groups = usable_rows(source, self.skipped, text_alone=False)

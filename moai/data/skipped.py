@@ -46,13 +46,13 @@ class Skipped:
         return found
 
     def sentence(self) -> str | None:
-        """How many were skipped and the first of them, or None when none was."""
+        """How many there are and the first of them, or None when there is none."""
         entries = self.entries()
         if not entries:
             return None
         shown = [f"{name}: {why}" for name, why in list(entries.items())[:SHOWN]]
-        more = f"; and {len(entries) - SHOWN:,} more" if len(entries) > SHOWN else ""
-        return f"skipped {len(entries):,} {self.what}: " + "; ".join(shown) + more
+        shown += [f"and {len(entries) - SHOWN:,} more"] if len(entries) > SHOWN else []
+        return f"{self.what}: {len(entries):,} ({'; '.join(shown)})"
 
 
 def _remove(path: Path, owner: int) -> None:

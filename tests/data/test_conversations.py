@@ -83,9 +83,7 @@ def test_what_does_not_fit_is_cut_between_turns_and_counted(folder, processor):
     samples = llava(folder, long, processor)
     assert {said(processor, samples.sample(0), n)[1] for n in range(3)} == {" A dog</s>"}
     (told,) = samples.reports()
-    assert (
-        "skipped 2 answers that do not fit into a row: data.json row 1, answer" in told and "there is room for" in told
-    )
+    assert "answers that do not fit into a row: 2 (data.json row 1, answer" in told and "there is room for" in told
     (folder / "none.yaml").write_text("segmentation: off\ndetection: off\nscene_graph: off\nocr: off")
     text = rows_for(processor, pictures=False, experts=(), sizes=RowSizes(text=60))
     one = build([{"name": "llava", "file": folder / "data.json", "experts_from": folder / "none.yaml"}], text)
@@ -148,14 +146,14 @@ def test_what_cannot_be_used_is_skipped_and_listed_also_by_workers(folder, proce
     assert told["data.json row 4"] == "it has 2 pictures, and the model takes one"
     assert "it has no picture" in told["data.json row 5"] and "no list" in told["data.json row 6"]
     assert told["data.json row 7"] == "it has an empty answer" and "'alien'" in told["data.json row 8"]
-    assert "skipped 7 rows: data.json row" in samples.reports()[0] and "; and 2 more" in samples.reports()[0]
+    assert "rows skipped: 7 (data.json row" in samples.reports()[0] and "; and 2 more" in samples.reports()[0]
     with pytest.raises(
-        ValueError, match=r"no row can be trained on; skipped 1 rows: data.json row 1: its picture .* is missing"
+        ValueError, match=r"no row can be trained on; rows skipped: 1 \(data.json row 1: its picture .* is missing"
     ):
         llava(folder, [talk(image="none.png")], processor)
     only_broken = llava(folder, [talk(image="broken.png")], processor)
     with pytest.raises(
-        ValueError, match=r"no row can be trained on; skipped 1 rows: data.json row 1: .* not a picture"
+        ValueError, match=r"no row can be trained on; rows skipped: 1 \(data.json row 1: .* not a picture"
     ):
         next(iter(only_broken))
 
@@ -184,7 +182,7 @@ def test_lines_and_lists_of_any_letters(folder, processor):
         ("  ", "data.json is empty; give a JSON list of rows, or one JSON object a line"),
         ("[]", "data.json holds no rows"),
         ('[{"a": 1},\n{"b": }]', "data.json is not valid JSON at line 2: Expecting value"),
-        ("[1]", "no row can be trained on; skipped 1 rows: data.json row 1: it is not a JSON object"),
+        ("[1]", "no row can be trained on; rows skipped: 1 \(data.json row 1: it is not a JSON object"),
         (None, "data.json cannot be read"),
     ],
 )

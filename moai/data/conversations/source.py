@@ -47,9 +47,9 @@ class ConversationSource:
         if isinstance(hold_out, bool) or not isinstance(hold_out, int) or hold_out < 0:
             raise ValueError(f"hold_out is a number of rows from 0 on, got {hold_out!r}")
         self.conversations, self.seed = conversations, seed
-        self.skipped = Skipped("rows")
+        self.skipped = Skipped("rows skipped")
         self.broken: set[int] = set()
-        self.unheard = Skipped("words of experts that failed")
+        self.unheard = Skipped("pictures at which an expert failed")
         usable, groups = usable_rows(conversations, self.skipped, text_alone=isinstance(rows, TextRows))
         self.held, self.trained = _parted(usable, groups, hold_out)
         silent = isinstance(rows, ImageRows) and not rows.experts
