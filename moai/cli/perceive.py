@@ -33,7 +33,7 @@ def perceive(
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="with --all: the pictures' folder (default: beside the file)")
     ] = None,
-    workers: Annotated[int, typer.Option(metavar="N", help="with --all: processes that look side by side")] = 1,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="with --all: processes that look side by side")] = 1,
 ):
     """Show what the experts see in a picture, or keep what they see in many."""
     quiet_libraries()

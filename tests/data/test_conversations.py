@@ -182,7 +182,7 @@ def test_lines_and_lists_of_any_letters(folder, processor):
         ("  ", "data.json is empty; give a JSON list of rows, or one JSON object a line"),
         ("[]", "data.json holds no rows"),
         ('[{"a": 1},\n{"b": }]', "data.json is not valid JSON at line 2: Expecting value"),
-        ("[1]", "no row can be trained on; rows skipped: 1 \(data.json row 1: it is not a JSON object"),
+        ("[1]", r"no row can be trained on; rows skipped: 1 \(data.json row 1: it is not a JSON object"),
         (None, "data.json cannot be read"),
     ],
 )
