@@ -77,7 +77,7 @@ def test_the_data_of_an_experiment(capsys, folder):
         ("empty", ("--cache", "{folder}/cache"), "there is no picture in {folder}/empty"),
         ("p0.json", ("--cache", "{folder}/cache"), 'holds no conversations; its rows need "conversations"'),
         ("", ("--cache", "{folder}/p0.png"), "the cache {folder}/p0.png cannot be written"),
-        ("", ("--cache", "{folder}/cache", "--workers", "0"), "0 is not in the range"),
+        ("", ("--cache", "{folder}/cache", "--workers", "0"), "invalid value for '--workers'"),
         ("", ("--cache", "{folder}/cache", "--experts", "ocr"), "with --all, only --cache, --images"),
         ("", ("--cache", "{folder}/cache", "--experts-from", "mine"), "unknown preset of experts 'mine'; allowed are"),
     ],
