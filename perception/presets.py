@@ -47,6 +47,11 @@ def _folder() -> Path:
     return next((folder for folder in _FOLDERS if folder.is_dir()), _FOLDERS[-1])
 
 
+def preset_experts(name: str) -> tuple[str, ...]:
+    """Full names of a preset's experts in their fixed order; the usual ones for a preset that is not here."""
+    return tuple(load_preset(name).entries) if name in preset_names() else registry.expert_names()
+
+
 def load_preset(source: str | Path | Mapping, embedded: str | Path = WEIGHTS) -> Preset:
     """The preset of this name, in this YAML file, or of this mapping.
 

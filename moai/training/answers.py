@@ -13,7 +13,7 @@ from moai.evaluation.answering import greedy_answers
 from moai.evaluation.metrics.vqa import normalise_answer
 from moai.training.objective import MoAIObjective, totals_of
 from moai.training.stages import Stage
-from perception.registry import expert_names
+from perception.presets import preset_experts
 
 SHOWN = 6
 """Sample answers at a time."""
@@ -36,9 +36,13 @@ class Examination(Protocol):
         ...
 
 
-def variants(stage: Stage) -> dict[str, tuple[str, ...] | None]:
-    """Which experts speak when a model is examined, by name."""
-    return {"all experts": expert_names(), "aux emptied": ()} if stage.expert_words else {"backbone alone": None}
+def variants(stage: Stage, experts_from: str) -> dict[str, tuple[str, ...] | None]:
+    """Which experts of a preset speak when a model is examined, by name."""
+    return (
+        {"all experts": preset_experts(experts_from), "aux emptied": ()}
+        if stage.expert_words
+        else {"backbone alone": None}
+    )
 
 
 def examination(objective: MoAIObjective, stage: Stage, samples: Samples, count: int, shown: int) -> Examination | None:

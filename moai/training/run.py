@@ -43,8 +43,7 @@ from moai.training.trainer import (
     training_arguments,
     weights_of,
 )
-from perception.presets import DEFAULT
-from perception.registry import expert_names
+from perception.presets import DEFAULT, preset_experts
 
 Start = tuple[MoAIForConditionalGeneration, MoAIProcessor]
 """A model to train, with its processor."""
@@ -245,6 +244,11 @@ class Training:
         return self.trainer.objective
 
     @property
+    def preset(self) -> str:
+        """The experts that the model names."""
+        return self.objective.model.config.experts_from
+
+    @property
     def device(self) -> torch.device:
         """Where this process works."""
         return self.trainer.args.device
@@ -257,7 +261,9 @@ class Training:
         """Shows sample answers."""
         assert self.exam is not None
         with examined(self.objective, self.device, self.held):
-            for asked, answer, right in self.exam.sample(expert_names() if self.stage.expert_words else None):
+            for asked, answer, right in self.exam.sample(
+                preset_experts(self.preset) if self.stage.expert_words else None
+            ):
                 if self.number == 0:
                     print(f"  step {step}: {asked} -> {answer} ({right})", flush=True)
 
@@ -265,7 +271,7 @@ class Training:
         """Of the final evaluation, by who spoke."""
         assert self.exam is not None
         with examined(self.objective, self.device, self.held):
-            return {who: self.exam.marks(experts) for who, experts in variants(self.stage).items()}
+            return {who: self.exam.marks(experts) for who, experts in variants(self.stage, self.preset).items()}
 
 
 def ready(experiment: ModelExperiment, name: str, start: Start | None = None) -> Training:
@@ -287,7 +293,7 @@ def ready(experiment: ModelExperiment, name: str, start: Start | None = None) ->
     prepare(stage, model, held)
     # A resumed run goes on behind what its checkpoint has seen.
     seen = 0 if earlier is None else int(earlier.name.rsplit("-", 1)[1]) * batch * count * stage.accumulate
-    experts = stage.experts or expert_names()
+    experts = stage.experts or preset_experts(model.config.experts_from)
     source = data_set(stage, processor, sizes, experts, stage.seed, seen, model.config.experts_from)
     source.share(number, count)
     objective = MoAIObjective(model, processor, stage, source.class_names)

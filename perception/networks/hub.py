@@ -32,8 +32,8 @@ def fetching(source: str, what: str) -> Iterator[None]:
     except ExpertUnavailable:
         raise
     except ImportError as error:
-        needed = error.name or str(error).strip().splitlines()[0]
-        raise ExpertUnavailable(f"{source} needs the package {needed}, which is not installed") from error
+        needs = f"the package {error.name}" if error.name else str(error).strip().splitlines()[0].rstrip(".")
+        raise ExpertUnavailable(f"{source} needs what is not installed: {needs}") from error
     except Exception as error:
         raise ExpertUnavailable(_why(source, what, error)) from error
 

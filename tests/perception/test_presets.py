@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from perception import Perception
-from perception.presets import Entry, load_preset, preset_names
+from perception.presets import Entry, load_preset, preset_experts, preset_names
 from weights import WEIGHTS
 
 
@@ -122,3 +122,9 @@ def test_experts_that_a_preset_leaves_out_are_not_there():
     assert Perception(experts_from="yolo").experts == ("segmentation", "detection", "ocr")
     with pytest.raises(ValueError, match="the preset of experts yolo has no scene_graph; it has segmentation"):
         Perception("sgg", experts_from="yolo")
+
+
+def test_the_experts_of_a_preset():
+    assert preset_experts("drawn") == ("segmentation", "detection", "scene_graph", "ocr")
+    assert "tags" in preset_experts("hub") and "scene_graph" not in preset_experts("yolo")
+    assert preset_experts("not-here") == preset_experts("drawn")

@@ -49,6 +49,13 @@ print(type(AutoProcessor.from_pretrained({str(EMBEDDED_MODEL)!r})).__name__)
     assert said.split() == ["MoAIForConditionalGeneration", "MoAIProcessor"]
 
 
+@pytest.mark.parametrize("first", ["AutoModelForObjectDetection", "AutoProcessor", "pipeline"])
+def test_any_name_of_transformers_may_come_first_after_moai(first):
+    code = f"import moai; from transformers import {first}, AutoConfig; print(AutoConfig.for_model('moai').model_type)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "moai", done.stderr
+
+
 def test_moai_alone_imports_nothing_heavy():
     code = "import moai, sys; print({'torch', 'transformers'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
