@@ -38,7 +38,7 @@ def check(folder, other):
     assert losses(folder) == pytest.approx(losses(other), rel=1e-3)
     theirs = weights(other)
     for name, tensor in weights(folder).items():
-        assert (tensor - theirs[name]).float().abs().mean() < 1e-4, name
+        assert (tensor - theirs[name]).float().abs().mean() < 3e-4, name
 
 
 def test_parts_of_a_step_make_the_same_step(alone, tmp_path):

@@ -45,7 +45,10 @@ def test_words_equal_the_librarys_results(folder):
                                          "options": {"threshold": LEAST}}, device="cpu")(PICTURE)  # fmt: skip
     assert not scene.warnings
     rows = of_the_library(folder, PICTURE, LEAST)
-    assert rows and [(one.label, one.score, one.box) for one in scene.detections] == rows
+    assert rows and [one.label for one in scene.detections] == [row[0] for row in rows]
+    # Experts run on a thread of their own, where torch may sum in another order.
+    for one, (_, score, box) in zip(scene.detections, rows, strict=True):
+        assert (one.score, *one.box) == pytest.approx((score, *box), rel=1e-4, abs=1e-5)
     assert of_the_library(folder, PICTURE, 0.3) == [row for row in rows if row[1] > 0.3]
 
 
