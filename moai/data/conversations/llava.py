@@ -1,31 +1,14 @@
 """LLaVA's JSON: {"id", "image", "conversations": [{"from": "human" or "gpt", "value"}]}, pictures in a folder."""
 
-from pathlib import Path
 from typing import Any
 
 from moai.data.conversations.conversation import Conversation, RowError, messages_of, only
-from moai.data.conversations.folder import Folder
-from moai.data.conversations.records import Records
+from moai.data.conversations.in_file import InFile
 
 
-class Llava:
+class Llava(InFile):
     """Rows of `file`, a JSON list or one object a line; their pictures are looked for in the folder `images`, by
     default beside the file. Rows without a picture are text alone."""
-
-    def __init__(self, file: str | Path, images: str | Path | None = None) -> None:
-        self.records = Records(file)
-        self.folder = Folder(self.records.path.parent if images is None else images)
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def name(self, row: int) -> str:
-        """The file's row or line."""
-        return self.records.name(row)
-
-    def check(self, row: int) -> Conversation:
-        """The row, with a picture that is known to be there."""
-        return self[row]
 
     def __getitem__(self, row: int) -> Conversation:
         record = self.records[row]

@@ -8,34 +8,17 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from moai.data.conversations.conversation import Conversation, RowError, messages_of, only
-from moai.data.conversations.folder import Folder
-from moai.data.conversations.records import Records
+from moai.data.conversations.in_file import InFile
 
 _OWN_PICTURE = ("image", "path", "url")
 """Keys by which a part of a message names its picture."""
 
 
-class Messages:
+class Messages(InFile):
     """Rows of `file`; pictures are looked for in the folder `images`, by default beside the file."""
-
-    def __init__(self, file: str | Path, images: str | Path | None = None) -> None:
-        self.records = Records(file)
-        self.folder = Folder(self.records.path.parent if images is None else images)
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def name(self, row: int) -> str:
-        """The file's row or line."""
-        return self.records.name(row)
-
-    def check(self, row: int) -> Conversation:
-        """The row, with a picture that is known to be there."""
-        return self[row]
 
     def __getitem__(self, row: int) -> Conversation:
         record = self.records[row]
