@@ -27,7 +27,7 @@ from perception.forks import ProcessBound
 from perception.images import Pixels, pixels_of
 from perception.perception import MAX_AT_ONCE
 from perception.registry import expert_names
-from weights import EMBEDDED_MODEL
+from weights import DEFAULT_MODEL
 
 __all__ = ["Answer", "Decoding", "EncodedImage", "GateShares", "MoAI"]
 
@@ -61,7 +61,7 @@ class MoAI(ProcessBound):
         experts_from: str | Path | Mapping | None = None,
         **given: Any,
     ) -> "MoAI":
-        """The embedded model, or the one in a folder or behind a hub id.
+        """The embedded model, or the one of a name (`weights.embedded_models`), in a folder or behind a hub id.
 
         `experts` that will run: names of `perception.registry` such as segmentation or seg, as a list or separated by
         commas; None means all. `experts_from` names the preset of experts (or a YAML file, or a mapping) that takes the
@@ -82,7 +82,7 @@ class MoAI(ProcessBound):
         place = device_named(device)
         check_tier(quantize, place)
         dtype = torch.bfloat16 if place.type == "cuda" or quantize == "bf16" else torch.float32
-        model, processor = load_model(str(EMBEDDED_MODEL if name is None else name), dtype)
+        model, processor = load_model(str(DEFAULT_MODEL if name is None else name), dtype)
         if perception is None:
             perception = Perception(experts, experts_from=preset_of(model.config), device=device, **given)
         return cls(_placed(model, place, quantize), processor, perception)

@@ -16,7 +16,7 @@ from moai import MoAI
 for package in (moai.models, moai.inference, perception):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
-answer = MoAI.from_pretrained(device="cpu").ask("examples/street.png", "What does the sign say?")
+answer = MoAI.from_pretrained("moai-nano", device="cpu").ask("examples/street.png", "What does the sign say?")
 assert answer.text and answer.scene.detections, answer
 print(answer.text)
 """

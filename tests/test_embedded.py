@@ -1,4 +1,4 @@
-"""The shipped model and experts on shipped pictures, and on a photograph and a page that nobody drew for them."""
+"""The model of the drawn world and its experts on shipped pictures, a photograph, and a page nobody drew for it."""
 
 import json
 import time
@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 @pytest.fixture(scope="module")
 def assistant():
-    return MoAI.from_pretrained(device="cpu")
+    return MoAI.from_pretrained("moai-nano", device="cpu")
 
 
 @pytest.mark.parametrize("entry", json.loads((EXAMPLES / "examples.json").read_text()), ids=lambda e: e["question"])

@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from weights import DEFAULT_MODEL, embedded_models
+
 Picture = Annotated[str, typer.Argument(metavar="PICTURE", help="a picture file", show_default=False)]
 Model = Annotated[
     str | None,
     typer.Option(
-        metavar="FOLDER|ID",
-        help="folder or hub id: a MoAI model, an adapter, the released MoAI-7B (default: the embedded model)",
+        metavar="NAME|FOLDER|ID",
+        help=f"{', '.join(embedded_models())}, or a folder or hub id: a MoAI model, an adapter, the released MoAI-7B "
+        f"(default: {DEFAULT_MODEL.name})",
     ),
 ]
 Experts = Annotated[

@@ -45,11 +45,13 @@ def perceive(
         return perceive_all(all, cache, images, experts_from, workers)
     if picture is None or cache is not None or images is not None:
         raise ValueError("give one picture, or --all SOURCE --cache DIR; `moai perceive --help` says what is allowed")
+    from moai.presets import named_preset
     from perception import Perception, load_image, verbalize
     from perception.presets import swaps_of
 
     image = load_image(picture)
-    chosen = {"segmentation": segmentation, "detection": detection, "ocr": ocr, "experts_from": experts_from}
+    preset = experts_from or named_preset()
+    chosen = {"segmentation": segmentation, "detection": detection, "ocr": ocr, "experts_from": preset}
     chosen |= swaps_of(expert or ())
     perception = Perception(experts=experts, **{name: one for name, one in chosen.items() if one is not None})
     scene = perception(image)

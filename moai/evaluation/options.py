@@ -3,11 +3,12 @@
 import argparse
 
 from moai.assistant import MoAI
+from weights import DEFAULT_MODEL
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """--model, --experts-from and --device."""
-    parser.add_argument("--model", help="folder or hub id of a MoAI model (default: the embedded one)")
+    parser.add_argument("--model", help=f"name, folder or hub id of a MoAI model (default: {DEFAULT_MODEL.name})")
     parser.add_argument(
         "--experts-from", metavar="PRESET|FILE", help="preset or YAML file of experts (default: the model's own)"
     )

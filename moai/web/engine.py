@@ -97,12 +97,12 @@ class Engine:
 
 
 def _about(assistant, model: str | None, experts_from: str | None) -> About:
-    from weights import EMBEDDED_MODEL
+    from weights import DEFAULT_MODEL, embedded_models
 
-    source = Path(EMBEDDED_MODEL if model is None else model)
+    name = DEFAULT_MODEL.name if model is None else model
     return About(
-        model=source.name,
-        source="embedded in this repository" if model is None else str(model),
+        model=Path(name).name,
+        source="embedded in this repository" if name in embedded_models() else name,
         parameters=sum(one.numel() for one in assistant.model.parameters()),
         device=str(assistant.device),
         mixer_layers=tuple(layer + 1 for layer in assistant.model.config.mixer_layers),

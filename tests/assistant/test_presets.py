@@ -7,7 +7,7 @@ import pytest
 from moai.assistant import MoAI
 from moai.models.configuration import MoAIConfig
 from perception import Perception
-from weights import EMBEDDED_MODEL
+from weights import NANO
 
 
 def copied(model_folder, folder, **fields):
@@ -19,7 +19,7 @@ def copied(model_folder, folder, **fields):
 
 
 def test_the_model_names_its_preset(model_folder, tmp_path):
-    assert json.loads((EMBEDDED_MODEL / "config.json").read_text())["experts_from"] == "drawn"
+    assert json.loads((NANO / "config.json").read_text())["experts_from"] == "drawn"
     assert json.loads((model_folder / "config.json").read_text())["experts_from"] == "drawn"
     assistant = MoAI.from_pretrained(copied(model_folder, tmp_path, experts_from="yolo"), device="cpu")
     assert assistant.perception.experts_from == "yolo"

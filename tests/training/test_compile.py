@@ -10,14 +10,14 @@ from moai.training.objective import MoAIObjective
 from moai.training.run import compile_step, load_model
 from moai.training.stages import freeze_all_but
 from tests.data.drawn.samples import drawn_samples
-from weights import EMBEDDED_MODEL
+from weights import NANO
 
 
 @pytest.mark.parametrize("name", ["bridge", "gates"])
 def test_the_whole_step_is_one_graph(monkeypatch, name):
     stage = load_experiment(name)
     torch.manual_seed(0)
-    model, processor = load_model(EMBEDDED_MODEL)
+    model, processor = load_model(NANO)
     freeze_all_but(model, (*stage.trains, "decoder"))
     source = drawn_samples(processor, RowSizes(questions=2, packed=100), windows=1, packed=stage.packed)
     samples = [source.sample(seed) for seed in range(2)]

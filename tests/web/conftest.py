@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def engine():
-    """The embedded model in this process."""
-    engine = Engine()
+    """The model of the drawn world in this process."""
+    engine = Engine("moai-nano")
     engine.load()
     return engine
 
@@ -30,7 +30,7 @@ def running():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-u", "app.py", "--port", str(port)]
+    command = [sys.executable, "-u", "app.py", "--model", "moai-nano", "--port", str(port)]
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -139,6 +139,7 @@ def _built(base: Base, config: MoAIConfig, prompt_style: str) -> Pair:
         latents=config.compressor_num_latents,
         prompt_style=prompt_style,
         dtype=getattr(torch, base.dtype),
+        seed=None,  # all that is new comes from the adapter, and the digest tells whether the rest is right
     )
     model.config.experts_from = config.experts_from
     return model, processor

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel, set_seed
+from transformers.initialization import no_init_weights
 
 from moai.models.configuration import MoAIConfig
 from moai.models.fusion import GateRecord
@@ -39,7 +41,7 @@ def build(
     latents: int = 64,
     prompt_style: str = CHAT,
     dtype: torch.dtype | None = None,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
     """A model that answers as `language_model` does until it is trained: mixers and partial LoRA start closed.
 
@@ -47,8 +49,9 @@ def build(
     and `load_vision` for all that they take). experts_from: name of a preset. mixers: "every=N", or the 0-based decoder
     layers that hold one, as a list or separated by commas. image_size, feature_level: of the vision encoder. rank: of
     partial LoRA and of mixers' projections; latents: auxiliary tokens that the compressor makes. prompt_style: "chat"
-    for the tokenizer's chat template. dtype: of all weights, None for the language model's. seed: of the new parts.
-    Raises ValueError with one sentence for parts that are missing, do not fit together or cannot be carried exactly.
+    for the tokenizer's chat template. dtype: of all weights, None for the language model's. seed: of the new parts;
+    None leaves them without values and checks nothing, for an adapter to fill: that is fast. Raises ValueError with
+    one sentence for parts that are missing, do not fit together or cannot be carried exactly.
     """
     arguments: dict[str, Any] = dict(
         language_model=absolute(language_model),
@@ -89,8 +92,10 @@ def build(
         built_from=arguments,
         tie_word_embeddings=bool(text.tie_word_embeddings),
     )
-    set_seed(seed)
-    model = MoAIForConditionalGeneration._from_config(config, dtype=dtype or host.dtype)
+    if seed is not None:
+        set_seed(seed)
+    with no_init_weights() if seed is None else nullcontext():
+        model = MoAIForConditionalGeneration._from_config(config, dtype=dtype or host.dtype)
     _take_over(model.language_model, decoder.state_dict(), name)
     if not config.tie_word_embeddings:
         _take_over(model.lm_head, head.state_dict(), name)
@@ -112,7 +117,8 @@ def build(
         template_options=options,
     )
     model.eval()
-    check_carried(model, host, name)
+    if seed is not None:
+        check_carried(model, host, name)
     return model, processor
 
 

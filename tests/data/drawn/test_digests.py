@@ -8,7 +8,7 @@ import pytest
 from moai.data.rows import RowSizes
 from moai.models.processing import MoAIProcessor
 from tests.data.drawn.samples import drawn_samples
-from weights import EMBEDDED_MODEL
+from weights import NANO
 
 FORMS = {
     "text": {"pictures": False, "experts": ()},
@@ -41,7 +41,7 @@ def digest(sample) -> str:
 
 @pytest.fixture(scope="module")
 def processor():
-    return MoAIProcessor.from_pretrained(EMBEDDED_MODEL)
+    return MoAIProcessor.from_pretrained(NANO)
 
 
 @pytest.mark.parametrize("form", FORMS)

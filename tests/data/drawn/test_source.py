@@ -20,7 +20,7 @@ from moai.models.modeling import IGNORED
 from perception.registry import expert_names
 from perception.verbalize import verbalize
 from tests.data.drawn.samples import drawn_samples
-from weights import EMBEDDED_MODEL
+from weights import NANO
 
 SIZES = RowSizes(text=300, turn=48, aux=200, questions=3, text_rows=2)
 
@@ -50,7 +50,7 @@ def test_known_words_and_coordinates_are_whole_and_others_letters(tokenizer):
 
 
 def test_the_embedded_model_spells_words_of_questions_that_it_does_not_know():
-    embedded = AutoTokenizer.from_pretrained(EMBEDDED_MODEL)
+    embedded = AutoTokenizer.from_pretrained(NANO)
     for word in template_words():
         ids = embedded.encode(f" {word}", add_special_tokens=False)
         assert embedded.decode(ids) == f" {word}" and embedded.unk_token_id not in ids

@@ -23,7 +23,7 @@ def test_answers_are_scored_by_variant_and_kind(tmp_path, capsys):
 
 
 def test_signs_show_held_out_words_and_questions_are_held_out():
-    assistant = MoAI.from_pretrained(device="cpu")
+    assistant = MoAI.from_pretrained("moai-nano", device="cpu")
     options = {"wording": "heldout", "words": "heldout", "kinds": ("reading",)}
     examples = list(answers.perceived_examples(assistant, 25, HELD_OUT_SEED + 600_000, **options))
     assert {example.question.kind for example in examples} == {"reading"}

@@ -5,7 +5,7 @@ from moai.evaluation.drawn.run import run_drawn
 
 
 def test_the_embedded_model_answers_the_suite(tmp_path):
-    result = run_drawn(MoAI.from_pretrained(device="cpu"), "embedded", tmp_path, limit=2)
+    result = run_drawn(MoAI.from_pretrained("moai-nano", device="cpu"), "embedded", tmp_path, limit=2)
     scores = result["scores"]
     assert set(scores) == {"pope", "mme", "textvqa", "mmbench"}
     assert scores["pope"]["accuracy"] == 100 and scores["mme"]["existence"]["score"] == 200

@@ -21,7 +21,7 @@ from moai.training.adapters import export_adapters
 from perception import Perception
 from tests.models.adapters.test_lora import open_lora
 from tests.models.pretrained.families import language_model, vision_encoder
-from weights import EMBEDDED_MODEL
+from weights import NANO
 
 
 @torch.no_grad()
@@ -97,10 +97,10 @@ def test_what_training_held_in_bf16_has_not_changed(model_folder, tmp_path):
 
 
 def test_on_the_embedded_model_wherever_that_is(tmp_path):
-    trained = trained_from(EMBEDDED_MODEL, tmp_path / "trained", torch.bfloat16, lora=False)
+    trained = trained_from(NANO, tmp_path / "trained", torch.bfloat16, lora=False)
     assert main(["export", str(trained), str(tmp_path / "adapter"), "--adapters"]) == 0
     record = json.loads((tmp_path / "adapter" / RECORD).read_text())
-    assert record["base"]["name"] == "embedded:moai-nano" == named(EMBEDDED_MODEL)
+    assert record["base"]["name"] == "embedded:moai-nano" == named(NANO)
     assert record["base"]["dtype"] == "bfloat16" and record["base"]["parameters"] > 20e6
     assistant = MoAI.from_pretrained(tmp_path / "adapter", device="cpu", perception=Perception(()))
     expected = MoAIForConditionalGeneration.from_pretrained(trained, dtype=torch.float32).state_dict()

@@ -13,7 +13,7 @@ from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from tests.conftest import EXAMPLES, tiny_config
 from tests.models.test_prompts import CHATML, chat_processor
-from weights import EMBEDDED_MODEL
+from weights import NANO
 
 PICTURE = Image.effect_noise((50, 30), 90).convert("RGB")
 TALK = (("user", "What does the sign say?"), ("assistant", "DOG"), ("user", "And <b>where</b>, é?"))
@@ -37,13 +37,13 @@ def templated(processor, messages) -> dict:
 
 def test_auto_classes_know_moai_once_both_are_imported():
     # Here transformers came first; in the other order it is up to a fresh process.
-    assert type(AutoConfig.from_pretrained(EMBEDDED_MODEL)).__name__ == "MoAIConfig"
+    assert type(AutoConfig.from_pretrained(NANO)).__name__ == "MoAIConfig"
     code = f"""
 import moai
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
-config = AutoConfig.from_pretrained({str(EMBEDDED_MODEL)!r})
+config = AutoConfig.from_pretrained({str(NANO)!r})
 print(AutoModelForImageTextToText.from_config(config).__class__.__name__)
-print(type(AutoProcessor.from_pretrained({str(EMBEDDED_MODEL)!r})).__name__)
+print(type(AutoProcessor.from_pretrained({str(NANO)!r})).__name__)
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.split() == ["MoAIForConditionalGeneration", "MoAIProcessor"]
@@ -138,10 +138,10 @@ def test_answers_are_marked_behind_a_picture(processor, style):
 
 
 def test_a_pipeline_answers_as_the_backbone_does():
-    answer = pipeline("image-text-to-text", model=str(EMBEDDED_MODEL))
+    answer = pipeline("image-text-to-text", model=str(NANO))
     messages = [with_parts(str(EXAMPLES / "street.png"))[0]]
     said = answer(text=messages, max_new_tokens=8, return_full_text=False, do_sample=False)[0]["generated_text"]
-    processor = AutoProcessor.from_pretrained(EMBEDDED_MODEL)
+    processor = AutoProcessor.from_pretrained(NANO)
     inputs = processor([plain()[:1]], pictures=[Image.open(EXAMPLES / "street.png")])
     ids = answer.model.generate(**inputs, max_new_tokens=8, do_sample=False)
     assert said == processor.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True) != ""

