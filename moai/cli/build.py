@@ -31,7 +31,10 @@ def build(
         int | None, typer.Option(metavar="N", help="side of the picture in pixels (default: the encoder's own)")
     ] = None,
     feature_level: Annotated[int, typer.Option(metavar="N", help="feature map of a timm backbone, -1 = last")] = -1,
-    rank: Annotated[int, typer.Option(metavar="N", help="of partial LoRA and of the mixers' projections")] = 64,
+    rank: Annotated[int, typer.Option(metavar="N", help="of the mixers' projections, and of partial LoRA")] = 64,
+    plora_rank: Annotated[
+        int | None, typer.Option(metavar="N", help="of partial LoRA, 0 = none (default: that of the mixers)")
+    ] = None,
     latents: Annotated[int, typer.Option(metavar="N", help="auxiliary tokens that the compressor makes")] = 64,
     prompt_style: Annotated[
         str, typer.Option(metavar="STYLE", help="chat (the tokenizer's chat template) or plain (USER: ... ASSISTANT:)")
@@ -62,6 +65,7 @@ def build(
         image_size=image_size,
         feature_level=feature_level,
         rank=rank,
+        plora_rank=plora_rank,
         latents=latents,
         prompt_style=prompt_style,
         dtype=None if dtype is None else getattr(torch, dtype),

@@ -36,12 +36,24 @@ def next_token_losses(
     weights: Tensor,
     most: int = MOST_LOGITS,
 ) -> Tensor:
-    """Weighted sum of next-token cross-entropies, with no more than `most` logits in memory at a time.
+    """`word_losses` of what comes next: states (B, S, D); labels and weights (B, S), shifted in here."""
+    return word_losses(head, words, states[:, :-1], labels[:, 1:], weights[:, 1:], most)
 
-    head: states (N, D) -> logits (N, V) of V `words`; states: (B, S, D); labels and weights: (B, S), shifted in here.
-    More logits than that are made in pieces, at the places that count alone, and once more in the backward pass.
+
+def word_losses(
+    head: Callable[[Tensor], Tensor],
+    words: int,
+    states: Tensor,
+    labels: Tensor,
+    weights: Tensor,
+    most: int = MOST_LOGITS,
+) -> Tensor:
+    """Weighted sum of cross-entropies, with no more than `most` logits in memory at a time.
+
+    head: states (N, D) -> logits (N, V) of V `words`; states: (B, S, D); labels and weights: (B, S). More logits than
+    that are made in pieces, at the places that count alone, and once more in the backward pass.
     """
-    states, labels, weights = states[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), weights[:, 1:].flatten()
+    states, labels, weights = states.flatten(0, 1), labels.flatten(), weights.flatten()
 
     def piece(states: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
         losses = F.cross_entropy(head(states).float(), labels, ignore_index=IGNORED, reduction="none")
@@ -89,11 +101,10 @@ class Transcriber(nn.Module):
         self.query = nn.Linear(dim, dim)
         self.layers = nn.TransformerDecoder(layer, depth, norm=nn.LayerNorm(dim))
 
-    def forward(self, aux: Tensor, mask: Tensor, embeddings: Tensor) -> Tensor:
-        """aux: (B, L, D), mask: (B, N) bool of the words to write, embeddings: (V, D) -> logits (B, N, V)."""
+    def forward(self, aux: Tensor, mask: Tensor) -> Tensor:
+        """aux: (B, L, D), mask: (B, N) bool of the words to write -> states (B, N, D)."""
         places = codes_of_both_ends(aux.new_empty(*mask.shape, aux.shape[-1]), mask)
-        queries = self.query(places.to(aux.dtype))
-        return self.layers(queries, aux) @ embeddings.T
+        return self.layers(self.query(places.to(aux.dtype)), aux)
 
 
 class MoAIObjective(nn.Module):
@@ -219,8 +230,10 @@ class MoAIObjective(nn.Module):
     def transcript_losses(self, batch: dict[str, Tensor], aux_tokens: Tensor) -> Tensor:
         """Cross-entropies, summed, of writing the experts' words back from the auxiliary tokens."""
         words, mask = batch["aux_input_ids"], batch["aux_attention_mask"].bool()
-        written = self.transcriber(aux_tokens, mask, self.model.get_input_embeddings().weight)
-        return _cross_entropies(written, words.masked_fill(~mask, IGNORED))
+        written = self.transcriber(aux_tokens, mask)
+        embeddings = self.model.get_input_embeddings().get_parameter("weight")
+        labels = words.masked_fill(~mask, IGNORED)
+        return word_losses(lambda states: states @ embeddings.T, len(embeddings), written, labels, mask.float())
 
     def patch_losses(self, image_embeds: Tensor, patch_labels: Tensor) -> Tensor:
         """Cross-entropies, summed, of what each image token (P, I, D) shows (P, I)."""

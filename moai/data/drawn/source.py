@@ -21,7 +21,7 @@ def drawn_source(
         return ExpertWords(rows.sizes, seed, difficulty, experts=rows.experts)
     pictures = {"experts": rows.experts, "readings": readings}
     # What is asked about a picture that tells nothing rests on the words of all experts.
-    if unfamiliar and set(rows.experts) == set(expert_names()):
+    if unfamiliar and set(rows.experts) >= set(expert_names()):
         side = rows.processor.image_size
         return OODImages(rows.sizes, seed, difficulty, side=side, share=unfamiliar, **pictures)
     return ImageQuestions(rows.sizes, seed, difficulty, **pictures)

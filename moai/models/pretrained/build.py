@@ -38,6 +38,7 @@ def build(
     image_size: int | None = None,
     feature_level: int = -1,
     rank: int = 64,
+    plora_rank: int | None = None,
     latents: int = 64,
     prompt_style: str = CHAT,
     dtype: torch.dtype | None = None,
@@ -48,10 +49,11 @@ def build(
     language_model: hub id, folder or GGUF file; vision: hub id or folder of transformers or timm (see `load_language`
     and `load_vision` for all that they take). experts_from: name of a preset. mixers: "every=N", or the 0-based decoder
     layers that hold one, as a list or separated by commas. image_size, feature_level: of the vision encoder. rank: of
-    partial LoRA and of mixers' projections; latents: auxiliary tokens that the compressor makes. prompt_style: "chat"
-    for the tokenizer's chat template. dtype: of all weights, None for the language model's. seed: of the new parts;
-    None leaves them without values and checks nothing, for an adapter to fill: that is fast. Raises ValueError with
-    one sentence for parts that are missing, do not fit together or cannot be carried exactly.
+    mixers' projections, and of partial LoRA unless `plora_rank` says another (0: none); latents: auxiliary tokens that
+    the compressor makes. prompt_style: "chat" for the tokenizer's chat template. dtype: of all weights, None for the
+    language model's. seed: of the new parts; None leaves them without values and checks nothing, for an adapter to
+    fill: that is fast. Raises ValueError with one sentence for parts that are missing, do not fit together or cannot
+    be carried exactly.
     """
     arguments: dict[str, Any] = dict(
         language_model=absolute(language_model),
@@ -85,8 +87,8 @@ def build(
         compressor_neighborhood=9,
         mixer_layers=mixed_layers(mixers, text.num_hidden_layers),
         mixer_rank=rank,
-        plora_rank=rank,
-        plora_alpha=rank,
+        plora_rank=rank if plora_rank is None else plora_rank,
+        plora_alpha=(rank if plora_rank is None else plora_rank) or 1,
         head_bias=head.bias is not None,
         experts_from=experts_from,
         built_from=arguments,
