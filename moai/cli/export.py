@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from moai.cli.build import DTYPES
 from moai.terminal import quiet_libraries
 
 
@@ -21,20 +22,28 @@ def export(
         str | None,
         typer.Option(metavar="FOLDER|ID", help="with --adapters: what they go on (default: where training started)"),
     ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(metavar="|".join(DTYPES), help="with --adapters: of the file (default: nothing is lost)"),
+    ] = None,
 ):
     """Make a small folder of a trained model: bf16, small shards, and a card that says how it came about; or of its
     adapters alone."""
+    if dtype is not None and dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}; allowed are {', '.join(DTYPES)}")
+    if (base or dtype) and not adapters:
+        raise ValueError("--base and --dtype are for adapters; give --adapters too")
     quiet_libraries()
     if adapters:
+        import torch
+
         from moai.training.adapters import export_adapters
 
         if scores is not None:
             raise ValueError("scores are for the card of a whole model; leave out --scores or --adapters")
-        told = export_adapters(trained, folder, base)
+        told = export_adapters(trained, folder, base, getattr(torch, dtype) if dtype else None)
         print(f"wrote {folder}, which goes on {told.name} (sha256 {told.sha256[:12]})")
         return
-    if base is not None:
-        raise ValueError("--base is for adapters; give --adapters too")
     from moai.training.export import export as write
 
     print(write(trained, folder, scores))

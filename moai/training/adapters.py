@@ -14,10 +14,11 @@ from moai.training.trainer import RECORD
 __all__ = ["add_lora", "export_adapters", "merge_lora"]
 
 
-def export_adapters(trained: Path, folder: Path, base: str | None = None) -> Base:
+def export_adapters(trained: Path, folder: Path, base: str | None = None, dtype: torch.dtype | None = None) -> Base:
     """Writes what the training that ended in `trained` changed into `folder`, and which model that goes on.
 
-    base: that model, a folder or hub id; None means where the first of the trainings started. Raises ValueError with
+    base: that model, a folder or hub id; None means where the first of the trainings started. dtype: of what is
+    written, None for one that loses nothing. Raises ValueError with
     one sentence, before anything is written, for a folder that training did not write and for a base that is not there.
     """
     if not (trained / RECORD).is_file():
@@ -26,7 +27,7 @@ def export_adapters(trained: Path, folder: Path, base: str | None = None) -> Bas
     if start is None:
         raise ValueError(f"{trained} does not say which model it was trained from; name it with --base")
     theirs = read_model(start)
-    return save_adapter(read_model(str(trained), dtype=torch.float32), theirs, start, folder)
+    return save_adapter(read_model(str(trained), dtype=torch.float32), theirs, start, folder, dtype)
 
 
 def started_from(trained: Path) -> str | None:

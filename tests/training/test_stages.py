@@ -178,13 +178,15 @@ def test_resuming(tiny, tmp_path, monkeypatch, capsys):
 def test_the_recipe_runs_from_step_to_step(tiny, tmp_path, capsys):
     options = ["--", "--compile", "none", "--steps", "1", "--rows", "2", "--questions", "2", "--show-every", "0"]
     kept = tmp_path / "kept"
-    first, second, last = (step.name for step in recipe.RECIPE)
+    first, second, last = (step.name for step in recipe.RECIPES["nano"].steps)
     assert recipe.main([str(tmp_path), "--last", first, "--export", str(kept), *options]) == 0
     # What is there is not made again, and the next step starts from it.
     assert recipe.main([str(tmp_path), "--export", str(kept), *options]) == 0
     said = capsys.readouterr().out
-    assert [said.count(f"== {step.name}") for step in recipe.RECIPE] == [1, 1, 1]
-    records = [json.loads((tmp_path / step.name / "training.json").read_text()) for step in recipe.RECIPE]
+    assert [said.count(f"== {step.name}") for step in recipe.RECIPES["nano"].steps] == [1, 1, 1]
+    records = [
+        json.loads((tmp_path / step.name / "training.json").read_text()) for step in recipe.RECIPES["nano"].steps
+    ]
     assert [one["stage"] for one in records] == ["language", "bridge", "polish"]
     assert len({one["seed"] for one in records}) == 3
     # The newest result is kept in the shipped form.

@@ -42,16 +42,18 @@ def changes(
     return changed, rounded
 
 
-def _compact(tensor: Tensor) -> Tensor:
-    """In bf16 where that loses nothing."""
-    small = tensor.bfloat16() if tensor.dtype == torch.float32 else tensor
-    return (small if torch.equal(small.to(tensor.dtype), tensor) else tensor).contiguous()
+def _compact(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """In `dtype`, or in bf16 where that loses nothing; as it is where `dtype` cannot hold it."""
+    small = tensor.to(dtype or torch.bfloat16) if tensor.dtype == torch.float32 else tensor
+    held = small.isfinite().all() if dtype else torch.equal(small.to(tensor.dtype), tensor)
+    return (small if held else tensor).contiguous()
 
 
-def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path) -> Base:
+def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path, dtype: torch.dtype | None = None) -> Base:
     """Writes what `trained` (fp32) has beyond `base`, the model in `place`, to `folder`; returns what it says of that.
 
-    Raises ValueError with one sentence when nothing differs, or when the base is no model that `trained` came from.
+    dtype: in which it is written, None for one that loses nothing. Raises ValueError with one sentence when nothing
+    differs, or when the base is no model that `trained` came from.
     """
     model, processor = trained
     ours, theirs = weights_of(model), weights_of(base[0])
@@ -71,7 +73,7 @@ def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path) -> 
         sum(tensor.numel() for tensor in kept.values()),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: _compact(tensor) for name, tensor in changed.items()}, folder / WEIGHTS)
+    save_file({name: _compact(tensor, dtype) for name, tensor in changed.items()}, folder / WEIGHTS)
     record = {
         "base": told.to_dict(),
         "bf16": sorted(rounded),
