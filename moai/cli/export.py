@@ -24,7 +24,7 @@ def export(
     ] = None,
     dtype: Annotated[
         str | None,
-        typer.Option(metavar="|".join(DTYPES), help="with --adapters: of the file (default: nothing is lost)"),
+        typer.Option(metavar="|".join(DTYPES), help="with --adapters: of the file (default: exact)"),
     ] = None,
 ):
     """Make a small folder of a trained model: bf16, small shards, and a card that says how it came about; or of its

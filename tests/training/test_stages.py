@@ -178,12 +178,13 @@ def test_resuming(tiny, tmp_path, monkeypatch, capsys):
 def test_the_recipe_runs_from_step_to_step(tiny, tmp_path, capsys):
     options = ["--", "--compile", "none", "--steps", "1", "--rows", "2", "--questions", "2", "--show-every", "0"]
     kept = tmp_path / "kept"
-    first, second, last = (step.name for step in recipe.RECIPES["nano"].steps)
+    steps = recipe.RECIPES["nano"].steps
+    first, second, last = (step.name for step in steps)
     assert recipe.main([str(tmp_path), "--last", first, "--export", str(kept), *options]) == 0
     # What is there is not made again, and the next step starts from it.
     assert recipe.main([str(tmp_path), "--export", str(kept), *options]) == 0
     said = capsys.readouterr().out
-    assert [said.count(f"== {step.name}") for step in recipe.RECIPES["nano"].steps] == [1, 1, 1]
+    assert [said.count(f"== {step.name}") for step in steps] == [1, 1, 1]
     records = [
         json.loads((tmp_path / step.name / "training.json").read_text()) for step in recipe.RECIPES["nano"].steps
     ]
