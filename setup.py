@@ -1,10 +1,14 @@
-"""What pyproject.toml cannot say: experiments and presets, which stand in `configs/`, are installed in the packages."""
+"""What pyproject.toml cannot say: which packages get experiments, presets and pictures that stand outside of them."""
 
 from setuptools import find_packages, setup
 
-CONFIGS = {"moai.configs": "configs/train", "perception.configs": "configs/experts"}
+OUTSIDE = {
+    "moai.configs": "configs/train",
+    "moai.examples": "examples/photographs",
+    "perception.configs": "configs/experts",
+}
 
 setup(
-    packages=[*find_packages(include=["moai", "moai.*", "perception", "perception.*", "weights"]), *CONFIGS],
-    package_dir=CONFIGS,
+    packages=[*find_packages(include=["moai", "moai.*", "perception", "perception.*", "weights"]), *OUTSIDE],
+    package_dir=OUTSIDE,
 )

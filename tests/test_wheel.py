@@ -52,7 +52,7 @@ def environment(tmp_path_factory) -> Path:
     """An environment with the wheel and what its core requires, without any extra."""
     folder = tmp_path_factory.mktemp("wheel")
     sources = folder / "sources"
-    for name in ("moai", "perception", "weights", "configs", "benchmarks", "tests"):
+    for name in ("moai", "perception", "weights", "configs", "examples", "benchmarks", "tests"):
         shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "app.py", "train.py"):
         shutil.copy(ROOT / name, sources)

@@ -6,7 +6,7 @@ import gradio as gr
 
 from moai.web import views
 from moai.web.engine import Engine
-from moai.web.examples import EXAMPLES, FOLDER
+from moai.web.examples import examples_for
 from moai.web.handlers import EVERY_LAYER, Handlers, expert_choices, layer_choices
 from moai.web.session import MAX_QUESTION_LENGTH, Session
 from moai.web.theme import TOGGLE
@@ -23,7 +23,8 @@ class Page:
     def __init__(self, engine: Engine):
         self.engine = engine
         self.handlers = Handlers(engine)
-        gr.set_static_paths([FOLDER] if EXAMPLES else [])
+        self.examples = examples_for(engine.model, engine.experts_from)
+        gr.set_static_paths([one["picture"] for one in self.examples])
         with CheckedBlocks(
             title="MoAI", analytics_enabled=False, delete_cache=(600, KEPT_SECONDS), fill_width=True
         ) as self.blocks:
@@ -65,7 +66,8 @@ class Page:
         )
         with gr.Row(elem_id="examples"):
             self.example_buttons = [
-                gr.Button(one["question"], icon=one["picture"], elem_classes="example", size="sm") for one in EXAMPLES
+                gr.Button(one["question"], icon=one["picture"], elem_classes="example", size="sm")
+                for one in self.examples
             ]
         self.chat = gr.Chatbot(
             label="Chat",
@@ -173,7 +175,7 @@ class Page:
         submitted = self.question.submit(does.on_submit, [self.session, self.question], self.question, **quiet)
         steps = working | {"trigger_mode": "multiple"}  # what comes while an answer is under way waits for it
         submitted.then(**look, **steps).then(**ask, **steps)
-        for button, example in zip(self.example_buttons, EXAMPLES, strict=True):
+        for button, example in zip(self.example_buttons, self.examples, strict=True):
             chosen = button.click(functools.partial(does.on_example, example), self.session, self.picture, **quiet)
             chosen.then(**look, **steps).then(**ask, **steps)
         self.stop.click(does.on_stop, self.session, None, **quiet)

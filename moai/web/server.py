@@ -35,13 +35,11 @@ def serve(
         if error.name != "gradio":
             raise
         raise ValueError("the page needs gradio, which is not installed: pip install 'moai-vlm[web]'") from error
-    from moai.web.examples import EXAMPLES
-
     engine = Engine(model, quantize, experts_from, swaps)
     page = Page(engine)
     try:
         print(f"MoAI is at {launch(page, host, port)} (Ctrl+C ends it)", flush=True)
-        engine.load(Path(EXAMPLES[0]["picture"]) if EXAMPLES else None)
+        engine.load(Path(page.examples[0]["picture"]) if page.examples else None)
         print("Ready.", flush=True)
         page.blocks.block_thread()
     except KeyboardInterrupt:

@@ -7,10 +7,10 @@ from gradio.context import LocalContext
 from gradio.data_classes import FileData, ImageData
 from gradio_client.utils import is_file_obj_with_meta, traverse
 
-from moai.web.examples import EXAMPLES
+from moai.web.examples import DRAWN, listed_in, photographs
 
 NOT_HERE = "This picture is not here: upload one, paste one, use the camera or click an example."
-_EXAMPLE_PATHS = frozenset(one["picture"] for one in EXAMPLES)
+_EXAMPLE_PATHS = frozenset(one["picture"] for folder in (DRAWN, photographs()) for one in listed_in(folder))
 
 
 def permitted(path: object) -> str | None:

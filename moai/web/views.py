@@ -10,7 +10,7 @@ from moai.web.session import Look, Turn, Variant
 from perception.kinds import scene_graph
 from perception.kinds.canvas import colour_of
 from perception.kinds.ocr import OCR_THRESHOLD
-from perception.registry import kinds
+from perception.registry import kinds, usual_kinds
 from perception.scene import Scene
 from perception.words import numbered
 
@@ -120,6 +120,9 @@ def expert_times(look: Look) -> str:
             f'<td class="number">{seconds:.2f} s</td></tr>'
         )
     warnings = "".join(f'<p class="problem">{escape(one)}.</p>' for one in look.scene.warnings)
+    absent = [kind.label for kind in usual_kinds() if kind.name not in look.encoded.experts]
+    if absent:
+        warnings += f'<p class="note">Not among these experts: {escape(", ".join(absent))}.</p>'
     return (
         '<table class="times"><caption>Time per expert</caption><thead><tr><th scope="col">Expert</th>'
         '<th scope="col" class="number">Found</th><th scope="col"><span class="hidden">Bar</span></th>'

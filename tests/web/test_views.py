@@ -1,18 +1,19 @@
 """Panels and overlays over scenes with known content."""
 
-import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from moai.answers import EncodedImage
 from moai.web import overlays, views
 from moai.web.engine import About, Engine
-from moai.web.session import Session, Turn, Variant, describe, variant_title
+from moai.web.examples import DRAWN, listed_in, photographs
+from moai.web.layout import Page
+from moai.web.session import Look, Session, Turn, Variant, describe, variant_title
 from perception import Detection, Relation, Scene, TextLine, registry
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 class Shares:
@@ -135,8 +136,32 @@ def test_alt_texts_count_what_is_sure():
     assert describe(Scene(9, 9, detections=[*sure, Detection("cow", (0, 0, 1, 1), 0.2)])) == "Picture with 2 × cat, dog"
 
 
-def test_examples_are_few_and_small():
-    listed = json.loads((EXAMPLES / "examples.json").read_text())
-    assert 4 <= len(listed) <= 6 and all((EXAMPLES / one["picture"]).is_file() for one in listed)
-    assert any(one["picture"] == "street.png" for one in listed)
-    assert sum(file.stat().st_size for file in EXAMPLES.iterdir()) < 400_000
+@pytest.mark.parametrize("folder", [DRAWN, photographs()], ids=["drawn", "photographs"])
+def test_examples_are_few_and_small(folder):
+    listed = listed_in(folder)
+    assert 4 <= len(listed) <= 6 and all(Path(one["picture"]).is_file() for one in listed)
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 400_000
+
+
+def test_every_photograph_has_its_author_and_licence():
+    told = (photographs() / "README.md").read_text()
+    pictures = {file.name for file in photographs().glob("*.jpg")}
+    assert set(re.findall(r"^\| `(\w+\.jpg)` \|(?: [^|]+\|){4}$", told, flags=re.MULTILINE)) == pictures
+    assert all((photographs() / name).stat().st_size <= 60_000 for name in pictures)
+
+
+@pytest.mark.parametrize(
+    ("model", "experts_from", "shown"),
+    [("moai-nano", None, "street.png"), ("moai-nano", "hub", "coffee.jpg"), ("BK-Lee/MoAI-7B", None, "coffee.jpg")],
+)
+def test_examples_are_of_the_world_that_the_experts_know(model, experts_from, shown):
+    page = Page(Engine(model, experts_from=experts_from))
+    assert Path(page.examples[0]["picture"]).name == shown
+    assert [one.value for one in page.example_buttons] == [one["question"] for one in page.examples]
+
+
+def test_experts_that_are_not_there_are_named():
+    look = Look("a", None, None, EncodedImage(Scene(9, 9), ("detection", "ocr"), {}, {}), "", 0.1)
+    assert "Not among these experts: Segmentation, Scene graph." in views.expert_times(look)
+    whole = Look("a", None, None, EncodedImage(Scene(9, 9), registry.expert_names(), {}, {}), "", 0.1)
+    assert "Not among" not in views.expert_times(whole)
