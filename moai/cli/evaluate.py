@@ -10,6 +10,7 @@ _COMMANDS = {
     "run": ("moai.evaluation.cli", "Answer and score benchmarks; what was answered before is kept."),
     "ablate": ("moai.evaluation.cli", "Run drawn with parts of the model left out."),
     "report": ("moai.evaluation.cli", "Write report.md, report.json and report.png about finished runs."),
+    "photos": ("moai.evaluation.photos.command", "Ask about photographs that people annotated."),
     "answers": ("moai.evaluation.drawn.answers", "Score answers on held-out drawn scenes, by kind of question."),
     "contribution": ("moai.evaluation.drawn.expert_contribution", "What each expert gives to the answers."),
     "faithfulness": ("moai.evaluation.drawn.faithfulness", "How far answers keep to what the experts saw."),

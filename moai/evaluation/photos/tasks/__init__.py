@@ -1,0 +1,1 @@
+"""What is asked about photographs, one file a task."""

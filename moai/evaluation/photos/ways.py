@@ -1,0 +1,55 @@
+"""The ways of answering that stand beside each other: the whole model, parts of it, and the language model under it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moai.evaluation.answering import without
+from moai.evaluation.photos.item import View
+from perception.registry import kind, kinds
+
+MODEL, PLAIN, TUNED = "model", "plain", "tuned"
+"""Who speaks: the model, the language model that it was made from, and a text model taught on the experts' words."""
+FULL = "full"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of answering: who speaks, whether the picture is shown, the `experts` that the mixers hear (None: the
+    mixers rest), and whether the experts' words stand in the prompt."""
+
+    name: str
+    about: str
+    speaker: str = MODEL
+    picture: bool = True
+    experts: tuple[str, ...] | None = None
+    words: bool = False
+
+
+def experts_in(views: Sequence[View]) -> tuple[str, ...]:
+    """The experts that said anything about any of the pictures."""
+    scenes = [view.scene for view in views if view.scene is not None]
+    return tuple(one.name for one in kinds() if any(scene.part(part.name) for part in one.parts for scene in scenes))
+
+
+def ways_of(views: Sequence[View], plain: bool, tuned: bool) -> dict[str, Way]:
+    """Every way of answering about these pictures, by name."""
+    every, seen = tuple(one.name for one in kinds()), experts_in(views)
+    ways = [
+        Way(FULL, "the model with picture and experts", experts=every),
+        Way("question", "the question alone", picture=False),
+        Way("backbone", "no experts: the mixers rest"),
+        Way("empty", "the mixers run, the experts say nothing", experts=()),
+    ]
+    if len(seen) > 1:
+        ways += [
+            Way(f"without {kind(name).short_name}", f"{kind(name).spoken} left out", experts=without(name, every))
+            for name in seen
+        ]
+    if plain:
+        ways += [
+            Way("plain", "the language model, the question alone", PLAIN, picture=False),
+            Way("words", "the language model, the experts' words in its prompt", PLAIN, picture=False, words=True),
+        ]
+    if tuned:
+        ways.append(Way("tuned", "a text model taught on the experts' words", TUNED, picture=False, words=True))
+    return {way.name: way for way in ways}
