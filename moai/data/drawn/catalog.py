@@ -287,20 +287,3 @@ _ALIKE = {
     label: tuple(sorted(frozenset().union(*(group for group in _LOOK_ALIKES if label in group)) - {label}))
     for label in frozenset().union(*_LOOK_ALIKES)
 }
-
-_IRREGULAR = {
-    "person": "people", "sheep": "sheep", "fish": "fish", "mouse": "mice", "knife": "knives", "skis": "skis",
-    "scissors": "scissors", "grapes": "grapes", "bread": "bread", "cheese": "cheese", "broccoli": "broccoli",
-    "cactus": "cacti", "tv": "tvs", "shelf": "shelves",
-}  # fmt: skip
-
-
-def plural(label: str) -> str:
-    """The plural of a class name: `cat` -> `cats`, `person` -> `people`, `wine glass` -> `wine glasses`."""
-    if label in _IRREGULAR:
-        return _IRREGULAR[label]
-    if label.endswith(("s", "x", "ch", "sh")):
-        return label + "es"
-    if label.endswith("y") and label[-2] not in "aeiou":
-        return label[:-1] + "ies"
-    return label + "s"

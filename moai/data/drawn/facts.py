@@ -3,12 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS, plural
+from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS
 from moai.data.drawn.layout import Layout, Sign
-from moai.data.drawn.question import REGIONS
+from moai.data.nouns import singular_noun, with_article
+from moai.data.places import FAR, middle
 from perception.scene import Box
-
-NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 GROUPS: dict[str, tuple[str, ...]] = {
     name: tuple(label.strip() for label in labels.split(","))
@@ -63,32 +62,7 @@ _CONFUSABLE: dict[str, frozenset[str]] = {
     for label in (*THING_LABELS, *STUFF_LABELS)
 }
 
-_COUNTED_AS = {
-    "scissors": ("pair of scissors", "pairs of scissors"),
-    "skis": ("pair of skis", "pairs of skis"),
-    "grapes": ("bunch of grapes", "bunches of grapes"),
-    "bread": ("loaf of bread", "loaves of bread"),
-    "cheese": ("piece of cheese", "pieces of cheese"),
-    "broccoli": ("piece of broccoli", "pieces of broccoli"),
-}
-FAR = 0.08
-"""Share of the shorter side by which things must be apart before one is called left of or above the other."""
 MASS_STUFF = frozenset({"grass", "sand", "snow", "pavement", "sky", "sea", "dirt", "water", "gravel"})
-
-
-def singular_noun(label: str) -> str:
-    """How one of these is called after "a" or "the": "dog", "pair of scissors"."""
-    return _COUNTED_AS[label][0] if label in _COUNTED_AS else label
-
-
-def plural_noun(label: str) -> str:
-    """How several of these are called: "dogs", "pairs of scissors"."""
-    return _COUNTED_AS[label][1] if label in _COUNTED_AS else plural(label)
-
-
-def with_article(noun: str) -> str:
-    """ "a dog", "an apple"; no English word of ours that starts with a vowel letter takes "a"."""
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def asked_for(label: str) -> str:
@@ -179,41 +153,3 @@ class Facts:
     def box_of(self, index: int) -> Box | None:
         """Box of an object, or None for stuff."""
         return self.layout.objects[index].box if index < len(self.layout.objects) else None
-
-
-def middle(box: Box) -> tuple[float, float]:
-    """Centre of a box."""
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-
-
-def region_of(x: float, y: float, margin: float = 0.04) -> str | None:
-    """The cell of a 3 x 3 grid that holds a point (shares of width and height); None within `margin` of a border."""
-    if any(abs(value - border) < margin for value in (x, y) for border in (1 / 3, 2 / 3)):
-        return None
-    return REGIONS[min(int(y * 3), 2) * 3 + min(int(x * 3), 2)]
-
-
-def direction_of(dx: float, dy: float) -> str | None:
-    """Where something at (dx, dy) from another is, in pixels, y downwards; None unless one axis clearly dominates."""
-    if abs(dx) > 1.6 * abs(dy):
-        return "right" if dx > 0 else "left"
-    if abs(dy) > 1.6 * abs(dx):
-        return "below" if dy > 0 else "above"
-    return None
-
-
-def gap(a: Box, b: Box) -> float:
-    """Distance between two boxes along the axis on which they are further apart, in shares; 0 when they overlap."""
-    return max(a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3], 0.0)
-
-
-def enumerate_words(phrases: list[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
-
-
-def counted(label: str, count: int) -> str:
-    """ "a dog", "two dogs", "an apple"; digits above twelve."""
-    if count == 1:
-        return with_article(singular_noun(label))
-    return f"{NUMBER_WORDS[count] if count < len(NUMBER_WORDS) else count} {plural_noun(label)}"

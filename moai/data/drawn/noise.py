@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 
 from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS
-from moai.data.drawn.draws import pick
 from moai.data.drawn.facts import companions
 from moai.data.drawn.levels import LEVELS, check
+from moai.data.draws import pick
 from perception.labels import PSG_PREDICATES
 from perception.scene import Box, Detection, Relation, Scene, Segment, TextLine
 

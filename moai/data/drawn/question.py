@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white")
 """Every colour that a plate can have."""
-DIRECTIONS = ("left", "right", "above", "below")
-REGIONS = ("top left", "top", "top right", "left", "center", "right", "bottom left", "bottom", "bottom right")
 LETTERS = "ABCD"
 MAX_COUNT = 6
 NEGATIVE = "negative"
@@ -43,8 +41,3 @@ class Question:
 def yes(true: bool) -> str:
     """ "Yes" or "No"."""
     return "Yes" if true else "No"
-
-
-def opposite(direction: str) -> str:
-    """ "right" for "left", and so on."""
-    return DIRECTIONS[DIRECTIONS.index(direction) ^ 1]

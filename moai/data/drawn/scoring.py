@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from functools import cache
 
 from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS
-from moai.data.drawn.facts import NUMBER_WORDS, plural_noun, singular_noun
 from moai.data.drawn.question import NEGATIVE, Question
 from moai.data.drawn.questions.captions import AT_REGION
 from moai.data.drawn.questions.relation_questions import PREDICATES
+from moai.data.nouns import NUMBER_WORDS, plural_noun, singular_noun
 
 _NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS)} | {"a": 1, "an": 1, "none": 0, "zero": 0}
 _SPELLINGS = {"centre": "center", "middle": "center", "grey": "gray"}

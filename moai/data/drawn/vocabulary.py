@@ -1,7 +1,8 @@
 """The words of the drawn world, for a tokenizer that knows them whole."""
 
-from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS, plural
+from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS
 from moai.data.drawn.questions.ask import template_words
+from moai.data.nouns import plural
 from moai.data.rows import WINDOW_QUESTION
 from moai.models.prompts import PROMPT_STYLES, SYSTEM
 from perception.labels import COCO_PANOPTIC_CLASSES, PSG_PREDICATES

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from PIL import Image
 
-from moai.data.drawn.draws import pick
-from moai.data.drawn.facts import NUMBER_WORDS, asked_for
+from moai.data.drawn.facts import asked_for
 from moai.data.drawn.layout import Layout
-from moai.data.drawn.question import COLOURS, MAX_COUNT, opposite
+from moai.data.drawn.question import COLOURS, MAX_COUNT
 from moai.data.drawn.questions.ask import ask
 from moai.data.drawn.questions.asking import Asker
 from moai.data.drawn.questions.sign_questions import colour_of, text_of
@@ -18,6 +17,9 @@ from moai.data.drawn.questions.wordings import DIRECTIONS as DIRECTION_WORDS
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from moai.data.drawn.text.words import sign_text
+from moai.data.draws import pick
+from moai.data.nouns import NUMBER_WORDS
+from moai.data.places import opposite
 from moai.data.splits import DRAWN_SUITE, SUITE_EVALUATIONS, SUITE_SEEDS_APART
 from moai.evaluation.metrics.multiple_choice import LETTERS, rotations
 

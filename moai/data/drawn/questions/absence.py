@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 
 from moai.data.drawn.catalog import THING_LABELS
-from moai.data.drawn.draws import pick, weighted
 from moai.data.drawn.facts import Facts, companions, confusable
+from moai.data.draws import pick, weighted
 from moai.data.splits import SURVEY
 
 _ROUNDS = 10

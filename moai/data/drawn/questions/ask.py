@@ -10,10 +10,8 @@ from string import Formatter
 
 import numpy as np
 
-from moai.data.drawn.draws import weighted
-from moai.data.drawn.facts import NUMBER_WORDS
 from moai.data.drawn.layout import Layout
-from moai.data.drawn.question import COLOURS, DIRECTIONS, LETTERS, REGIONS, Question
+from moai.data.drawn.question import COLOURS, LETTERS, Question
 from moai.data.drawn.questions import wordings
 from moai.data.drawn.questions.asking import COUNT_GROUPS, Asker
 from moai.data.drawn.questions.captions import AT_REGION, describe, describe_at_length
@@ -24,6 +22,9 @@ from moai.data.drawn.questions.relation_questions import PREDICATES, relation
 from moai.data.drawn.questions.sign_questions import colour, reading
 from moai.data.drawn.questions.surfaces import surface
 from moai.data.drawn.questions.typos import STRAY_WORDS
+from moai.data.draws import weighted
+from moai.data.nouns import NUMBER_WORDS
+from moai.data.places import DIRECTIONS, REGIONS
 
 __all__ = ["KINDS", "Question", "ask", "template_words"]
 

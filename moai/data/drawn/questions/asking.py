@@ -7,23 +7,14 @@ and places by a clear margin.
 import numpy as np
 
 from moai.data.drawn.catalog import STUFF_LABELS
-from moai.data.drawn.draws import pick, weighted
-from moai.data.drawn.facts import (
-    GROUPS,
-    NUMBER_WORDS,
-    Facts,
-    Place,
-    asked_for,
-    confusable,
-    direction_of,
-    plural_noun,
-    region_of,
-    singular_noun,
-)
+from moai.data.drawn.facts import GROUPS, Facts, Place, asked_for, confusable
 from moai.data.drawn.layout import Layout
-from moai.data.drawn.question import MAX_COUNT, YES_NO, Question, opposite, yes
+from moai.data.drawn.question import MAX_COUNT, YES_NO, Question, yes
 from moai.data.drawn.questions import absence, wordings
 from moai.data.drawn.questions.typos import slip
+from moai.data.draws import pick, weighted
+from moai.data.nouns import NUMBER_WORDS, plural_noun, singular_noun
+from moai.data.places import direction_of, opposite, region_of
 
 _ANIMALS = frozenset(
     label for name in ("pets and farm", "wild animals", "sea and birds", "insects and sky") for label in GROUPS[name]

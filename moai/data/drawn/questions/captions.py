@@ -2,16 +2,10 @@
 
 from collections import Counter
 
-from moai.data.drawn.facts import (
-    MASS_STUFF,
-    Facts,
-    counted,
-    enumerate_words,
-    region_of,
-    singular_noun,
-    with_article,
-)
+from moai.data.drawn.facts import MASS_STUFF, Facts
 from moai.data.drawn.layout import Layout, Stuff
+from moai.data.nouns import counted, enumerate_words, singular_noun, with_article
+from moai.data.places import region_of
 
 AT_REGION = {
     "top left": "at the top left", "top": "at the top", "top right": "at the top right", "left": "on the left",

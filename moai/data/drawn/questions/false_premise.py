@@ -1,14 +1,15 @@
 """Questions whose premise is wrong, about what is not in the picture; the answer says so: "There is no red sign." """
 
 from moai.data.drawn.catalog import LIVING
-from moai.data.drawn.draws import pick
-from moai.data.drawn.facts import gap, singular_noun
-from moai.data.drawn.question import DIRECTIONS, NEGATIVE, Question
+from moai.data.drawn.question import NEGATIVE, Question
 from moai.data.drawn.questions import wordings
 from moai.data.drawn.questions.asking import Asker, plural_name
 from moai.data.drawn.questions.relation_questions import LOOSE
 from moai.data.drawn.questions.sign_questions import missing_colours, wrong_colour, wrong_text
 from moai.data.drawn.text.words import sign_text
+from moai.data.draws import pick
+from moai.data.nouns import singular_noun
+from moai.data.places import DIRECTIONS, gap
 
 _APART = 0.25
 

@@ -5,13 +5,15 @@ reads, but which sign stands next to the dog only by whoever also sees where thi
 """
 
 from moai.data.drawn.catalog import FOOD
-from moai.data.drawn.draws import pick, shuffled, weighted
-from moai.data.drawn.facts import FAR, Place, direction_of, gap, region_of, singular_noun
+from moai.data.drawn.facts import Place
 from moai.data.drawn.layout import Sign
-from moai.data.drawn.question import DIRECTIONS, YES_NO, Question, yes
+from moai.data.drawn.question import YES_NO, Question, yes
 from moai.data.drawn.questions import wordings
 from moai.data.drawn.questions.asking import COUNT_GROUPS, COUNT_WEIGHTS, Asker, plural_name
 from moai.data.drawn.questions.relation_questions import object_of
+from moai.data.draws import pick, shuffled, weighted
+from moai.data.nouns import singular_noun
+from moai.data.places import DIRECTIONS, FAR, direction_of, gap, region_of
 
 _NEAR = 0.09
 _CLEAR = 0.14

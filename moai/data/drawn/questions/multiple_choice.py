@@ -1,12 +1,13 @@
 """Multiple-choice questions: the options behind the letters and the forms in which they are written."""
 
-from moai.data.drawn.draws import pick, shuffled, weighted
-from moai.data.drawn.facts import singular_noun
-from moai.data.drawn.question import COLOURS, DIRECTIONS, LETTERS, MAX_COUNT, REGIONS, Question
+from moai.data.drawn.question import COLOURS, LETTERS, MAX_COUNT, Question
 from moai.data.drawn.questions import wordings
 from moai.data.drawn.questions.asking import Asker
 from moai.data.drawn.questions.relation_questions import object_of, predicate_of, wrong_predicates
 from moai.data.drawn.questions.sign_questions import alike, colour_of, misread, text_of
+from moai.data.draws import pick, shuffled, weighted
+from moai.data.nouns import singular_noun
+from moai.data.places import DIRECTIONS, REGIONS
 
 _WEIGHTS = {
     "existence": 1.0, "count": 0.8, "relative": 0.6, "region": 0.8, "colour": 0.7, "reading": 1.0, "relation": 0.8,

@@ -1,11 +1,13 @@
 """Questions about the relations of a scene: what stands in a relation to what, which relation, and whether it holds."""
 
 from moai.data.drawn.catalog import BOARDS, FOOD, LIVING, MOUNTS, STUFF_LABELS, THING_LABELS, WORN
-from moai.data.drawn.draws import pick
-from moai.data.drawn.facts import gap, inside, middle, singular_noun
+from moai.data.drawn.facts import inside
 from moai.data.drawn.layout import Rope
 from moai.data.drawn.question import YES_NO, Question, yes
 from moai.data.drawn.questions.asking import Asker
+from moai.data.draws import pick
+from moai.data.nouns import singular_noun
+from moai.data.places import gap, middle
 from perception.labels import PSG_PREDICATES as PREDICATES
 
 __all__ = ["LOOSE", "PREDICATES", "object_of", "predicate_of", "relation", "subject_of", "wrong_predicates"]

@@ -4,13 +4,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from moai.data.drawn.draws import pick, weighted
-from moai.data.drawn.facts import middle, with_article
 from moai.data.drawn.layout import Sign
 from moai.data.drawn.question import COLOURS, YES_NO, Question, yes
 from moai.data.drawn.questions import wordings
 from moai.data.drawn.questions.asking import Asker
 from moai.data.drawn.text.words import kind_of_text, look_alikes, sign_text
+from moai.data.draws import pick, weighted
+from moai.data.nouns import with_article
+from moai.data.places import middle
 
 _ASKED_YES_NO = 0.3
 _EXISTS = 0.35

@@ -1,11 +1,11 @@
 """Questions about what the background is made of, at the top and at the bottom of the picture."""
 
 from moai.data.drawn.catalog import STUFF_LABELS, UPPER_STUFF
-from moai.data.drawn.draws import pick
 from moai.data.drawn.facts import asked_for, confusable
 from moai.data.drawn.question import YES_NO, Question, yes
 from moai.data.drawn.questions.asking import Asker
 from moai.data.drawn.render.geometry import stuff_at
+from moai.data.draws import pick
 
 EDGES = {"top": 0.02, "bottom": 0.98}
 """What an edge is called -> where it lies, as a share of the height."""

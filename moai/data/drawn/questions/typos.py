@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from moai.data.drawn.draws import pick
+from moai.data.draws import pick
 
 STRAY_WORDS = (
     "now", "just", "really", "maybe", "also", "there", "this", "here", "exactly", "quite", "well", "seen", "found",

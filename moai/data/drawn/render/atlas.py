@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from moai.data.drawn.catalog import COCO_THINGS, STUFF_LABELS, THING_LABELS, plural
+from moai.data.drawn.catalog import COCO_THINGS, STUFF_LABELS, THING_LABELS
+from moai.data.nouns import plural
 
 __all__ = ["CELL", "COCO_THINGS", "STUFF_LABELS", "THING_LABELS", "Sprite", "load_atlas", "plural", "sprites_of"]
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from moai.data.drawn.draws import pick
+from moai.data.draws import pick
 
 
 def ood_image(side: int, rng: np.random.Generator) -> np.ndarray:

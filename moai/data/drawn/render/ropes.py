@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from moai.data.drawn.facts import middle
 from moai.data.drawn.layout import Layout, PlacedObject, Rope
+from moai.data.places import middle
 
 WIDTH = 1.0
 """Pixels across, on the canvas."""

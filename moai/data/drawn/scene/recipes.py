@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from moai.data.drawn import catalog
-from moai.data.drawn.draws import pick
 from moai.data.drawn.render.atlas import Sprite, sprites_of
 from moai.data.drawn.render.geometry import extents
+from moai.data.draws import pick
 
 Rng = np.random.Generator
 

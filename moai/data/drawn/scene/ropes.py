@@ -4,12 +4,12 @@ same two things merely stand near each other."""
 import numpy as np
 
 from moai.data.drawn import catalog
-from moai.data.drawn.draws import pick
 from moai.data.drawn.layout import Layout, Rope
 from moai.data.drawn.render.backgrounds import shade_at
 from moai.data.drawn.render.geometry import GRID
 from moai.data.drawn.render.ropes import rope_end
 from moai.data.drawn.scene.recipes import Item, Rng, make
+from moai.data.draws import pick
 
 _CONTRAST = 85
 """Grey levels between a rope and the backdrop at its middle."""

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 
 from moai.data.drawn import catalog
-from moai.data.drawn.draws import pick
 from moai.data.drawn.layout import Layout, PlacedObject
 from moai.data.drawn.levels import MEDIUM, between, check
 from moai.data.drawn.render.backgrounds import plain_background, scenic_background
@@ -16,6 +15,7 @@ from moai.data.drawn.scene.recipes import RECIPES, Item, Rng, single
 from moai.data.drawn.scene.relations import relations_of
 from moai.data.drawn.scene.ropes import is_seen, pair, rope_between
 from moai.data.drawn.scene.sign_placement import MIN_LETTERS, add_signs, apart
+from moai.data.draws import pick
 
 LONGER_SIDE = 384
 MIN_VISIBLE = 0.5

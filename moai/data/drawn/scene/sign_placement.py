@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from moai.data.drawn.draws import pick
 from moai.data.drawn.layout import Layout, Sign
 from moai.data.drawn.levels import between
 from moai.data.drawn.render.signs import COLOURS, FONTS, NARROW_FONT, PLAIN_FONTS, TEXT_COLOURS, plate_size, sign_box
 from moai.data.drawn.scene.recipes import Rng
+from moai.data.draws import pick
 from perception.scene import Box
 
 _COLOUR_NAMES = tuple(COLOURS)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from moai.data.drawn.draws import pick
 from moai.data.drawn.question import Question
 from moai.data.drawn.questions import wordings
 from moai.data.drawn.text.words import sign_text
+from moai.data.draws import pick
 
 SHOWN = 48
 """Letters of a text that an answer gives at most; more of it is left out and shown by dots."""

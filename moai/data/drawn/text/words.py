@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from moai.data.drawn.draws import pick
+from moai.data.draws import pick
 
 _MADE_UP = 0.5
 MAX_LENGTH = 14

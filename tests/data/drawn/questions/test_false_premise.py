@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from moai.data.drawn.catalog import THING_LABELS
-from moai.data.drawn.facts import singular_noun
 from moai.data.drawn.layout import Layout
 from moai.data.drawn.question import COLOURS, NEGATIVE
 from moai.data.drawn.questions.ask import ask
 from moai.data.drawn.questions.false_premise import DENIALS
 from moai.data.drawn.scene.sample import sample_layout
 from moai.data.drawn.scoring import score
+from moai.data.nouns import singular_noun
 from tests.data.drawn.asked import LAYOUTS, counts_of, labels_in, questions_of
 from tests.data.drawn.scenes import ground, sign, street, thing
 

@@ -4,12 +4,12 @@ from collections import Counter
 import numpy as np
 
 from moai.data.drawn.catalog import THING_LABELS
-from moai.data.drawn.facts import plural_noun, singular_noun
 from moai.data.drawn.layout import Layout
 from moai.data.drawn.question import NEGATIVE
 from moai.data.drawn.questions.ask import ask
 from moai.data.drawn.questions.multi_hop import CLASS_NAMES
 from moai.data.drawn.scene.sample import sample_layout
+from moai.data.nouns import plural_noun, singular_noun
 from tests.data.drawn.asked import answers_of, counts_of, labels_in, questions_of, share_of_yes
 from tests.data.drawn.scenes import ground, sign, thing
 

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 
 from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS
-from moai.data.drawn.facts import GROUPS, NUMBER_WORDS, asked_for, direction_of, plural_noun, region_of, singular_noun
+from moai.data.drawn.facts import GROUPS, asked_for
 from moai.data.drawn.layout import Layout
-from moai.data.drawn.question import NEGATIVE, REGIONS
+from moai.data.drawn.question import NEGATIVE
 from moai.data.drawn.questions.ask import KINDS, ask
 from moai.data.drawn.questions.asking import COUNT_GROUPS
 from moai.data.drawn.scene.sample import sample_layout
+from moai.data.nouns import NUMBER_WORDS, plural_noun, singular_noun
+from moai.data.places import REGIONS, direction_of, region_of
 from tests.data.drawn.asked import LAYOUTS, answers_of, counts_of, labels_in, questions_of, share_of_yes
 from tests.data.drawn.scenes import random_layout, street
 

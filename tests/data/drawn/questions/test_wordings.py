@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moai.data.drawn.catalog import STUFF_LABELS, THING_LABELS
-from moai.data.drawn.facts import plural_noun
 from moai.data.drawn.question import NEGATIVE
 from moai.data.drawn.questions import wordings
 from moai.data.drawn.questions.ask import KINDS, ask, template_words
 from moai.data.drawn.questions.typos import slip
+from moai.data.nouns import plural_noun
 from tests.data.drawn.asked import LAYOUTS
 from tests.data.drawn.scenes import street
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moai.data.drawn.catalog import COCO_THINGS, SPRITE_SOURCES, STUFF_LABELS, THING_LABELS, natural_scale, plural
+from moai.data.drawn.catalog import COCO_THINGS, SPRITE_SOURCES, STUFF_LABELS, THING_LABELS, natural_scale
 from moai.data.drawn.render import atlas
+from moai.data.nouns import plural
 from perception.labels import COCO_PANOPTIC_CLASSES, PSG_PREDICATES
 
 FOLDER = Path(atlas.__file__).with_suffix("")
