@@ -11,6 +11,7 @@ from moai.data.example import Source
 from moai.data.mixture import Mixture
 from moai.data.rows import ImageRows, Rows, RowSizes, TextRows, WordRows
 from moai.data.samples import Samples
+from moai.data.wordings import Reworded
 from moai.models.processing import MoAIProcessor
 from perception.presets import DEFAULT
 
@@ -18,6 +19,7 @@ from perception.presets import DEFAULT
 # become, the seed of the run and the settings of the source.
 SOURCES: dict[str, str] = {
     "drawn": "moai.data.drawn.source:drawn_source",
+    "photographs": "moai.data.photographs.source:Photographs",
 }
 
 # Conversations about pictures, as files hold them: called with the settings of their own, and read by
@@ -27,6 +29,8 @@ CONVERSATIONS: dict[str, str] = {
     "messages": "moai.data.conversations.messages:Messages",
     "hub": "moai.data.conversations.hub:Hub",
 }
+
+_OF_EVERY_SOURCE = ("name", "weight", "wordings")
 
 _WRONG_SETTINGS = {
     "unexpected keyword argument": "does not know a setting",
@@ -77,20 +81,24 @@ def rows_for(
 def build(sources: Sequence[Mapping], rows: Rows, seed: int = 0, position: int = 0) -> Samples:
     """The endless data set of a run, from `position` on.
 
-    sources: mappings with the `name` of each, its `weight` (default 1) and its own settings, as YAML has them.
+    sources: mappings with the `name` of each, its `weight` (default 1), the share of its questions that are put as
+    benchmarks and hurried people put them (`wordings`, default 0, see `moai.data.wordings`), and its own settings, as
+    YAML has them.
     Raises ValueError for an unknown source, an unknown setting, or what the source itself refuses.
     """
     built = []
     for given in sources:
         settings = dict(given)
         name, weight = settings.pop("name", None), settings.pop("weight", 1.0)
-        built.append((_made(name, builder(name), rows, seed, **settings), weight))
+        wordings = settings.pop("wordings", 0)
+        source = _made(name, builder(name), rows, seed, **settings)
+        built.append((Reworded(source, wordings, seed) if wordings else source, weight))
     return Samples(Mixture(built, seed), rows, seed, position)
 
 
 def open_conversations(source: Mapping) -> Conversations:
     """The conversations of one source of `build`, apart from what trains on them; raises ValueError as `build`."""
-    settings = {key: value for key, value in source.items() if key not in ("name", "weight", *READING)}
+    settings = {key: value for key, value in source.items() if key not in _OF_EVERY_SOURCE and key not in READING}
     return _made(source["name"], conversations(source["name"]), **settings)
 
 

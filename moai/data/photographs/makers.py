@@ -1,0 +1,63 @@
+"""Which questions a photograph is asked, and how often each sort."""
+
+from collections.abc import Callable
+
+from moai.data.draws import weighted
+from moai.data.photographs.asking import Asking, Turn
+from moai.data.photographs.questions import (
+    asked,
+    captions,
+    choice,
+    colours,
+    counting,
+    existence,
+    lists,
+    position,
+    reading,
+    unanswerable,
+)
+
+# Weights of the sorts; one that a photograph does not allow leaves its share to the others.
+MAKERS: dict[str, tuple[Callable[[Asking], Turn | None], float]] = {
+    "existence": (existence.existence, 3.0),
+    "counting": (counting.counting, 1.6),
+    "relative": (position.relative, 1.5),
+    "place": (position.place, 0.8),
+    "beside": (position.beside, 0.3),
+    "larger": (position.larger, 0.3),
+    "objects": (lists.objects, 0.4),
+    "sort": (lists.sort, 0.8),
+    "caption": (captions.caption, 1.5),
+    "description": (captions.description, 0.3),
+    "caption pair": (captions.pair, 0.8),
+    "statement": (asked.statement, 0.6),
+    "question": (asked.question, 5.0),
+    "plate": (reading.plate, 4.0),
+    "field": (reading.field, 4.0),
+    "row": (reading.row, 1.0),
+    "colour": (colours.colour, 0.8),
+    "choice": (choice.choice, 0.8),
+    "missing thing": (unanswerable.thing, 0.5),
+    "missing text": (unanswerable.text, 0.25),
+}
+_MANY = ("existence", "caption pair", "missing thing")
+_TRIES = 6
+
+
+def ask(asking: Asking, count: int) -> list[tuple[str, Turn]]:
+    """Up to `count` different questions with their sorts; a caption is asked for once, and some sorts for a third of
+    the time at most."""
+    names, weights = tuple(MAKERS), [weight for _, weight in MAKERS.values()]
+    found: dict[str, tuple[str, Turn]] = {}
+    told = set()
+    for _ in range(_TRIES * count):
+        if len(found) == count:
+            break
+        name = weighted(asking.rng, names, weights)
+        if name in told or (name in _MANY and sum(name == sort for sort, _ in found.values()) > count / 3):
+            continue
+        turn = MAKERS[name][0](asking)
+        if turn is not None:
+            found.setdefault(turn[0], (name, turn))
+            told |= {name} & {"caption", "description", "objects"}
+    return list(found.values())

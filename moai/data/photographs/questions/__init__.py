@@ -1,0 +1,1 @@
+"""Makers of questions about a photograph, one sort a file."""
