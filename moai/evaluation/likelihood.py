@@ -37,11 +37,11 @@ def target_losses(
             inputs["prompt_mask"][row, -len(target) :] = 0
     device = next(model.parameters()).device
     inputs = {name: tensor.to(device) for name, tensor in inputs.items()} | dict(encoded)
-    logits = model(**inputs, use_cache=False, logits_to_keep=longest + 1).logits.float().cpu()
-    scores = torch.log_softmax(logits[:, :-1], dim=-1)
+    logits = model(**inputs, use_cache=False, logits_to_keep=longest + 1).logits
+    scores = torch.log_softmax(logits[:, :-1].float(), dim=-1)
     results = []
     for row, target in enumerate(targets):
-        given = torch.tensor(target)
+        given = torch.tensor(target, device=device)
         said = scores[row, -len(target) :]
         loss = -said.gather(1, given[:, None]).sum().item()
         results.append((loss, bool((said.argmax(dim=-1) == given).all())))

@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import json
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from moai.evaluation.metrics.wups import WordNet
 from moai.evaluation.options import add_model_options
 from moai.evaluation.photos.answering import Asker, answer_key
 from moai.evaluation.photos.item import Item, View, items_of, task, task_names
-from moai.evaluation.photos.pictures import BUILTIN, Look, views_of
+from moai.evaluation.photos.pictures import BUILTIN, Look, looked_at, views_of
 from moai.evaluation.photos.report import markdown
 from moai.evaluation.photos.scores import scores_of
 from moai.evaluation.photos.speaker import Speaker
@@ -27,7 +28,7 @@ from moai.evaluation.photos.ways import MODEL, PLAIN, TUNED, Way, ways_of
 from moai.loading import device_named, preset_of
 from moai.terminal import Parser, guarded, quiet_libraries
 from perception.verbalize import verbalize
-from weights import EMBEDDED_MODEL
+from weights import DEFAULT_MODEL
 
 ANSWERS, SCORES, REPORT = "photos.json", "scores.json", "report.md"
 
@@ -76,10 +77,11 @@ def _listed(text: str) -> tuple[str, ...]:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; prints the report. 0 when it went well, 2 after one sentence on standard error when it did not."""
-    return guarded(lambda: _run(argv))
+    words = sys.argv[1:] if argv is None else argv
+    return guarded(lambda: _run(words))
 
 
-def _run(argv: list[str] | None) -> None:
+def _run(argv: list[str]) -> None:
     arguments = parser().parse_args(argv)
     quiet_libraries()
     for name in arguments.tasks:
@@ -89,7 +91,7 @@ def _run(argv: list[str] | None) -> None:
         record, folder = _read(arguments.score), arguments.out or arguments.score.parent
     else:
         folder = arguments.out or RESULTS / f"{model_label(arguments.model)}-photos"
-        command = shlex.join(["moai", "eval", "photos", *(argv or ())])
+        command = shlex.join(["moai", "eval", "photos", *argv])
         record = {"command": command} | answered(arguments, folder)
         write_json(folder / ANSWERS, record)
     scores = scores_of([Item.from_dict(one) for one in record["items"]], record["answers"], wordnet)
@@ -113,13 +115,19 @@ def answered(arguments: argparse.Namespace, folder: Path) -> dict:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
     device = device_named(arguments.device)
     size = arguments.batch_size or (256 if device.type == "cuda" else 16)
-    speaker = Speaker.moai(str(arguments.model or EMBEDDED_MODEL), device, size)
-    views = views_of(arguments.pictures, lambda: _looking(arguments, speaker))
+    speaker = Speaker.moai(str(arguments.model or DEFAULT_MODEL), device, size)
+
+    def asked_about(views: list[View]) -> list[Item]:
+        return items_of(arguments.tasks, views, arguments.seed, arguments.limit)
+
+    views = views_of(arguments.pictures)
+    names = {item.picture for item in asked_about(views)}
+    views = looked_at(views, names, lambda: _looking(arguments, speaker))
     built_from = speaker.model.config.built_from or {}
     plain = arguments.plain or built_from.get("language_model")
     ways = ways_of(views, plain is not None, arguments.tuned is not None)
     chosen = [_way(name, ways) for name in (ways if arguments.variants is None else arguments.variants)]
-    items = items_of(arguments.tasks, views, arguments.seed, arguments.limit)
+    items = asked_about(views)
     if not items:
         raise ValueError(f"these pictures have no questions for {', '.join(arguments.tasks)}; choose other --tasks")
     speakers: dict[str, Callable[[], Speaker]] = {
@@ -183,3 +191,7 @@ def _read(path: Path) -> dict:
         raise ValueError(f"{path} cannot be read ({error.strerror or 'input error'})") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no answers; give the {ANSWERS} that `moai eval photos` wrote") from error
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,7 +1,7 @@
 """The pictures that are asked about: folders of photographs, or those that packages around us ship."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from importlib.util import find_spec
@@ -43,11 +43,10 @@ def builtin_photographs() -> list[Photograph]:
     return found
 
 
-def views_of(folders: Sequence[str], look: Callable[[], Look] | None) -> list[View]:
-    """The photographs of these folders (or `BUILTIN`), each with its scene: its folder's, else what `look()` sees.
+def views_of(folders: Sequence[str]) -> list[View]:
+    """The photographs of these folders (or `BUILTIN`), each with the scene that its folder holds.
 
-    `look` is called at the first picture that has no scene; without it scenes stay None. Raises ValueError as
-    `read_photographs`, and for a picture that stands in two folders.
+    Raises ValueError as `read_photographs`, and for two pictures of one name.
     """
     given = [
         one for folder in folders for one in (builtin_photographs() if folder == BUILTIN else read_photographs(folder))
@@ -58,11 +57,17 @@ def views_of(folders: Sequence[str], look: Callable[[], Look] | None) -> list[Vi
         if name in views:
             raise ValueError(f"two photographs are called {name}; give folders whose pictures have different names")
         views[name] = View(name, one, one.scene)
-    missing = [view for view in views.values() if view.scene is None]
-    if missing and look is not None:
-        see = look()
-        for start in range(0, len(missing), MAX_AT_ONCE):
-            part = missing[start : start + MAX_AT_ONCE]
-            for view, scene in zip(part, see([view.photograph.read() for view in part]), strict=True):
-                views[view.name] = replace(view, scene=scene)
     return list(views.values())
+
+
+def looked_at(views: Sequence[View], names: Container[str], look: Callable[[], Look]) -> list[View]:
+    """The views, those of these names with what `look()` sees where they have no scene; it is called for the first."""
+    missing = [view for view in views if view.scene is None and view.name in names]
+    see = look() if missing else None
+    seen: dict[str, View] = {}
+    for start in range(0, len(missing), MAX_AT_ONCE):
+        part = missing[start : start + MAX_AT_ONCE]
+        assert see is not None
+        for view, scene in zip(part, see([view.photograph.read() for view in part]), strict=True):
+            seen[view.name] = replace(view, scene=scene)
+    return [seen.get(view.name, view) for view in views]

@@ -1,11 +1,18 @@
 """`moai eval photos`: answers, journal, scores and report of a tiny random model."""
 
 import json
+import sys
 
 import pytest
 
+from moai.assistant import MoAI
+from moai.data.photographs.annotations import read_photographs
 from moai.evaluation.photos import command
+from moai.evaluation.photos.answering import tokens_of
 from moai.evaluation.photos.command import ANSWERS, REPORT, SCORES, main
+from moai.evaluation.photos.item import Item
+from perception import Scene
+from perception.registry import expert_names
 from tests.models.pretrained.families import language_model
 
 
@@ -71,14 +78,12 @@ def test_experts_look_where_a_folder_holds_no_scenes(run, folder, tmp_path, monk
     (bare / "annotations.json").write_text(json.dumps({"pictures": records}))
     looked = []
     monkeypatch.setattr(command, "_looking", lambda *_: lambda pictures: looked.extend(pictures) or scenes(pictures))
-    given = ["--pictures", str(bare), *words[2:6], "--tasks", "pope", "--variants", "full", "--out", str(tmp_path)]
+    given = ["--pictures", str(bare), *words[2:6], "--tasks", "rooms", "--variants", "full", "--out", str(tmp_path)]
     assert main(given) == 0
-    assert len(looked) == len(records)
+    assert looked == [bare / "room.png"]  # at no other, as no other is asked about
 
 
 def scenes(pictures):
-    from perception import Scene
-
     return [Scene(100, 80) for _ in pictures]
 
 
@@ -101,3 +106,37 @@ def test_mistakes_get_one_sentence(run, capsys, tmp_path, monkeypatch, words, me
     *progress, error = capsys.readouterr().err.strip().splitlines()
     assert message in error
     assert all(line.startswith("Loading weights") for line in progress)
+
+
+def test_answers_are_the_assistants(run, folder, model_folder):
+    record = json.loads((run[0] / ANSWERS).read_text())
+    views = {one.path.stem: one for one in read_photographs(folder)}
+    items = [Item.from_dict(one) for one in record["items"] if one["picture"] and not one["options"]]
+    for way, moai, experts in (("full", True, expert_names()), ("empty", True, ()), ("backbone", False, None)):
+        for item in items:
+            if item.key in record["answers"][way]:
+                photograph = views[item.picture]
+                looking = FixedScene(photograph.scene)
+                assistant = MoAI.from_pretrained(model_folder, device="cpu", perception=looking)
+                given = {"moai": moai, "experts": experts, "max_new_tokens": tokens_of(item)}
+                answer = assistant.ask(photograph.path, item.question, **given)
+                assert record["answers"][way][item.key] == answer.text
+                break
+
+
+class FixedScene:
+    experts = expert_names()
+
+    def __init__(self, scene):
+        self.scene = scene
+
+    def batch(self, pictures, experts=None):
+        return [self.scene for _ in pictures]
+
+
+def test_what_a_missing_library_scores_is_left_out(run, monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "pycocoevalcap.cider.cider", None)
+    assert main(["--score", str(run[0] / ANSWERS), "--out", str(tmp_path)]) == 0
+    scores = json.loads((tmp_path / SCORES).read_text())
+    assert list(scores["left_out"]) == ["captions"] and "reading" in scores["tasks"]
+    assert "score again with --score" in capsys.readouterr().out

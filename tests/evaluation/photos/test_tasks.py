@@ -158,7 +158,7 @@ def test_general_answers_are_compared_with_the_plain_models():
 
 
 def test_shown_counts_what_is_invented():
-    views = views_of([BUILTIN], lambda: lambda pictures: [Scene(10, 10) for _ in pictures])
+    views = [replace(view, scene=Scene(10, 10)) for view in views_of([BUILTIN])]
     items = {(item.picture, item.question): item for item in made("shown", views)}
     coffee = items["coffee", "Describe the image."]
     assert mark(coffee, "A cup of coffee on a table.")
@@ -198,6 +198,6 @@ def test_an_unknown_task_is_told():
 
 
 def test_the_builtin_pictures_are_annotated_inside_their_edges():
-    for view in views_of([BUILTIN], None):
+    for view in views_of([BUILTIN]):
         assert all(0 <= edge <= 1 for box in view.photograph.boxes for edge in box.box)
         assert view.photograph.captions and view.photograph.questions
