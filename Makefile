@@ -24,8 +24,10 @@ $(READY): pyproject.toml setup.py
 demo: setup
 	$(BIN)/python -m moai ask examples/street.png "What does the sign say?"
 
+# In a process for each core; files stay whole, see tests/conftest.py.
+test: export OMP_NUM_THREADS := 1
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 # None of it imports the drawn world.
 test-core: setup

@@ -23,6 +23,14 @@ QUESTIONS = (
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+def pytest_collection_modifyitems(items):
+    """Of several processes one runs a whole file, and one all about the page, which starts once."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            file = item.nodeid.partition("::")[0]
+            item.add_marker(pytest.mark.xdist_group("tests/web" if file.startswith("tests/web/") else file))
+
+
 def tiny_config(**overrides) -> MoAIConfig:
     text_config = LlamaConfig(
         vocab_size=64,

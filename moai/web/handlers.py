@@ -94,8 +94,9 @@ class Handlers:
                     session,
                     gr.skip(),
                     gr.Image(drawn, alt_text=describe(look.scene)),
-                    views.relations(look.scene),
-                    views.text_lines(look.scene) + views.other_findings(look.scene),
+                    views.relations(look.scene) if "scene_graph" in look.encoded.experts else "",
+                    (views.text_lines(look.scene) if "ocr" in look.encoded.experts else "")
+                    + views.other_findings(look.scene),
                     look.words or "The experts saw nothing that they are sure of.",
                     views.expert_times(look),
                 ]

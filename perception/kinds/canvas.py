@@ -94,11 +94,12 @@ class Canvas:
         return places
 
     def frame(self, box, colour, thickness: float) -> None:
-        """The outline of a box; a thin dark rim keeps any colour visible on any ground."""
+        """The outline of a box; thin rims, a light one and a dark one, keep any colour visible on any ground."""
         x1, y1, x2, y2 = box[0], box[1], max(box[2], box[0]), max(box[3], box[1])
         width, edge = max(1, round(thickness * self.unit)), max(1, round(self.unit))
         outer = (x1 - edge, y1 - edge, max(box[2] + edge, x1), max(box[3] + edge, y1))
-        self.pen.rectangle(outer, outline=(0, 0, 0, 130), width=width + 2 * edge)
+        self.pen.rectangle(outer, outline=(255, 255, 255, 190), width=edge)
+        self.pen.rectangle((x1, y1, x2, y2), outline=(0, 0, 0, 130), width=width + edge)
         self.pen.rectangle((x1, y1, x2, y2), outline=(*colour, 255), width=width)
 
     def label(self, text: str, colour, places: Sequence[tuple[float, float]], anchor: str = "corner") -> None:

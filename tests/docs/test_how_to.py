@@ -22,7 +22,9 @@ def copy(tmp_path) -> Copy:
     return copy
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.stem, marks=pytest.mark.xdist_group(page.stem)) for page in PAGES]
+)
 def test_the_page_works_and_counts(page: Path, copy):
     for title, text in sections(page).items():
         copy.files = copy.lines = 0

@@ -57,3 +57,12 @@ def test_half_a_surrogate_pair_is_drawn():
 def test_unknown_layer():
     with pytest.raises(ValueError, match="segments, detections"):
         draw(PICTURE, scene(), ("boxes",))
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+def test_frames_are_seen_on_dark_and_light_pictures(ground):
+    picture = np.full((400, 800, 3), ground, np.uint8)
+    drawn = np.asarray(draw(picture, Scene(800, 400, detections=[Detection("book", (0.2, 0.4, 0.6, 0.9), 0.9)])))
+    side = drawn[280, 150:170].astype(int)  # across the left side of the box, far from its label
+    assert np.abs(side - ground).max(1).max() > 100
+    assert np.ptp(side.mean(1)) > 100

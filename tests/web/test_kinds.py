@@ -45,9 +45,11 @@ def test_a_fifth_kind_can_be_shown_and_switched(tagging):
 def test_what_it_found_is_shown_and_told(engine, tagging):
     asked = with_experts(engine, Perception("tag,ocr", tagging=tag))
     session, page = Session(), Handlers(asked)
-    _, _, _, _, panels, words, times = page.on_look(session, STREET, [])
+    _, _, _, relations, panels, words, times = page.on_look(session, STREET, [])
+    assert relations == "", "nobody looked for any"
     assert "<h4>Tags</h4>" in panels and "&lt;outdoor&gt;" in panels and "<outdoor>" not in panels
     assert words.endswith("The image is tagged: <outdoor>.")
+    assert "Recognised text" in panels and "Not among these experts: Segmentation, Detection, Scene graph." in times
     assert "Tags" in times and f"rgb{tagging.colour}".replace(" ", "") in times
     with_tags, without = (np.asarray(page.on_layers(session, shown)) for shown in (["shades"], []))
     assert (with_tags != without).any(), "the layer is drawn"
