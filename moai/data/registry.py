@@ -20,6 +20,7 @@ from perception.presets import DEFAULT
 SOURCES: dict[str, str] = {
     "drawn": "moai.data.drawn.source:drawn_source",
     "photographs": "moai.data.photographs.source:Photographs",
+    "worded": "moai.data.worded.source:Worded",
 }
 
 # Conversations about pictures, as files hold them: called with the settings of their own, and read by

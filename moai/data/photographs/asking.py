@@ -2,18 +2,32 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from moai.data.draws import pick
-from moai.data.photographs.absence import Absence
 from moai.data.photographs.photograph import LabelledBox, Photograph
 from moai.data.photographs.words import labels_hinted, labels_named
 from perception.scene import Scene
 
 Turn = tuple[str, str]
+
+
+class Chooser(Protocol):
+    """Chooses labels to ask for, see `moai.data.photographs.absence.Absence`."""
+
+    def present(self, there: Collection[str], rng: np.random.Generator) -> str | None:
+        """One of the labels that are there."""
+        ...
+
+    def absent(self, maybe: Collection[str], rng: np.random.Generator) -> str | None:
+        """A label that is not there."""
+        ...
+
+
 PICTURE = ("image", "image", "image", "picture", "photo")
 
 
@@ -27,7 +41,7 @@ class Asking:
         self,
         photograph: Photograph,
         scene: Scene | None,
-        absences: tuple[Absence, Absence],
+        absences: tuple[Chooser, Chooser],
         rng: np.random.Generator,
         other: Photograph | None = None,
     ) -> None:

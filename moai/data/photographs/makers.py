@@ -1,6 +1,6 @@
 """Which questions a photograph is asked, and how often each sort."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from moai.data.draws import weighted
 from moai.data.photographs.asking import Asking, Turn
@@ -17,8 +17,10 @@ from moai.data.photographs.questions import (
     unanswerable,
 )
 
+Maker = Callable[[Asking], Turn | None]
+
 # Weights of the sorts; one that a photograph does not allow leaves its share to the others.
-MAKERS: dict[str, tuple[Callable[[Asking], Turn | None], float]] = {
+MAKERS: dict[str, tuple[Maker, float]] = {
     "existence": (existence.existence, 3.0),
     "counting": (counting.counting, 1.6),
     "relative": (position.relative, 1.5),
@@ -41,23 +43,28 @@ MAKERS: dict[str, tuple[Callable[[Asking], Turn | None], float]] = {
     "missing text": (unanswerable.text, 0.25),
 }
 _MANY = ("existence", "caption pair", "missing thing")
+_ONCE = frozenset({"caption", "description", "objects", "all", "how many"})
+_EACH_ONCE = frozenset({"field", "row", "plate", "about"})
+"""Sorts of which no answer is asked for twice."""
 _TRIES = 6
 
 
-def ask(asking: Asking, count: int) -> list[tuple[str, Turn]]:
+def ask(asking: Asking, count: int, makers: Mapping[str, tuple[Maker, float]] = MAKERS) -> list[tuple[str, Turn]]:
     """Up to `count` different questions with their sorts; a caption is asked for once, and some sorts for a third of
     the time at most."""
-    names, weights = tuple(MAKERS), [weight for _, weight in MAKERS.values()]
+    names, weights = tuple(makers), [weight for _, weight in makers.values()]
     found: dict[str, tuple[str, Turn]] = {}
-    told = set()
+    told, answered = set(), set()
     for _ in range(_TRIES * count):
         if len(found) == count:
             break
         name = weighted(asking.rng, names, weights)
         if name in told or (name in _MANY and sum(name == sort for sort, _ in found.values()) > count / 3):
             continue
-        turn = MAKERS[name][0](asking)
-        if turn is not None:
-            found.setdefault(turn[0], (name, turn))
-            told |= {name} & {"caption", "description", "objects"}
+        turn = makers[name][0](asking)
+        if turn is None or (name, turn[1]) in answered:
+            continue
+        found.setdefault(turn[0], (name, turn))
+        told |= {name} & _ONCE
+        answered |= {(name, turn[1])} if name in _EACH_ONCE else set()
     return list(found.values())

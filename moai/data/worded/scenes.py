@@ -1,0 +1,79 @@
+"""Made-up scenes as experts tell of them, without a picture, and what of them is true: what the experts say."""
+
+from pathlib import Path
+
+import numpy as np
+
+from moai.data.draws import pick
+from moai.data.photographs.photograph import LabelledBox, Photograph
+from moai.data.worded.receipts import receipt
+from moai.data.worded.texts import plate, text
+from moai.data.worded.vocabulary import cluster, imagenet
+from perception.kinds.detection import DETECTION_THRESHOLD
+from perception.scene import Box, Detection, Scene, Tag, TextLine
+
+SORTS = {"things": 0.45, "street": 0.15, "texts": 0.1, "plate": 0.08, "receipt": 0.17, "nothing": 0.05}
+"""How often each sort of scene is made up; its name is the data set of its photograph."""
+_VEHICLES = ("car", "truck", "bus", "motorcycle", "van")
+_COUNTS = (0.52, 0.19, 0.1, 0.07, 0.05, 0.04, 0.03)
+"""How often a label occurs once, twice and so on."""
+_MOST = 10
+"""No further label comes into a scene that has more boxes than that."""
+
+
+def made_up(rng: np.random.Generator, sort: str) -> tuple[Photograph, Scene, dict[str, str]]:
+    """What is true of a scene of a sort, what experts say of it, and what each text on signs is."""
+    width, height = pick(rng, ((640, 480), (480, 640), (640, 427), (427, 640), (500, 375), (1280, 720)))
+    scene, fields, kinds = Scene(width, height), dict[str, str](), dict[str, str]()
+    if sort in ("things", "street"):
+        scene.detections = _detections(rng, cluster(rng, 1 + int(rng.random() ** 1.3 * 8)))
+    if sort in ("street", "texts"):
+        found = [text(rng) for _ in range(1 + int(rng.random() ** 2 * (4 if sort == "street" else 10)))]
+        kinds = {said: what for what, said in found}
+        scene.text_lines = _lines(rng, list(kinds))
+    if sort == "plate":
+        scene.detections = _detections(rng, [pick(rng, _VEHICLES), *(["person"] if rng.random() < 0.2 else [])])
+        scene.text_lines = _lines(rng, [plate(rng)])
+    if sort == "receipt":
+        made = receipt(rng)
+        scene.width, scene.height, scene.text_lines, fields = 463, 1013, made.lines, made.fields
+    if sort != "nothing" and rng.random() < 0.5:
+        best = 0.3 + 0.6 * rng.random()
+        scene.more["tags"] = [Tag(pick(rng, imagenet()), best * 0.5**place) for place in range(3)]
+    boxes = tuple(LabelledBox(one.label, one.box) for one in scene.detections if one.score >= DETECTION_THRESHOLD)
+    lines = tuple(scene.text_lines)
+    truth = Photograph(
+        Path(sort), sort, scene.width, scene.height, boxes, text_lines=lines, fields=fields, exhaustive=True
+    )
+    return truth, scene, kinds
+
+
+def _detections(rng: np.random.Generator, labels: list[str]) -> list[Detection]:
+    """Boxes of these labels, surest first, some more that are too unsure to be said."""
+    found = list[Detection]()
+    for label in labels:
+        if len(found) > _MOST:
+            break
+        size = 0.05 + 0.5 * rng.random() ** 1.5
+        for _ in range(1 + int(rng.choice(len(_COUNTS), p=_COUNTS))):
+            found.append(Detection(label, _box(rng, size), 0.5 + 0.5 * rng.random() ** 0.7))
+    if found and rng.random() < 0.4:
+        # Of what is there, so that it is not said of something else that it might be.
+        found.append(Detection(pick(rng, labels), _box(rng, 0.1), 0.1 + 0.35 * rng.random()))
+    return sorted(found, key=lambda one: -one.score)
+
+
+def _box(rng: np.random.Generator, size: float) -> Box:
+    width, height = (min(size * (0.6 + 0.8 * rng.random()), 1.0) for _ in range(2))
+    left, top = rng.random() * (1 - width), rng.random() * (1 - height)
+    return left, top, left + width, top + height
+
+
+def _lines(rng: np.random.Generator, texts: list[str]) -> list[TextLine]:
+    """Texts from the top down."""
+    tops = np.sort(rng.random(len(texts))) * 0.9
+    lefts = rng.random(len(texts)) * 0.6
+    return [
+        TextLine(said, 0.87 + 0.13 * rng.random(), (float(left), float(top), float(left) + 0.3, float(top) + 0.06))
+        for said, left, top in zip(texts, lefts, tops, strict=True)
+    ]
