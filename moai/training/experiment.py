@@ -14,7 +14,7 @@ from moai.training.stages import Stage, setting
 from perception.registry import expert_names
 
 OPTIMIZERS = ("muon", "adamw")
-COMPILE = ("none", "layers", "whole", "graphs")
+COMPILE = ("none", "layers", "decoder", "whole", "graphs")
 PRECISIONS = ("auto", "bf16", "float32")
 SHARDINGS = ("ddp", "fsdp")
 TRACKERS = ("none", "tensorboard", "trackio")
@@ -53,7 +53,8 @@ class ModelExperiment(Stage):
     resume: bool = setting(False, "go on from the newest checkpoint in the output folder")
     compile: str = setting(
         "none",
-        "torch.compile the layers one by one (quick to start), the whole step, or it as CUDA graphs (fastest)",
+        "torch.compile the layers one by one (quick to start) or those of the decoder alone (quicker, for a pretrained "
+        "encoder), the whole step, or it as CUDA graphs (fastest)",
         choices=COMPILE,
         alone="layers",
     )

@@ -121,10 +121,12 @@ def compile_layers(layers: Iterable[nn.Module]) -> None:
 
 
 def compile_step(objective: MoAIObjective, how: str) -> None:
-    """Compile the training step: "layers", "whole" or "graphs" (see --compile)."""
+    """Compile the training step: "layers", "decoder", "whole" or "graphs" (see --compile)."""
+    model = objective.model
     if how == "layers":
-        model = objective.model
         compile_layers([*model.language_model.layers, model.vision, model.compressor])
+    elif how == "decoder":
+        compile_layers(model.language_model.layers)
     else:
         # Launching kernels one by one takes longer than running them at this size.
         mode = "reduce-overhead" if how == "graphs" else None
@@ -167,6 +169,14 @@ def hold(model: MoAIForConditionalGeneration, init: str | None) -> None:
         with safe_open(file, "pt") as weights:
             for name in exact.keys() & set(weights.keys()):
                 exact[name].data.copy_(weights.get_tensor(name))
+
+
+def compute_in_bf16(model: MoAIForConditionalGeneration) -> None:
+    """Keeps LoRA from bringing all that it reads to fp32, the precision of its own weights: autocast computes in bf16,
+    and the detour takes as long as the products."""
+    for module in model.modules():
+        if hasattr(module, "cast_input_dtype_enabled"):
+            module.cast_input_dtype_enabled = False
 
 
 def row_sizes(stage: ModelExperiment) -> tuple[RowSizes, int]:
@@ -220,6 +230,7 @@ def prepare(stage: ModelExperiment, model: MoAIForConditionalGeneration, held: b
     freeze_all_but(model, stage.trains)
     if held:
         hold(model, stage.init)
+        compute_in_bf16(model)
     model.routing = stage.routing
     if stage.checkpointing:
         model.gradient_checkpointing_enable()

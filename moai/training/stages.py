@@ -40,7 +40,7 @@ class Stage:
     routing: str = setting("gates", "how mixers weigh their sources while training", choices=ROUTINGS)
     expert_words: bool = setting(False, "give the experts' words and colour map")
     images: bool = setting(True, "give images, and questions about them")
-    decoder_share: float = setting(1.0, "of the learning rate, for the decoder", least=0)
+    decoder_share: float = setting(1.0, "of the learning rate, for the decoder and its LoRA", least=0)
     patch_weight: float = setting(0.0, "of the per-patch class loss", least=0)
     windows: int = setting(0, "questions that continue the experts' words", least=0)
     transcribe_weight: float = setting(0.0, "of writing the experts' words back", least=0)

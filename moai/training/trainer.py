@@ -106,7 +106,7 @@ class MoAITrainer(Trainer):
         super().log(logs, *args, **kwargs)
 
     def create_optimizer(self, model=None):
-        """Muon or AdamW; the decoder at its own share of the learning rate."""
+        """Muon or AdamW; the decoder and its branches at their own share of the learning rate."""
         if self.optimizer is None:
             model = self.objective.model
             parts = parameter_groups(model)
@@ -117,7 +117,9 @@ class MoAITrainer(Trainer):
             tables = (*(one.weight for one in embeddings), model.compressor.latents)
             groups = []
             for name, parameters in parts.items():
-                rate = self.args.learning_rate * (self.stage.decoder_share if name in ("decoder", "plora") else 1.0)
+                rate = self.args.learning_rate * (
+                    self.stage.decoder_share if name in ("decoder", "plora", "lora") else 1.0
+                )
                 training = [one for one in parameters if one.requires_grad]
                 matrices = [one for one in training if self.stage.optimizer == "muon" and is_matrix(one, tables)]
                 others = [one for one in training if all(one is not matrix for matrix in matrices)]

@@ -14,7 +14,8 @@ from moai.data.photographs.absence import Absence
 from moai.data.photographs.annotations import read_photographs
 from moai.data.photographs.asking import Asking
 from moai.data.photographs.makers import ask
-from moai.data.photographs.photograph import Photograph
+from moai.data.photographs.photograph import Photograph, labels_of
+from moai.data.photographs.varied import patch_classes, varied
 from moai.data.rows import ImageRows, Rows, TextRows, WordRows
 from moai.data.skipped import Skipped
 from perception.images import ImageError, Pixels, pixels_of
@@ -36,8 +37,6 @@ class Photographs:
     Raises ValueError as `read_photographs`, for settings out of range, and for experts or a cache that do not fit.
     """
 
-    class_names = ()
-
     def __init__(
         self,
         rows: Rows,
@@ -48,6 +47,7 @@ class Photographs:
         dialogues: float = 0.15,
         shares: Mapping[str, float] | None = None,
         hold_out: int = 0,
+        vary: bool = True,
     ) -> None:
         if isinstance(dialogues, bool) or not isinstance(dialogues, int | float) or not 0 <= dialogues <= 1:
             raise ValueError(f"dialogues is the share of examples with several turns, within 0 to 1, got {dialogues!r}")
@@ -60,6 +60,8 @@ class Photographs:
         if hold_out >= len(photographs):
             raise ValueError(f"hold_out leaves nothing to train on: {folder} has {len(photographs):,} photographs")
         self.held, trained = photographs[:hold_out], photographs[hold_out:]
+        self.vary = vary
+        self.class_names = labels_of([one for one in photographs if one.exhaustive])
         self.absences = Absence.of_boxes(trained), Absence.of_captions(trained)
         self.groups, self.weights = _grouped(trained, shares)
         self.pictures = isinstance(rows, ImageRows)
@@ -105,6 +107,8 @@ class Photographs:
         scene = self._scene(photograph, pixels)
         if type(self.rows) is WordRows:
             return Example(None, scene, meta=Meta(rng=rng, name=name))
+        if self.vary and not single and pixels is not None:
+            photograph, pixels, scene = varied(photograph, pixels, scene, rng)
         count = 1 if single else self.rows.sizes.questions
         asked = [turn for _, turn in ask(Asking(photograph, scene, self.absences, rng, other), count)]
         if not asked:
@@ -115,7 +119,9 @@ class Photographs:
             for question, answer in asked[-length:]:
                 dialogue += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
             asked = asked[:-length]
-        return Example(pixels if self.pictures else None, scene, asked, Meta(rng=rng, name=name), dialogue)
+        classes = patch_classes(photograph, self.class_names) if self.pictures else None
+        meta = Meta(patch_classes=classes, rng=rng, name=name)
+        return Example(pixels if self.pictures else None, scene, asked, meta, dialogue)
 
     def reports(self) -> list[str]:
         """Sentences on what was passed over so far, in all processes that read this source."""

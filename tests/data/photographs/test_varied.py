@@ -1,0 +1,113 @@
+"""Photographs varied for training: boxes and what experts saw go along with the pixels."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from moai.data.photographs.photograph import LabelledBox, Photograph
+from moai.data.photographs.varied import patch_classes, varied
+from perception.scene import Detection, Relation, Scene, TextLine
+
+BOX = (0.25, 0.5, 0.5, 0.75)
+
+
+def photograph(**fields) -> Photograph:
+    return Photograph("a.jpg", "", 80, 40, (LabelledBox("cat", BOX),), exhaustive=True, **fields)
+
+
+def marked() -> np.ndarray:
+    """A picture that is white where the box is."""
+    pixels = np.zeros((40, 80, 3), np.uint8)
+    pixels[20:30, 20:40] = 255
+    return pixels
+
+
+def scene(**fields) -> Scene:
+    relations = [Relation(0, "to the left of", 1, 0.9)]
+    objects, boxes = ["cat", "dog"], [BOX, (0.6, 0.5, 0.9, 0.75)]
+    return Scene(
+        80,
+        40,
+        detections=[Detection("cat", BOX, 0.9)],
+        objects=objects,
+        object_boxes=boxes,
+        relations=relations,
+        **fields,
+    )
+
+
+def test_boxes_of_people_and_experts_move_with_the_pixels():
+    moved = 0
+    for seed in range(40):
+        given, saw = photograph(), scene()
+        new, pixels, seen = varied(given, marked(), saw, np.random.default_rng(seed))
+        box = new.boxes[0].box
+        assert seen.detections[0].box == pytest.approx(box) and seen.object_boxes[0] == pytest.approx(box)
+        high, wide = pixels.shape[:2]
+        mask = np.zeros((high, wide), bool)
+        x1, y1, x2, y2 = (round(edge * side) for edge, side in zip(box, (wide, high) * 2, strict=True))
+        mask[y1:y2, x1:x2] = True
+        bright = pixels[..., 0] > 128
+        assert (mask & bright).sum() / (mask | bright).sum() > 0.75
+        mirrored = seen.relations[0].predicate == "to the right of"
+        assert (seen.object_boxes[0][0] > seen.object_boxes[-1][0]) == mirrored
+        moved += mirrored
+        assert (
+            given.boxes[0].box == BOX
+            and saw.detections[0].box == BOX
+            and saw.relations[0].predicate.endswith("left of")
+        )
+    assert 10 < moved < 30
+
+
+def test_what_words_were_said_of_stays_whole():
+    text = scene(text_lines=[TextLine("EXIT", 1.0)])
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        assert varied(photograph(), marked(), text, rng)[0].boxes[0].box == BOX
+        told, pixels, _ = varied(photograph(captions=("A cat on the left.",)), marked(), None, rng)
+        if pixels.shape == (40, 80, 3):
+            assert told.boxes[0].box == BOX and told.captions
+        else:
+            assert not told.captions
+
+
+def test_things_that_are_cut_off_are_gone():
+    given = Photograph("a.jpg", "", 80, 40, (LabelledBox("cat", (0.98, 0.0, 1.0, 1.0)),), exhaustive=True)
+    kept = {len(varied(given, marked(), None, np.random.default_rng(seed))[0].boxes) for seed in range(60)}
+    assert kept == {0, 1}
+
+
+def test_patches_are_labelled_after_boxes_smaller_ones_on_top():
+    boxes = (LabelledBox("cat", (0.25, 0.25, 0.5, 0.5)), LabelledBox("sofa", (0.0, 0.0, 0.5, 1.0)))
+    given = Photograph("a.jpg", "", 10, 10, boxes, exhaustive=True)
+    classes = patch_classes(given, ("cat", "sofa"), side=4)
+    expected = np.full((4, 4), -100)
+    expected[:, :2] = 1
+    expected[1, 1] = 0
+    assert np.array_equal(classes, expected)
+    assert patch_classes(Photograph("a.jpg", "", 10, 10, boxes), ("cat", "sofa")) is None
+
+
+def test_the_source_varies_what_is_trained_on_alone(tmp_path):
+    import json
+
+    from transformers import AutoProcessor
+
+    from moai.data.photographs.source import Photographs
+    from moai.data.registry import rows_for
+
+    Image.fromarray(marked()).save(tmp_path / "a.png")
+    Image.fromarray(marked()).save(tmp_path / "b.png")
+    record = {"width": 80, "height": 40, "boxes_exhaustive": True, "boxes": [{"label": "cat", "box": [20, 20, 40, 30]}]}
+    pictures = [record | {"file": name} for name in ("a.png", "b.png")]
+    (tmp_path / "annotations.json").write_text(json.dumps({"pictures": pictures}))
+    rows = rows_for(AutoProcessor.from_pretrained("weights/moai-nano"), experts=())
+    shapes = {}
+    for vary in (False, True):
+        source = Photographs(rows, 0, tmp_path, vary=vary)
+        assert source.class_names == ("cat",)
+        examples = [one for position in range(20) for one in source.examples(position)]
+        shapes[vary] = {np.asarray(one.image).shape for one in examples}
+        assert all(set(np.unique(one.meta.patch_classes)) == {-100, 0} for one in examples)
+    assert shapes[False] == {(40, 80, 3)} and len(shapes[True]) > 3
