@@ -17,8 +17,8 @@ def photograph(**fields) -> Photograph:
 
 def marked() -> np.ndarray:
     """A picture that is white where the box is."""
-    pixels = np.zeros((40, 80, 3), np.uint8)
-    pixels[20:30, 20:40] = 255
+    pixels = np.zeros((400, 800, 3), np.uint8)
+    pixels[200:300, 200:400] = 255
     return pixels
 
 
@@ -48,7 +48,7 @@ def test_boxes_of_people_and_experts_move_with_the_pixels():
         x1, y1, x2, y2 = (round(edge * side) for edge, side in zip(box, (wide, high) * 2, strict=True))
         mask[y1:y2, x1:x2] = True
         bright = pixels[..., 0] > 128
-        assert (mask & bright).sum() / (mask | bright).sum() > 0.75
+        assert (mask & bright).sum() / (mask | bright).sum() > 0.9
         mirrored = seen.relations[0].predicate == "to the right of"
         assert (seen.object_boxes[0][0] > seen.object_boxes[-1][0]) == mirrored
         moved += mirrored
@@ -66,7 +66,7 @@ def test_what_words_were_said_of_stays_whole():
         rng = np.random.default_rng(seed)
         assert varied(photograph(), marked(), text, rng)[0].boxes[0].box == BOX
         told, pixels, _ = varied(photograph(captions=("A cat on the left.",)), marked(), None, rng)
-        if pixels.shape == (40, 80, 3):
+        if pixels.shape == (400, 800, 3):
             assert told.boxes[0].box == BOX and told.captions
         else:
             assert not told.captions
@@ -99,7 +99,8 @@ def test_the_source_varies_what_is_trained_on_alone(tmp_path):
 
     Image.fromarray(marked()).save(tmp_path / "a.png")
     Image.fromarray(marked()).save(tmp_path / "b.png")
-    record = {"width": 80, "height": 40, "boxes_exhaustive": True, "boxes": [{"label": "cat", "box": [20, 20, 40, 30]}]}
+    boxes = [{"label": "cat", "box": [200, 200, 400, 300]}]
+    record = {"width": 800, "height": 400, "boxes_exhaustive": True, "boxes": boxes}
     pictures = [record | {"file": name} for name in ("a.png", "b.png")]
     (tmp_path / "annotations.json").write_text(json.dumps({"pictures": pictures}))
     rows = rows_for(AutoProcessor.from_pretrained("weights/moai-nano"), experts=())
@@ -110,4 +111,4 @@ def test_the_source_varies_what_is_trained_on_alone(tmp_path):
         examples = [one for position in range(20) for one in source.examples(position)]
         shapes[vary] = {np.asarray(one.image).shape for one in examples}
         assert all(set(np.unique(one.meta.patch_classes)) == {-100, 0} for one in examples)
-    assert shapes[False] == {(40, 80, 3)} and len(shapes[True]) > 3
+    assert shapes[False] == {(400, 800, 3)} and len(shapes[True]) > 3
