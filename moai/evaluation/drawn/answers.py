@@ -7,13 +7,12 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from moai.assistant import MoAI
 from moai.data.drawn.levels import LEVELS
 from moai.data.drawn.questions.ask import KINDS, ask
 from moai.data.drawn.render.render import render
@@ -23,14 +22,16 @@ from moai.data.splits import ANSWERS, HELD_OUT_SEED
 from moai.evaluation.drawn.by_kind import Example, answer_examples, print_table, tabulate
 from moai.evaluation.options import add_model_options, assistant_of
 from moai.terminal import Parser
+from perception.cache import CachedPerception
 from perception.registry import expert_names
+from perception.scene import Scene
 
 VARIANTS = {"all experts": expert_names(), "aux emptied": (), "backbone alone": None}
 """Whose words the model gets: all; none, mixers running; none, mixers off."""
 
 
 def perceived_examples(
-    assistant: MoAI,
+    look: Callable[[np.ndarray], Scene],
     count: int,
     first_seed: int,
     per_image: int = 5,
@@ -39,7 +40,7 @@ def perceived_examples(
     level: str = "medium",
     kinds: Sequence[str] = KINDS,
 ) -> Iterator[Example]:
-    """`count` or a few more questions about held-out pictures that the assistant's own experts looked at.
+    """`count` or a few more questions about held-out pictures, with what `look` sees in each (uint8 (H, W, 3)).
 
     `wording` is that of the questions and `kinds` are theirs (see `moai.data.drawn.questions.ask.ask`), `words` are
     those on signs (see `moai.data.drawn.text.words.sign_text`), `level` is one of `moai.data.drawn.levels.LEVELS`.
@@ -48,7 +49,7 @@ def perceived_examples(
     while given < count:
         layout = sample_layout(seed, LEVELS[level], partial(sign_text, split=words))
         picture = render(layout).image
-        scene = assistant.perceive(picture)
+        scene = look(picture)
         for question in ask(layout, np.random.default_rng((seed, 3)), per_image, kinds, wording):
             given += 1
             yield Example(picture, scene, question)
@@ -67,6 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = Parser(prog="moai eval answers", description=__doc__.splitlines()[0])
     parser.add_argument("--questions", type=int, default=500, help="how many (default: %(default)s)")
     add_model_options(parser)
+    parser.add_argument("--cache", type=Path, help="folder that keeps what the experts see, for later or elsewhere")
     parser.add_argument("--first-seed", type=int, default=ANSWERS.start, help="of the held-out scenes")
     parser.add_argument("--wording", choices=("train", "heldout"), default="train", help="of the questions")
     parser.add_argument("--words", choices=("train", "heldout"), default="train", help="on signs")
@@ -80,7 +82,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--first-seed must be at least {HELD_OUT_SEED}: scenes below it are trained on")
     assistant = assistant_of(arguments)
     sources = {name: getattr(arguments, name) for name in ("wording", "words", "level", "kinds")}
-    examples = list(perceived_examples(assistant, arguments.questions, arguments.first_seed, **sources))
+    look = assistant.perceive if arguments.cache is None else CachedPerception(assistant.perception, arguments.cache)
+    examples = list(perceived_examples(look, arguments.questions, arguments.first_seed, **sources))
     tables = {
         name: tabulate(examples, answer_examples(assistant.model, assistant.processor, examples, VARIANTS[name], 25))
         for name in arguments.variants

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from moai.evaluation.photos.item import MAJORITY, RULE, task
 from moai.evaluation.photos.scores import ALL
 from moai.evaluation.photos.tasks import general
-from moai.evaluation.photos.tasks.wordings import PLAIN
 from moai.evaluation.photos.ways import FULL
 
 BESIDE = (MAJORITY, RULE, "question", "backbone", "empty", "words", "tuned")
@@ -56,6 +55,8 @@ def _first(scores: Mapping) -> str:
     if means:
         named = "mean of accuracies (" + ", ".join(next(iter(means.values()))["tasks"]) + ")"
         rows.append([named, "", *(_number(means.get(way), "") for way in beside), _spread(means.get(FULL), "")])
+        ahead = [means[way].get("ahead") if way in means else None for way in beside]
+        rows.append(["&nbsp;&nbsp;MoAI is ahead by", "", *("" if one is None else _points(one) for one in ahead), ""])
     return _table(["task", "questions", *beside, "MoAI (95 % interval)"], rows)
 
 
@@ -91,14 +92,14 @@ def _compared(scores: Mapping) -> list[str]:
 
 def _wordings(scores: Mapping) -> str:
     groups = scores["tasks"].get("wordings", {})
-    plain = groups.get(PLAIN, {}).get(FULL)
     rows = []
     for wording, ways in groups.items():
         numbers = ways.get(FULL)
         if numbers is not None:
-            less = "" if plain is None else f"{100 * (numbers['mean'] - plain['mean']):+.1f}"
-            same = f"{100 * numbers['same_answer']:.1f}"
-            rows.append([wording, str(numbers["questions"]), _spread(numbers, "wordings"), less, same])
+            told = (
+                [_points(numbers["points"]), f"{100 * numbers['same_answer']:.1f}"] if "points" in numbers else ["", ""]
+            )
+            rows.append([wording, str(numbers["questions"]), _spread(numbers, "wordings"), *told])
     return _table(["the same questions", "questions", "right", "points", "same answer"], rows)
 
 
@@ -111,6 +112,11 @@ def _general(scores: Mapping) -> str:
         if way in (general.WAY, general.PLAIN)
     ]  # fmt: skip
     return _table(["general questions", "questions", "as the plain model", "right"], rows)
+
+
+def _points(numbers: Mapping) -> str:
+    mean, low, high = (f"{100 * numbers[key]:+.1f}" for key in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high})"
 
 
 def _scale(name: str) -> tuple[float, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -66,12 +67,18 @@ class Speaker:
         """The prompt as text rows of training have it (`moai.data.rows.TextRows`): the experts' words, where a picture
         would stand, then the question."""
         processor = self.processor
+        asked = processor.question_ids(question, with_image=False)
 
         def prompt(words: str) -> list[int]:
-            aux = processor.encode_text(f" {words}") if words else []
-            return [*processor.prefix_ids(False), *aux, *processor.question_ids(question, with_image=False)]
+            aux = self._written(f" {words}") if words else []
+            return [*processor.prefix_ids(False), *aux, *asked]
 
         return self._fitting(prompt, told)
+
+    @cached_property
+    def _written(self) -> Callable[[str], list[int]]:
+        # Many questions are asked about the same words.
+        return lru_cache(maxsize=4096)(self.processor.encode_text)
 
     def _fitting(self, prompt: Callable[[str], list[int]], told: str) -> list[int]:
         room = self.longest - 64

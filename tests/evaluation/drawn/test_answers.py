@@ -12,7 +12,9 @@ from moai.evaluation.drawn import answers
 def test_answers_are_scored_by_variant_and_kind(tmp_path, capsys):
     out = tmp_path / "scores.json"
     given = ["--questions", "10", "--level", "easy", "--variants", "all experts,backbone alone", "--out", str(out)]
+    given += ["--cache", str(tmp_path / "scenes")]
     assert answers.main(given) == 0
+    assert list((tmp_path / "scenes").glob("drawn-*/*/*.json.z"))
     told = json.loads(out.read_text())
     tables = told["scores"]
     assert told["command"] == f"moai eval answers {shlex.join(given)}"
@@ -25,7 +27,7 @@ def test_answers_are_scored_by_variant_and_kind(tmp_path, capsys):
 def test_signs_show_held_out_words_and_questions_are_held_out():
     assistant = MoAI.from_pretrained("moai-nano", device="cpu")
     options = {"wording": "heldout", "words": "heldout", "kinds": ("reading",)}
-    examples = list(answers.perceived_examples(assistant, 25, HELD_OUT_SEED + 600_000, **options))
+    examples = list(answers.perceived_examples(assistant.perceive, 25, HELD_OUT_SEED + 600_000, **options))
     assert {example.question.kind for example in examples} == {"reading"}
     read = [example.question for example in examples if example.question.detail == "unseen word"]
     assert read and all(word in word_list("heldout") for one in read for word in one.answer.lower().split())

@@ -44,6 +44,10 @@ def test_scores_stand_beside_majority_and_rule(run):
     assert scores["left_out"] == {}
     plates = scores["tasks"]["reading"]["plates, where it was read"]
     assert plates["rule"]["mean"] == 1.0 and {"majority", "full", "words"} <= set(plates)
+    assert scores["mean"]["empty"]["ahead"]["mean"] == pytest.approx(
+        scores["mean"]["full"]["mean"] - scores["mean"]["empty"]["mean"]
+    )
+    assert scores["tasks"]["wordings"]["as it is"]["full"]["points"]["mean"] == 0.0
     assert scores["mean"]["full"]["tasks"] == ["pope", "counting", "position", "rooms", "reading"]
     text = (out / REPORT).read_text()
     for part in (

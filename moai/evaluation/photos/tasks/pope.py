@@ -49,8 +49,9 @@ def make(views: Sequence[View], seed: int) -> list[Item]:
         count = min(PER_ANSWER, len(found), len(absent))
         present = [found[place] for place in rng.permutation(len(found))[:count]]
         for split in SPLITS:
-            asked = [(label, "yes") for label in present] + [(label, "no") for label in drawn[split][:count]]
-            items += [_item(view, split, question(label), answer, label) for label, answer in asked]
+            for label, other in zip(present, drawn[split], strict=False):
+                items.append(_item(view, split, question(label), "yes", label))
+                items.append(_item(view, split, question(other), "no", other))
     for view in views:
         for one in view.photograph.questions:
             if one.get("source") == "POPE":
