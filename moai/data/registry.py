@@ -21,6 +21,7 @@ SOURCES: dict[str, str] = {
     "drawn": "moai.data.drawn.source:drawn_source",
     "photographs": "moai.data.photographs.source:Photographs",
     "worded": "moai.data.worded.source:Worded",
+    "instructions": "moai.data.instructions.source:Instructions",
 }
 
 # Conversations about pictures, as files hold them: called with the settings of their own, and read by

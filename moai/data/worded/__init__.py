@@ -1,0 +1,1 @@
+"""Made-up scenes in the experts' words."""
