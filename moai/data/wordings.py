@@ -40,8 +40,9 @@ FRAMES = (
 )  # fmt: skip
 EMOJI = ("😀", "🙂", "🤔", "👀", "🙏", "📷", "❓", "😊", "👍", "🐶", "🔍", "✨", "😂", "❤️")
 _OPTIONS = re.compile(r"\n\(?A[.)] ")
-_LONG = 40
-"""Answers above that many letters are not asked for in a word or phrase."""
+_LONG, _DENIAL = 40, 5
+"""Letters of the longest answer that is asked for in a word or phrase, and gaps of the longest such sentence ("There is
+no dining table.")."""
 
 
 def reworded(question: str, answer: str, rng: np.random.Generator) -> str:
@@ -64,7 +65,10 @@ def _with_suffix(question: str, answer: str, rng: np.random.Generator) -> str:
         return question if not re.search(r"\n\(?[A-D][.)] [^\n]*$", question) else question + pick(rng, LETTER)
     if answer in ("Yes", "No"):
         return question + pick(rng, YES_NO)
-    return question + pick(rng, SHORT) if len(answer) <= _LONG else question
+    # A sentence is not asked for in a word.
+    if len(answer) > _LONG or "sentence" in question or (answer.endswith(".") and answer.count(" ") > _DENIAL):
+        return question
+    return question + pick(rng, SHORT)
 
 
 def _framed(question: str, rng: np.random.Generator) -> str:

@@ -27,6 +27,9 @@ def test_suffixes_fit_the_answer():
     assert "Is there a dog?\nAnswer the question using a single word or phrase." in asked
     assert "Which?\nA. one\nB. two\nAnswer with the option's letter from the given choices directly." in chosen
     assert not any("yes or no" in text for text in chosen | told)
+    described = forms("Describe it.", "A dog runs in the deep snow.") | forms("In a full sentence: how?", "It is so.")
+    assert not any("word or phrase" in text.lower() for text in described)
+    assert any("single word" in text for text in forms("Where is the cat?", "There is no cat."))
     assert not any("single word" in text.lower() for text in told)
 
 

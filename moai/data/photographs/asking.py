@@ -11,6 +11,7 @@ import numpy as np
 from moai.data.draws import pick
 from moai.data.photographs.photograph import LabelledBox, Photograph
 from moai.data.photographs.words import labels_hinted, labels_named
+from perception.kinds.ocr import OCR_THRESHOLD
 from perception.scene import Scene
 
 Turn = tuple[str, str]
@@ -61,9 +62,9 @@ class Asking:
 
     @cached_property
     def read(self) -> str:
-        """All that the experts read, in capital letters and digits alone; "" without a scene."""
+        """All that the experts say they read, in capital letters and digits alone; "" without a scene."""
         lines = [] if self.scene is None else self.scene.text_lines
-        return squeezed("".join(line.text for line in lines))
+        return squeezed("".join(line.text for line in lines if line.score >= OCR_THRESHOLD))
 
     def legible(self, text: str) -> bool:
         """Whether an answer can be given: it stands in what the experts read. A small picture itself shows no letters,

@@ -14,6 +14,7 @@ from moai.data.photographs.questions import (
     lists,
     position,
     reading,
+    sentences,
     unanswerable,
 )
 
@@ -39,6 +40,8 @@ MAKERS: dict[str, tuple[Maker, float]] = {
     "row": (reading.row, 1.0),
     "colour": (colours.colour, 0.8),
     "choice": (choice.choice, 0.8),
+    "seen text": (reading.seen_text, 0.5),
+    "sentence": (sentences.sentence, 0.35),
     "missing thing": (unanswerable.thing, 0.5),
     "missing text": (unanswerable.text, 0.25),
 }

@@ -85,7 +85,7 @@ def about(asking: Asking, kinds: Mapping[str, str]) -> Turn | None:
 def everything(asking: Asking) -> Turn | None:
     """All texts in order."""
     said = ", ".join(one.text for one in asking.photograph.text_lines)
-    return (asking.say(unanswerable.TEXT), said) if 0 < len(said) <= SHOWN else None
+    return (asking.say(reading.TEXT), said) if 0 < len(said) <= SHOWN else None
 
 
 def line(asking: Asking) -> Turn | None:
@@ -126,7 +126,7 @@ def how_many(asking: Asking) -> Turn | None:
 
 def no_text(asking: Asking) -> Turn | None:
     """About text where there is none."""
-    sort = pick(asking.rng, ((unanswerable.TEXT, "text"), (unanswerable.TEXT, "text"), (unanswerable.SIGN, "sign"),
+    sort = pick(asking.rng, ((reading.TEXT, "text"), (reading.TEXT, "text"), (unanswerable.SIGN, "sign"),
                              (unanswerable.PLATE, "number plate")))  # fmt: skip
     if "sign" in " ".join(asking.maybe) or asking.photograph.text_lines:
         return None

@@ -13,7 +13,7 @@ from moai.data.photographs.makers import ask
 from moai.data.photographs.photograph import LabelledBox, Photograph
 from moai.data.photographs.questions.captions import tidy
 from moai.data.photographs.questions.existence import existence
-from moai.data.photographs.questions.reading import field, plate
+from moai.data.photographs.questions.reading import field, plate, seen_text
 from moai.data.photographs.words import labels_hinted, labels_named
 from moai.data.registry import build, rows_for
 from perception import Detection, Scene, TextLine
@@ -44,6 +44,7 @@ def test_answers_are_what_people_wrote(folder):
     assert {"Two dogs run beside a man."} <= set.union(*found["caption"].values())
     assert found["statement"].keys() and set.union(*found["statement"].values()) <= {"Yes", "True"}
     assert set.union(*found["missing thing"].values()) == {"There is no car."}
+    assert "There are two dogs in the image." in set.union(*found["sentence"].values())
     assert set.union(*found["colour"].values()) <= {"red", "Yes", "No"}
     assert set.union(*asked_of(folder, "room")["question"].values()) == {"lamp, book"}
     receipt = asked_of(folder, "receipt")["field"]
@@ -102,6 +103,10 @@ def test_only_what_experts_read_is_asked_for(folder):
 
     assert turns(field, receipt, "ALPHA ST0RE", "TOTAL", "8.00") == {"ALPHA STORE"}
     assert turns(field, receipt) == set()
+    bare = Photograph("x", "rooms", 9, 9)
+    assert turns(seen_text, bare, "OPEN") == set() and turns(seen_text, bare) == set()
+    scene = Scene(9, 9, text_lines=[TextLine("OPEN", 0.99)])
+    assert seen_text(Asking(bare, scene, absences, np.random.default_rng(0)))[1] == "OPEN"
     car = Photograph("x", "plates", 9, 9, text_lines=(TextLine("AB 12-C", 1.0),))
     assert turns(plate, car, "AB12C") == {"AB 12-C"} and turns(plate, car, "XY9") == set()
     assert turns(plate, car) == {"I cannot read it."}

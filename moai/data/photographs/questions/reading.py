@@ -35,7 +35,11 @@ ROWS = {
     "TEL": ("What is the phone number?", "What is the telephone number of the shop?"),
 }
 """Questions about what stands in the row of a word."""
-_MAX_ADDRESS = 90
+TEXT = (
+    "What does the text say?", "What is written here?", "Which words are in the {pic}?", "What text is in the {pic}?",
+    "Read the text.", "What does it say?", "Read out what is written in the {pic}.",
+)  # fmt: skip
+_MAX_ADDRESS, _SURE = 90, 0.95
 
 
 def plate(asking: Asking) -> Turn | None:
@@ -47,6 +51,15 @@ def plate(asking: Asking) -> Turn | None:
         return asking.say(PLATE), lines[0].text
     nothing = asking.scene is not None and not asking.scene.text_lines
     return (asking.say(PLATE), ILLEGIBLE) if nothing and asking.coin(0.3) else None
+
+
+def seen_text(asking: Asking) -> Turn | None:
+    """The one line that experts surely read where people wrote none down."""
+    if asking.scene is None or asking.photograph.text_lines or len(asking.scene.text_lines) != 1:
+        return None
+    line = asking.scene.text_lines[0]
+    sure = line.score >= _SURE and len(line.text) > 2 and line.text.isascii()
+    return (asking.say(TEXT), line.text) if sure else None
 
 
 def field(asking: Asking) -> Turn | None:

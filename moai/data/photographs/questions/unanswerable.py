@@ -3,6 +3,7 @@
 from moai.data.draws import pick
 from moai.data.nouns import singular_noun
 from moai.data.photographs.asking import Asking, Turn
+from moai.data.photographs.questions.reading import TEXT
 
 ABOUT = (
     "What color is the {x}?", "What colour is the {x}?", "Where is the {x}?", "What is the {x} doing?",
@@ -13,10 +14,6 @@ ABOUT = (
 )  # fmt: skip
 PAIRS = ("Is the {x} left or right of the {y}?", "Where is the {x} relative to the {y}?", "Is the {x} above the {y}?",
          "Which is larger, the {x} or the {y}?")  # fmt: skip
-TEXT = (
-    "What does the text say?", "What is written here?", "Which words are in the {pic}?", "What text is in the {pic}?",
-    "Read the text.", "What does it say?", "Read out what is written in the {pic}.",
-)  # fmt: skip
 SIGN = ("What does the sign say?", "Read the sign.", "What is written on the sign?", "Which words are on the sign?")
 PLATE = ("What does the number plate say?", "What is the license plate number?")
 _HINTS = ("sign", "word", "letter", "text", "writ", "say", "read", "number", "logo", "poster", "banner", "label",
