@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from moai.data.draws import pick
+from moai.data.nouns import plural, plural_noun, singular_noun
 from moai.data.photographs.photograph import LabelledBox, Photograph
 from moai.data.photographs.words import labels_hinted, labels_named
 from perception.kinds.ocr import OCR_THRESHOLD
@@ -78,6 +79,14 @@ class Asking:
     def absent(self) -> str | None:
         """A label that is surely not there; None where that is not known."""
         return None if self.absence is None else self.absence.absent(self.maybe, self.rng)
+
+    def noun(self, label: str) -> str:
+        """How one of a label is called: mostly the label itself, as benchmarks have it ("a scissors")."""
+        return label if self.coin(0.7) else singular_noun(label)
+
+    def nouns(self, label: str) -> str:
+        """How several are called."""
+        return plural(label) if self.coin(0.7) else plural_noun(label)
 
     def say(self, templates: Sequence[str], **slots: str) -> str:
         """One of the templates, filled."""

@@ -59,7 +59,7 @@ def test_sides_and_letters_follow_the_boxes(folder):
     for seed in range(200):
         asking = Asking(photographs[0], None, absences, np.random.default_rng(seed))
         for sort, (text, answer) in ask(asking, 12):
-            if sort == "relative" and re.match(r"Where is the|Is the \w+ (left|to the left) or", text):
+            if sort == "relative" and re.match(r"Where is the|Is the \w+ to the (left|right) or", text):
                 sides.add((re.search("cat|car", text)[0], answer))
             if sort == "choice":
                 options = dict(re.findall(r"\n\(?([A-D])[.)] (.*)", text))

@@ -4,7 +4,8 @@ from moai.data.draws import pick
 from moai.data.photographs.asking import Asking, Turn, yes
 from moai.data.photographs.questions.captions import tidy
 
-TRUE = ("{s} Is that true?", "True or false: {s}", "Is the following statement true? {s}", "{s} True or false?",
+TRUE = ('Is this statement true of the image? "{s}"', 'Is this statement true of the image? "{s}"',
+        "{s} Is that true?", "True or false: {s}", "Is the following statement true? {s}", "{s} True or false?",
         'Does the {pic} show this: "{s}"?', "{s} Is this right?")  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """Multiple choice: the options behind letters, the answer a letter."""
 
 from moai.data.draws import pick, shuffled
-from moai.data.nouns import plural_noun, singular_noun
 from moai.data.photographs.asking import Asking, Turn
 from moai.data.photographs.questions.lists import ANIMALS, SORTS
 from moai.data.photographs.questions.position import REGION
@@ -42,7 +41,7 @@ def _number(asking: Asking) -> Content | None:
     label = max(labels, key=lambda one: asking.counts[one] + 2 * asking.rng.random())
     count = asking.counts[label]
     near = shuffled(asking.rng, [n for n in range(max(count - 3, 0), count + 4) if n != count])
-    return asking.say(COUNT, plural=plural_noun(label)), str(count), [str(n) for n in near]
+    return asking.say(COUNT, plural=asking.nouns(label)), str(count), [str(n) for n in near]
 
 
 def _region(asking: Asking) -> Content | None:
@@ -50,7 +49,7 @@ def _region(asking: Asking) -> Content | None:
         return None
     one = pick(asking.rng, asking.singles)
     where = region_of(*middle(one.box))
-    return where and (asking.say(REGION, x=singular_noun(one.label)), where, shuffled(asking.rng, REGIONS))
+    return where and (asking.say(REGION, x=asking.noun(one.label)), where, shuffled(asking.rng, REGIONS))
 
 
 def _animal(asking: Asking) -> Content | None:

@@ -1,7 +1,7 @@
 """How many of something there are, by the boxes; what a box may cover a group of is not counted."""
 
 from moai.data.draws import pick, weighted
-from moai.data.nouns import NUMBER_WORDS, counted, plural_noun
+from moai.data.nouns import NUMBER_WORDS, counted
 from moai.data.photographs.asking import Asking, Turn, yes
 
 MAX_COUNT = 6
@@ -38,7 +38,7 @@ def counting(asking: Asking) -> Turn | None:
     # Many pictures have nothing but single things to count.
     if count == 1 and asking.coin(0.3):
         return None
-    draw, plural = asking.rng.random(), plural_noun(label)
+    draw, plural = asking.rng.random(), asking.nouns(label)
     if draw < 0.1:
         return asking.say(IN_WORDS, plural=plural), NUMBER_WORDS[count].replace("no", "zero").capitalize()
     if draw < 0.25 and count > 1:

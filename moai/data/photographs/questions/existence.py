@@ -1,7 +1,7 @@
 """Whether something is in the picture; as often "Yes" as "No"."""
 
 from moai.data.draws import pick
-from moai.data.nouns import plural_noun, singular_noun, with_article
+from moai.data.nouns import with_article
 from moai.data.photographs.asking import Asking, Turn, yes
 
 WORDINGS = (
@@ -15,8 +15,8 @@ WORDINGS = (
 
 
 def _asked(asking: Asking, label: str, there: bool) -> Turn:
-    one = singular_noun(label)
-    return asking.say(WORDINGS, a=with_article(one), one=one, plural=plural_noun(label)), yes(there)
+    one = asking.noun(label)
+    return asking.say(WORDINGS, a=with_article(one), one=one, plural=asking.nouns(label)), yes(there)
 
 
 def existence(asking: Asking) -> Turn | None:

@@ -3,7 +3,7 @@
 from itertools import permutations
 
 from moai.data.draws import pick
-from moai.data.nouns import enumerate_words, singular_noun
+from moai.data.nouns import enumerate_words
 from moai.data.photographs.asking import Asking, Turn, yes
 from moai.data.photographs.photograph import LabelledBox
 from moai.data.places import DIRECTIONS, FAR, direction_of, middle, opposite, region_of
@@ -19,12 +19,11 @@ YES_NO = (
     "In the {pic}, is the {x} {side} the {y}?", "The {x} is {side} the {y}. Is that right?",
 )  # fmt: skip
 WHICH_SIDE = (
-    "Is the {x} to the left or to the right of the {y}?", "Is the {x} left or right of the {y}?",
-    "On which side of the {y} is the {x}, left or right?", "Is the {x} on the left or right side of the {y}?",
+    *("Is the {x} to the {a} or to the {b} of the {y}?",) * 3, "Is the {x} {a} or {b} of the {y}?",
+    "On which side of the {y} is the {x}, {a} or {b}?", "Is the {x} on the {a} or {b} side of the {y}?",
 )  # fmt: skip
 WHICH_HEIGHT = (
-    "Is the {x} above or below the {y}?", "Is the {x} above the {y} or below it?",
-    "Is the {x} higher or lower than the {y}, above or below?",
+    *("Is the {x} {a} or {b} the {y}?",) * 3, "Is the {x} {a} the {y} or {b} it?", "Is the {x} {a} the {y}, or {b}?",
 )  # fmt: skip
 RELATIVE = (
     "Where is the {x} relative to the {y}?", "Where is the {x}, seen from the {y}?",
@@ -64,7 +63,7 @@ def _pair(asking: Asking) -> tuple[str, str, str] | None:
     for _ in range(6):
         one, other = pick(asking.rng, asking.singles), pick(asking.rng, asking.singles)
         if where := _clear(asking, one, other):
-            return singular_noun(one.label), singular_noun(other.label), where
+            return asking.noun(one.label), asking.noun(other.label), where
     return None
 
 
@@ -78,7 +77,8 @@ def relative(asking: Asking) -> Turn | None:
         asked = where if (true := asking.coin()) else opposite(where)
         return asking.say(YES_NO, x=x, y=y, side=pick(asking.rng, SIDES[asked])), yes(true)
     if draw < 0.75:
-        return asking.say(WHICH_SIDE if where in ("left", "right") else WHICH_HEIGHT, x=x, y=y), where
+        a, b = (where, opposite(where)) if asking.coin() else (opposite(where), where)
+        return asking.say(WHICH_SIDE if where in ("left", "right") else WHICH_HEIGHT, x=x, y=y, a=a, b=b), where
     return asking.say(RELATIVE, x=x, y=y), where
 
 
@@ -88,7 +88,7 @@ def place(asking: Asking) -> Turn | None:
         return None
     thing = pick(asking.rng, asking.singles)
     x, y = middle(thing.box)
-    noun, draw = singular_noun(thing.label), asking.rng.random()
+    noun, draw = asking.noun(thing.label), asking.rng.random()
     if draw < 0.5:
         region = region_of(x, y)
         return None if region is None else (asking.say(REGION, x=noun), region)
@@ -107,7 +107,7 @@ def beside(asking: Asking) -> Turn | None:
     found = sorted({other.label for other in asking.boxes if other is not one and _clear(asking, other, one) == side})
     if not 1 <= len(found) <= 3:
         return None
-    return asking.say(BESIDE, y=singular_noun(one.label), side=SIDES[side][0]), enumerate_words(found)
+    return asking.say(BESIDE, y=asking.noun(one.label), side=SIDES[side][0]), enumerate_words(found)
 
 
 def larger(asking: Asking) -> Turn | None:
@@ -119,6 +119,6 @@ def larger(asking: Asking) -> Turn | None:
     pairs = [(a, b) for a, b in permutations(asking.singles[:8], 2) if area(a) > 2 * area(b)]
     if not pairs:
         return None
-    nouns = [singular_noun(one.label) for one in pick(asking.rng, pairs)]
+    nouns = [asking.noun(one.label) for one in pick(asking.rng, pairs)]
     x, y = nouns if asking.coin() else reversed(nouns)
     return asking.say(LARGER, x=x, y=y), nouns[0]
