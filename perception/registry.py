@@ -16,14 +16,17 @@ _KINDS: list[str] = [
     "perception.kinds.scene_graph",
     "perception.kinds.ocr",
     "perception.kinds.tags",
+    "perception.kinds.possible",
 ]
 # By name too, since backends bring networks along.
 _BACKENDS: list[str] = [
     "perception.backends.yolo",
+    "perception.backends.nanodet",
     "perception.backends.hf_detection",
     "perception.backends.hf_open_vocabulary",
     "perception.backends.hf_segmentation",
     "perception.backends.relation_head",
+    "perception.backends.geometry",
     "perception.backends.hf_classification",
     "perception.backends.timm_classification",
     "perception.backends.rapidocr",
