@@ -1,11 +1,12 @@
 """Installation, README and licences say what is true."""
 
+import os
 import re
-import subprocess
 import tomllib
 
 import pytest
 
+from tests import warm
 from tests.docs.pages import ROOT, command, shell_lines
 
 README = (ROOT / "README.md").read_text()
@@ -21,7 +22,7 @@ def commands() -> list[str]:
 def test_commands_of_the_readme_run(line, tmp_path):
     words = [str(tmp_path / word) if word == "annotated.png" else word for word in command(line)]
     words += ["--out", str(tmp_path)] if "run" in words else []
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = warm.run(words, ROOT, os.environ)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 

@@ -4,10 +4,11 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', flags=re.DOTALL | re.MULTILINE)
@@ -90,6 +91,6 @@ class Copy:
 
     def _run(self, words: list[str]) -> None:
         environment = os.environ | {"PYTHONPATH": str(self.folder), "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+        done = warm.run(words, self.folder, environment, TIMEOUT)
         assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
         self.said += done.stdout
