@@ -17,6 +17,8 @@ from moai.models.prompts import CHAT
 from moai.streaming import spoken
 
 Inputs = dict[str, Tensor]
+_USUAL = 512
+"""Tokens of a prompt; of longer ones fewer go into a batch."""
 
 
 @dataclass
@@ -129,9 +131,16 @@ class Speaker:
             yield {place: (loss, len(targets[place])) for place, (loss, _) in zip(places, results, strict=True)}
 
     def _batches(self, prompts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-        order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
-        for start in range(0, len(order), self.batch_size):
-            yield order[start : start + self.batch_size]
+        batch: list[int] = []
+        for place in sorted(range(len(prompts)), key=lambda place: len(prompts[place])):
+            # The longest of a batch comes last.
+            if len(batch) == self.batch_size or (len(batch) + 1) * len(prompts[place]) > self.batch_size * _USUAL:
+                if batch:
+                    yield batch
+                batch = []
+            batch.append(place)
+        if batch:
+            yield batch
 
 
 def _joined(encoded: Sequence[Inputs | None]) -> Inputs:
