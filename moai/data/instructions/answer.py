@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel
 
 from moai.data.instructions.prompts import prompts
 from moai.data.instructions.source import read_answers
@@ -52,16 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _speaker(name: str, device: torch.device) -> tuple[torch.nn.Module, MoAIProcessor]:
+def _speaker(name: str, device: torch.device) -> tuple[PreTrainedModel, MoAIProcessor]:
     model, tokenizer = load_language(name, torch.bfloat16 if device.type == "cuda" else torch.float32)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return model.to(device).eval(), MoAIProcessor(tokenizer, prompt_style=CHAT if tokenizer.chat_template else "plain")
+    torch.nn.Module.to(model, device)
+    return model.eval(), MoAIProcessor(tokenizer, prompt_style=CHAT if tokenizer.chat_template else "plain")
 
 
 @torch.inference_mode()
 def answers(
-    model: torch.nn.Module, processor: MoAIProcessor, asked: Sequence[str], batch: int, tokens: int
+    model: PreTrainedModel, processor: MoAIProcessor, asked: Sequence[str], batch: int, tokens: int
 ) -> Iterator[tuple[str, str]]:
     """Each prompt with the model's surest answer word for word (greedy); prompts without a whole sentence of an answer
     are left out."""

@@ -97,7 +97,7 @@ def _photograph(record: Any, root: Path, files: Mapping[str, Stored] | None) -> 
     name, width, height = (record.get(key) for key in ("file", "width", "height"))
     if not isinstance(name, str) or not name:
         raise RowError('it has no "file", the name of a picture')
-    if not all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in (width, height)):
+    if not (isinstance(width, int) and isinstance(height, int) and min(width, height) > 0):
         raise RowError(f'"width" and "height" must be whole numbers of pixels, got {width!r} and {height!r}')
     if files is None:
         path = Folder(root).find(name)

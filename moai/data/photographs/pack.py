@@ -10,7 +10,7 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ from typing import Any
 from PIL import Image
 
 from moai.data.photographs.annotations import ANNOTATIONS, raw_records, read_photographs
+from moai.data.photographs.photograph import Photograph
 from moai.data.skipped import Skipped
 from perception.cache import CachedPerception
-from perception.images import ImageError, pixels_of
+from perception.images import ImageError, Pixels, pixels_of
 from perception.perception import Perception
 from perception.presets import DEFAULT
+from perception.scene import Scene
 
 QUALITY = 88
+Look = Callable[[Photograph, Pixels], Scene]
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,11 @@ class Packed:
         return len(self.data) + len(json.dumps(self.record)) // 4
 
 
-def pack(folder: Path, target: Path, look: CachedPerception | None, side: int, limit: int, skipped: Skipped) -> int:
+def pack(folder: Path, target: Path, look: Look | None, side: int, limit: int, skipped: Skipped) -> int:
     """Writes the parts of TARGET, each of at most `limit` bytes or a little more, and returns how many there are.
 
     Pictures become `side` x `side`; boxes keep their numbers, `width` and `height` those of the original. `look` gives
-    the scene of the original picture, None for none. What cannot be used goes into `skipped`. Raises ValueError as
+    the scene of an original, None for none. What cannot be used goes into `skipped`. Raises ValueError as
     `read_photographs`, and for a TARGET that holds parts already.
     """
     if any(target.glob("parts-*")):
@@ -63,7 +66,7 @@ def pack(folder: Path, target: Path, look: CachedPerception | None, side: int, l
     return number + bool(lot)
 
 
-def _packed(folder: Path, look: CachedPerception | None, side: int, skipped: Skipped) -> Iterator[Packed]:
+def _packed(folder: Path, look: Look | None, side: int, skipped: Skipped) -> Iterator[Packed]:
     records = {
         record["file"]: record for record in raw_records(folder) if isinstance(record, dict) and "file" in record
     }
@@ -76,12 +79,21 @@ def _packed(folder: Path, look: CachedPerception | None, side: int, skipped: Ski
             continue
         record = records[name] | {"file": str(Path(name).with_suffix(".jpg"))}
         if look is not None:
-            record["scene"] = look(pixels).to_dict(exact=True)
+            record["scene"] = look(photograph, pixels).to_dict(exact=True)
         file = io.BytesIO()
         Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0).save(
             file, "JPEG", quality=QUALITY
         )
         yield Packed(record["file"], file.getvalue(), record)
+
+
+def _looking(cache: Path, experts_from: str, squashed_from: str) -> Look:
+    """Scenes of the cache; what is missing there is looked at and kept."""
+    whole, squashed = (
+        CachedPerception(Perception(experts_from=name, device="cpu", cache_size=0), cache, filled=True)
+        for name in (experts_from, squashed_from)
+    )
+    return lambda photograph, pixels: (squashed if photograph.squashed else whole)(pixels)
 
 
 def _write(path: Path, lot: list[Packed]) -> None:
@@ -103,6 +115,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--side", type=int, default=288, help="pixels of the square pictures (default: 288)")
     parser.add_argument("--cache", type=Path, help="folder that keeps what experts saw; without, no scenes are packed")
     parser.add_argument("--experts-from", default=DEFAULT, help=f"preset of the experts (default: {DEFAULT})")
+    parser.add_argument(
+        "--squashed-from", help="preset of those that looked at squashed pictures, such as one without OCR (YAML)"
+    )
     parser.add_argument("--part", type=float, default=56, help="size of a part in MiB (default: 56)")
     given = parser.parse_args(arguments)
     skipped = Skipped("photographs skipped")
@@ -111,8 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError("--side and --part must be positive")
         look = None
         if given.cache is not None:
-            experts = Perception(experts_from=given.experts_from, device="cpu", cache_size=0)
-            look = CachedPerception(experts, given.cache, filled=True)
+            look = _looking(given.cache, given.experts_from, given.squashed_from or given.experts_from)
         parts = pack(given.folder.expanduser(), given.target, look, given.side, int(given.part * 2**20), skipped)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -18,7 +18,7 @@ from moai.data.photographs.photograph import Photograph, labels_of
 from moai.data.photographs.varied import patch_classes, varied
 from moai.data.rows import ImageRows, Rows, TextRows, WordRows
 from moai.data.skipped import Skipped
-from perception.images import ImageError, Pixels, pixels_of
+from perception.images import ImageError, pixels_of
 from perception.scene import Scene
 
 _TURNS = (2, 5)
@@ -127,7 +127,7 @@ class Photographs:
         """Sentences on what was passed over so far, in all processes that read this source."""
         return [told for one in (self.skipped, self.unheard) if (told := one.sentence()) is not None]
 
-    def _scene(self, photograph: Photograph, pixels: Pixels | None) -> Scene | None:
+    def _scene(self, photograph: Photograph, pixels: np.ndarray | None) -> Scene | None:
         if self.silent:
             return None
         scene = photograph.scene
@@ -161,7 +161,7 @@ def _grouped(
 
     named = [one for one in photographs if key(one) is not None]
     groups = {name: list(some) for name, some in groupby(sorted(named, key=lambda one: str(key(one))), key=key)}
-    weights = {name: len(some) ** 0.5 if shares is None else shares[name] for name, some in groups.items()}
+    weights = {name: len(some) ** 0.5 if shares is None else shares[str(name)] for name, some in groups.items()}
     chosen = [name for name in groups if weights[name] > 0]
     if not chosen:
         names = ", ".join(sorted({one.dataset for one in photographs}))

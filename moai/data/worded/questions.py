@@ -61,8 +61,10 @@ def makers(sort: str, kinds: Mapping[str, str]) -> dict[str, tuple[Maker, float]
         return {name: MAKERS[name] for name in ("existence", "counting", "missing thing")} | {"no text": (no_text, 1.0)}
     if sort == "things":
         return things | {"no text": (no_text, 0.3)}
-    texts = {"about": (partial(about, kinds=kinds), 3.0), "all": (everything, 1.5), "line": (line, 1.5),
-             "written": (written, 1.0), "how many": (how_many, 0.2)}  # fmt: skip
+    texts: dict[str, tuple[Maker, float]] = {
+        "about": (partial(about, kinds=kinds), 3.0), "all": (everything, 1.5), "line": (line, 1.5),
+        "written": (written, 1.0), "how many": (how_many, 0.2),
+    }  # fmt: skip
     return texts if sort == "texts" else texts | {name: (make, weight / 2) for name, (make, weight) in things.items()}
 
 

@@ -9,6 +9,7 @@ from moai.data.photographs.photograph import LabelledBox, Photograph
 from moai.data.worded.receipts import receipt
 from moai.data.worded.texts import plate, text
 from moai.data.worded.vocabulary import cluster, imagenet
+from perception.backends.geometry import BoxGeometry
 from perception.kinds.detection import DETECTION_THRESHOLD
 from perception.scene import Box, Detection, Scene, Tag, TextLine
 
@@ -17,6 +18,8 @@ SORTS = {"things": 0.45, "street": 0.15, "texts": 0.1, "plate": 0.08, "receipt":
 _VEHICLES = ("car", "truck", "bus", "motorcycle", "van")
 _COUNTS = (0.52, 0.19, 0.1, 0.07, 0.05, 0.04, 0.03)
 """How often a label occurs once, twice and so on."""
+_RELATE, _RELATED = BoxGeometry(), 0.8
+"""What relates boxes as the experts do, and how often a scene has its words."""
 _MOST = 10
 """No further label comes into a scene that has more boxes than that."""
 
@@ -37,6 +40,12 @@ def made_up(rng: np.random.Generator, sort: str) -> tuple[Photograph, Scene, dic
     if sort == "receipt":
         made = receipt(rng)
         scene.width, scene.height, scene.text_lines, fields = 463, 1013, made.lines, made.fields
+    if rng.random() < _RELATED:
+        _RELATE(np.zeros(0), scene)
+    if scene.detections and rng.random() < 0.5:
+        likely = sorted(0.1 + 0.4 * rng.random(int(rng.random() ** 1.5 * 6)))[::-1]
+        labels = cluster(rng, len(likely))
+        scene.more["possible"] = [Tag(*one) for one in zip(labels, map(float, likely), strict=True)]
     if sort != "nothing" and rng.random() < 0.5:
         best = 0.3 + 0.6 * rng.random()
         scene.more["tags"] = [Tag(pick(rng, imagenet()), best * 0.5**place) for place in range(3)]

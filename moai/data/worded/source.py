@@ -42,6 +42,8 @@ class Worded:
                 continue
             labels = AnyLabel()
             asking = Asking(truth, scene, (labels, labels), rng)
+            # Who hears that something may be there cannot say that it is not.
+            asking.maybe |= {one.label for one in scene.part("possible")}
             asked = ask(asking, self.rows.sizes.questions, makers(sort, kinds))
             image = nothing(rng) if isinstance(self.rows, ImageRows) else None
             yield Example(image, scene, [turn for _, turn in asked], meta)

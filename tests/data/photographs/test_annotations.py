@@ -7,7 +7,9 @@ import pytest
 from moai.data.photographs.annotations import read_photographs
 from moai.data.photographs.pack import main
 from moai.data.skipped import Skipped
-from perception import Detection, Scene, load_image
+from perception import Detection, Perception, Scene, load_image
+from perception.cache import CachedPerception
+from perception.images import pixels_of
 from tests.data.photographs.conftest import RECORDS, write
 
 
@@ -62,9 +64,14 @@ def test_a_packed_folder_is_read_in_place_with_what_experts_saw(tmp_path, capsys
 
 
 def test_packing_looks_at_the_original(tmp_path):
-    folder, target = write(tmp_path / "one", RECORDS[:1]), tmp_path / "packed"
-    experts = tmp_path / "none.yaml"
-    experts.write_text("{}")
-    assert main([str(folder), str(target), "--cache", str(tmp_path / "seen"), "--experts-from", str(experts)]) == 0
-    scene = read_photographs(target)[0].scene
-    assert (scene.width, scene.height) == (200, 120)
+    folder, target = write(tmp_path / "one", [RECORDS[0], RECORDS[1] | {"squashed": True}]), tmp_path / "packed"
+    scene = Scene(200, 120, detections=[Detection("dog", (0.1, 0.2, 0.3, 0.4), 0.9)])
+    for name in ("none", "nobody"):
+        (tmp_path / f"{name}.yaml").write_text("{}")
+        seen = CachedPerception(Perception(experts_from=tmp_path / f"{name}.yaml"), tmp_path / "seen")
+    seen.keep(pixels_of(folder / RECORDS[1]["file"]).digest, scene)
+    given = ["--cache", str(tmp_path / "seen"), "--experts-from", str(tmp_path / "none.yaml")]
+    assert main([str(folder), str(target), *given, "--squashed-from", str(tmp_path / "nobody.yaml")]) == 0
+    park, street = read_photographs(target)
+    assert (park.scene.width, park.scene.height, park.scene.detections) == (200, 120, [])
+    assert street.scene == scene

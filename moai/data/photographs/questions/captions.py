@@ -61,11 +61,11 @@ def pair(asking: Asking) -> Turn | None:
         right, wrong = tidy(one["true"]), tidy(one["false"])
     elif photograph.captions:
         right = tidy(pick(rng, photograph.captions))
-        wrong = recoloured(asking, right) if asking.coin() else None
-        if wrong is None:
-            if asking.other is None or not asking.other.captions:
-                return None
-            wrong = tidy(pick(rng, asking.other.captions))
+        others = asking.other.captions if asking.other is not None else ()
+        made = recoloured(asking, right) if asking.coin() else None
+        if made is None and not others:
+            return None
+        wrong = tidy(pick(rng, others)) if made is None else made
     else:
         return None
     if asking.coin():

@@ -49,7 +49,9 @@ def _region(asking: Asking) -> Content | None:
         return None
     one = pick(asking.rng, asking.singles)
     where = region_of(*middle(one.box))
-    return where and (asking.say(REGION, x=asking.noun(one.label)), where, shuffled(asking.rng, REGIONS))
+    if where is None:
+        return None
+    return asking.say(REGION, x=asking.noun(one.label)), where, shuffled(asking.rng, REGIONS)
 
 
 def _animal(asking: Asking) -> Content | None:
