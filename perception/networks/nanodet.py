@@ -14,7 +14,7 @@ STRIDES = (8, 16, 32)
 """Pixels a cell, of the three sizes of cells."""
 HALF = 0.6
 """Share of the longer side that a close look sees."""
-CUT = 0.01
+CUT = 0.05
 """What comes as near to an inner edge of a close look, in shares of it, may be cut by it."""
 
 
