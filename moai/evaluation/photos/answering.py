@@ -75,15 +75,14 @@ class Asker:
         """Encoded pictures, with what the way's experts say of them."""
         if not way.picture or way.speaker != MODEL:
             return {}
-        found, order = {}, sorted(names)
+        found: dict[str, Inputs] = {}
+        order = sorted(names)
         for start in range(0, len(order), _PICTURES_AT_ONCE):
             part = [self.views[name] for name in order[start : start + _PICTURES_AT_ONCE]]
             self._see(speaker, [view for view in part if view.name not in self._images])
             rows: list[Inputs] = [{} for _ in part]
             if way.experts is not None:
-                scenes = [view.scene for view in part]
-                if any(scene is None for scene in scenes):
-                    raise ValueError("some pictures have no scene, so no expert can be heard")
+                scenes = [view.scene for view in part if view.scene is not None]
                 inputs = speaker.processor.expert_inputs(scenes, way.experts)
                 inputs = {name: tensor.to(speaker.device) for name, tensor in inputs.items()}
                 rows = _rows(speaker.model.encode(**inputs), len(part))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from moai.evaluation.metrics.bootstrap import interval
 from moai.evaluation.metrics.phrases import listed
@@ -77,7 +78,8 @@ def _ways(
         if len(asked) < len(items):
             continue
         texts = [said[item.key] for item in asked]
-        marks, more = list(task(name).marks(asked, texts)), {}
+        marks = list(task(name).marks(asked, texts))
+        more: dict[str, Any] = {}
         if measures := task(name).measures:
             more |= measures(asked, texts)
         if name == "rooms" and wordnet is not None:

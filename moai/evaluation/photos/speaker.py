@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,19 +26,21 @@ _USUAL = 512
 class Speaker:
     """A model on its device with the processor that writes its prompts; `batch_size` prompts at once."""
 
-    model: torch.nn.Module
+    model: Any
     processor: MoAIProcessor
     batch_size: int
 
     @classmethod
     def moai(cls, name: str, device: torch.device, batch_size: int) -> "Speaker":
         """The MoAI model of a folder or hub id; raises ValueError with one sentence for none."""
+        model: Any
         model, processor = load_model(name, _dtype(device))
         return cls(model.to(device).eval(), processor, batch_size)
 
     @classmethod
     def language(cls, name: str, device: torch.device, batch_size: int) -> "Speaker":
         """A pretrained language model, as `moai.models.pretrained.load_language` takes it."""
+        model: Any
         model, tokenizer = load_language(name, _dtype(device))
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token

@@ -30,11 +30,11 @@ def make(views: Sequence[View], seed: int) -> list[Item]:
     boxed = [view for view in views if view.photograph.exhaustive]
     labels = labels_of([view.photograph for view in boxed])
     there = {view.name: {box.label for box in view.photograph.boxes} for view in boxed}
-    popular = Counter(label for found in there.values() for label in sorted(found))
+    popular = Counter(label for names in there.values() for label in sorted(names))
     beside: dict[str, Counter] = {label: Counter() for label in labels}
-    for found in there.values():
-        for label in found:
-            beside[label].update(found - {label})
+    for labels_there in there.values():
+        for label in labels_there:
+            beside[label].update(labels_there - {label})
     items = []
     for view in boxed:
         rng, found = view.random(seed, "pope"), sorted(there[view.name])
