@@ -48,8 +48,8 @@ def pack(folder: Path, target: Path, look: Look | None, side: int, limit: int, s
     """Writes the parts of TARGET, each of at most `limit` bytes or a little more, and returns how many there are.
 
     Pictures become `side` x `side`; boxes keep their numbers, `width` and `height` those of the original. `look` gives
-    the scene of an original, None for none. What cannot be used goes into `skipped`. Raises ValueError as
-    `read_photographs`, and for a TARGET that holds parts already.
+    the scene of an original, None for none. What cannot be used, or was seen without an expert that failed, goes into
+    `skipped`. Raises ValueError as `read_photographs`, and for a TARGET that holds parts already.
     """
     if any(target.glob("parts-*")):
         raise ValueError(f"{target} holds parts already; remove them, or name another folder")
@@ -79,7 +79,10 @@ def _packed(folder: Path, look: Look | None, side: int, skipped: Skipped) -> Ite
             continue
         record = records[name] | {"file": str(Path(name).with_suffix(".jpg"))}
         if look is not None:
-            record["scene"] = look(photograph, pixels).to_dict(exact=True)
+            scene = look(photograph, pixels)
+            record["scene"] = scene.to_dict(exact=True)
+            if scene.warnings:
+                skipped.note(name, f"packed, but {'; '.join(scene.warnings)}")
         file = io.BytesIO()
         Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0).save(
             file, "JPEG", quality=QUALITY
@@ -120,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--part", type=float, default=56, help="size of a part in MiB (default: 56)")
     given = parser.parse_args(arguments)
-    skipped = Skipped("photographs skipped")
+    skipped = Skipped("photographs skipped, or packed without an expert")
     try:
         if given.side < 1 or given.part <= 0:
             raise ValueError("--side and --part must be positive")

@@ -55,8 +55,7 @@ def makers(sort: str, kinds: Mapping[str, str]) -> dict[str, tuple[Maker, float]
             "written": (written, 0.5),
         }
     if sort == "plate":
-        return {"plate": (reading.plate, 3.0), "all": (everything, 1.0), "existence": MAKERS["existence"],
-                "counting": MAKERS["counting"], "written": (written, 0.5)}  # fmt: skip
+        return {"plate": (reading.plate, 3.0), "existence": MAKERS["existence"], "counting": MAKERS["counting"]}
     if sort == "nothing":
         return {name: MAKERS[name] for name in ("existence", "counting", "missing thing")} | {"no text": (no_text, 1.0)}
     if sort == "things":

@@ -10,6 +10,8 @@ from perception.scene import TextLine
 
 Row = tuple[str, ...]
 """Pieces of one row, from left to right."""
+_SMALL = 0.25
+"""Share of receipts that are not in capital letters."""
 
 
 @dataclass
@@ -41,6 +43,9 @@ def receipt(rng: np.random.Generator) -> Receipt:
     fields["total"] = _sums(rng, rows, sum(cents))
     rows += [dated] if late else []
     rows += [(word(rng, "thanks"),) for _ in range(int(rng.random() * 3))]
+    if rng.random() < _SMALL:
+        rows = [tuple(text.title() for text in row) for row in rows]
+        fields = {name: text.title() for name, text in fields.items()}
     return Receipt(_laid_out(rng, rows), fields)
 
 

@@ -1,14 +1,16 @@
 """Made-up scenes as experts tell of them, without a picture, and what of them is true: what the experts say."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 
-from moai.data.draws import pick
+from moai.data.draws import pick, shuffled
 from moai.data.photographs.photograph import LabelledBox, Photograph
 from moai.data.worded.receipts import receipt
 from moai.data.worded.texts import plate, text
 from moai.data.worded.vocabulary import cluster, imagenet
+from moai.data.worded.words import filled, moment, word
 from perception.backends.geometry import BoxGeometry
 from perception.kinds.detection import DETECTION_THRESHOLD
 from perception.scene import Box, Detection, Scene, Tag, TextLine
@@ -36,7 +38,8 @@ def made_up(rng: np.random.Generator, sort: str) -> tuple[Photograph, Scene, dic
         scene.text_lines = _lines(rng, list(kinds))
     if sort == "plate":
         scene.detections = _detections(rng, [pick(rng, _VEHICLES), *(["person"] if rng.random() < 0.2 else [])])
-        scene.text_lines = _lines(rng, [plate(rng)])
+        read = plate(rng)
+        scene.text_lines = _lines(rng, shuffled(rng, [read, *_beside_a_plate(rng)]))
     if sort == "receipt":
         made = receipt(rng)
         scene.width, scene.height, scene.text_lines, fields = 463, 1013, made.lines, made.fields
@@ -50,11 +53,24 @@ def made_up(rng: np.random.Generator, sort: str) -> tuple[Photograph, Scene, dic
         best = 0.3 + 0.6 * rng.random()
         scene.more["tags"] = [Tag(pick(rng, imagenet()), best * 0.5**place) for place in range(3)]
     boxes = tuple(LabelledBox(one.label, one.box) for one in scene.detections if one.score >= DETECTION_THRESHOLD)
-    lines = tuple(scene.text_lines)
+    # People write plates down as letters and digits alone.
+    lines = tuple(scene.text_lines) if sort != "plate" else (TextLine(re.sub("[^A-Z0-9]", "", read), 1.0),)
     truth = Photograph(
         Path(sort), sort, scene.width, scene.height, boxes, text_lines=lines, fields=fields, exhaustive=True
     )
     return truth, scene, kinds
+
+
+def _beside_a_plate(rng: np.random.Generator) -> list[str]:
+    """What else is read in a photograph of a car: nothing, a moment, a place or a dealer."""
+    found = [
+        moment(rng, "dates"),
+        moment(rng, "times"),
+        word(rng, "states"),
+        word(rng, "shop names"),
+        filled(rng, "99"),
+    ]
+    return shuffled(rng, found)[: int(rng.random() ** 2 * 4)]
 
 
 def _detections(rng: np.random.Generator, labels: list[str]) -> list[Detection]:

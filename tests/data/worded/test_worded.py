@@ -55,6 +55,15 @@ def test_what_is_to_be_read_stands_in_the_words(examples):
     assert readings > 100
 
 
+def test_a_plate_is_told_from_what_else_is_read():
+    made = [made_up(np.random.default_rng(seed), "plate") for seed in range(60)]
+    for truth, scene, _ in made:
+        (line,) = truth.text_lines
+        assert re.fullmatch("[A-Z0-9]{5,8}", line.text)
+        assert sum(re.sub("[^A-Z0-9]", "", one.text) == line.text for one in scene.text_lines) == 1
+    assert {len(scene.text_lines) for _, scene, _ in made} >= {1, 2, 3}
+
+
 def test_receipts_hold_their_fields_and_lie_in_rows():
     sizes = []
     for seed in range(100):
