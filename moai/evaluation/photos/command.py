@@ -36,10 +36,12 @@ ANSWERS, SCORES, REPORT = "photos.json", "scores.json", "report.md"
 def parser() -> argparse.ArgumentParser:
     """Every option."""
     told = "\n".join(f"  {name:11} {task(name).about}" for name in task_names())
+    named = {**ways_of([], True, True), "without X": Way("without X", "all experts but one, by its short name")}
+    ways = "\n".join(f"  {name:11} {way.about}" for name, way in named.items())
     made = Parser(
         prog="moai eval photos",
         description=__doc__.splitlines()[0],
-        epilog=f"tasks:\n{told}",
+        epilog=f"tasks:\n{told}\n\nvariants:\n{ways}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
@@ -48,12 +50,12 @@ def parser() -> argparse.ArgumentParser:
         default=[BUILTIN],
         metavar="FOLDER",
         help="folders with annotations.json (see docs/how_to/benchmark.md), or builtin: pictures that scikit-image, "
-        "scikit-learn and ultralytics ship (default: %(default)s)",
+        f"scikit-learn and ultralytics ship (default: {BUILTIN})",
     )
     add_model_options(made)
     made.add_argument("--tasks", type=_listed, default=task_names(), metavar="A,B", help="some of the tasks below")
     made.add_argument(
-        "--variants", type=_listed, metavar="A,B", help="ways of answering (default: all that can be had)"
+        "--variants", type=_listed, metavar="A,B", help="some of the ways of answering below (default: all)"
     )
     made.add_argument("--limit", type=int, help="only the first so many questions of each part of a task")
     made.add_argument("--batch-size", type=int, help="questions at once (default: 256 on CUDA, else 16)")
@@ -136,6 +138,8 @@ def answered(arguments: argparse.Namespace, folder: Path) -> dict:
         TUNED: lambda: Speaker.moai(arguments.tuned, device, size),
     }
     asker = Asker(speakers, views)
+    for way in chosen:
+        asker.speaker(way.speaker)  # what cannot be loaded is told before anything is asked
     settings = {
         "model": model_label(arguments.model),
         "weights": fingerprint(speaker.model),
