@@ -94,7 +94,7 @@ class Converter:
             pads = pads[[0, 3, 1, 2]]
         value = self.constants[inputs[2]] if len(inputs) > 2 else np.float32(0)
         ends = self.weight(np.concatenate([pads[:, 0], pads[:, 1]]).astype(np.int64))
-        self._set(name, self.add("Pad", [made, ends, self.weight(np.float32(value))]), self.last[inputs[0]])
+        self._set(name, self.add("Pad", [made, ends, self.weight(np.array(value, np.float32))]), self.last[inputs[0]])
 
     _padv2 = _pad
 
