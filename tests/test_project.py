@@ -20,7 +20,7 @@ def commands() -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("line", commands())
 def test_commands_of_the_readme_run(line, tmp_path):
-    words = [str(tmp_path / word) if word == "annotated.png" else word for word in command(line)]
+    words = [str(tmp_path / word) if word in ("annotated.png", "built") else word for word in command(line)]
     words += ["--out", str(tmp_path)] if "run" in words else []
     done = warm.run(words, ROOT, os.environ)
     assert done.returncode == 0, done.stderr
