@@ -49,7 +49,7 @@ def test_a_packed_folder_is_read_in_place_with_what_experts_saw(tmp_path, capsys
     scene = Scene(200, 120, detections=[Detection("dog", (0.1, 0.2, 0.3, 0.4), 0.9)])
     folder = write(tmp_path / "one", [RECORDS[0] | {"scene": scene.to_dict(exact=True)}, *RECORDS[1:]])
     target = tmp_path / "packed"
-    assert main([str(folder), str(target), "--side", "64", "--part", "0.001"]) == 0
+    assert main([str(folder), str(target), "--side", "64", "--part", "0.0001"]) == 0
     assert "4 parts" in capsys.readouterr().out
     packed, whole = read_photographs(target), read_photographs(folder)
     assert [one.boxes for one in packed] == [one.boxes for one in whole]
