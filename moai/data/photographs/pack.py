@@ -50,8 +50,8 @@ def pack(folder: Path, target: Path, look: Look | None, side: int, limit: int, s
     """Writes the parts of TARGET, each of at most `limit` bytes or a little more, and returns how many there are.
 
     Pictures become `side` x `side` or smaller; boxes keep their numbers, `width` and `height` those of the original.
-    `look` gives the scene of an original, None for none. What cannot be used, or was seen without an expert that failed, goes into
-    `skipped`. Raises ValueError as `read_photographs`, and for a TARGET that holds parts already.
+    `look` gives the scene of an original, None for none. What cannot be used, or was seen without an expert that
+    failed, goes into `skipped`. Raises ValueError as `read_photographs`, and for a TARGET that holds parts already.
     """
     if any(target.glob("parts-*")):
         raise ValueError(f"{target} holds parts already; remove them, or name another folder")
