@@ -20,6 +20,7 @@ from transformers import AutoProcessor, set_seed
 from moai.data.registry import build, rows_for
 from moai.data.rows import RowSizes, trimmed
 from moai.data.samples import Samples
+from moai.models.adapters.folder import is_adapter, load_adapter
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
@@ -72,7 +73,9 @@ def fresh_model(seed: int, image_size: int | None = None) -> Start:
 
 
 def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Start:
-    """Model (fp32, to be trained, or in another precision) and processor of a folder."""
+    """Model (fp32, to be trained, or in another precision) and processor of a folder; of an adapter, with its base."""
+    if is_adapter(folder):
+        return load_adapter(folder, dtype)
     model = MoAIForConditionalGeneration.from_pretrained(folder, dtype=dtype)
     return model, AutoProcessor.from_pretrained(folder)
 
@@ -148,7 +151,7 @@ def init_folder(init: str) -> Path:
         folder = folder_of(init)
     except ValueError as error:
         raise ValueError(f"there is no model in {init} to start from: {error}") from error
-    if not (folder / "config.json").is_file():
+    if not (folder / "config.json").is_file() and not is_adapter(folder):
         raise ValueError(f"there is no model in {init} to start from")
     return folder
 

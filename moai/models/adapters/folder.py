@@ -89,21 +89,33 @@ def load_adapter(folder: Path, dtype: torch.dtype) -> Pair:
 
     Raises ValueError with one sentence for a broken folder and for a base that is not here, or another one.
     """
+    (model, processor), record, weights = _under(folder)
+    _cast(model, dtype, set(record["bf16"]))
+    model.config.lora = record["config"]["lora"]
+    if model.config.lora:
+        inject_lora(model)
+    _put_on(model, weights)
+    return model.eval(), processor
+
+
+def base_of(folder: Path) -> tuple[str, Pair]:
+    """What an adapter goes on: its name, and the model without the adapter. Raises ValueError as `load_adapter`."""
+    pair, record, _ = _under(folder)
+    return record["base"]["name"], pair
+
+
+def _under(folder: Path) -> tuple[Pair, dict[str, Any], dict[str, Tensor]]:
+    """An adapter's base, its record and its weights."""
     try:
         record: dict[str, Any] = json.loads((folder / RECORD).read_text())
         base, config = Base(**record["base"]), MoAIConfig.from_dict(record["config"])
         weights = load_file(folder / WEIGHTS)
-        prompt_style, rounded = record["prompt_style"], set(record["bf16"])
+        prompt_style = record["prompt_style"]
+        record = {"bf16": record["bf16"], "base": record["base"], "config": {"lora": config.lora}}
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ValueError(f"the adapter in {folder} is broken or incomplete") from error
-    lora, config.lora = config.lora, None
-    model, processor = found(base, config, prompt_style, set(weights))
-    _cast(model, dtype, rounded)
-    model.config.lora = lora
-    if lora:
-        inject_lora(model)
-    _put_on(model, weights)
-    return model.eval(), processor
+    config.lora = None
+    return found(base, config, prompt_style, set(weights)), record, weights
 
 
 @torch.no_grad()

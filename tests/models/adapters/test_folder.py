@@ -18,6 +18,9 @@ from moai.models.adapters.lora import add_lora
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.profiling.hub_server import HubServer
 from moai.training.adapters import export_adapters
+from moai.training.run import init_folder as start_folder
+from moai.training.run import load_model as start_of
+from moai.training.trainer import save_model
 from perception import Perception
 from tests.models.adapters.test_lora import open_lora
 from tests.models.pretrained.families import language_model, vision_encoder
@@ -165,7 +168,7 @@ def test_what_is_wrong_is_one_sentence(trained, model_folder, tmp_path, capsys):
     assert "nothing differs from" in error_of("export", trained, folder, "--adapters", "--base", trained)
     (trained / "experiment.yaml").unlink()
     assert "name it with --base" in error_of("export", trained, folder, "--adapters")
-    assert "--base is for adapters" in error_of("export", trained, folder, "--base", model_folder)
+    assert "--base and --dtype are for adapters" in error_of("export", trained, folder, "--base", model_folder)
     assert "there is no MoAI model in" in error_of("export", trained, folder, "--adapters", "--base", tmp_path)
     assert not folder.exists()
     assert main(["export", str(trained), str(folder), "--adapters", "--base", str(model_folder)]) == 0
@@ -188,3 +191,26 @@ def test_the_digest_sees_names_values_and_precision():
     changed += [weights | {"c": torch.tensor(5)}, {name.replace("a", "d"): one for name, one in weights.items()}]
     assert len({digest(one) for one in [weights, *changed]}) == 5
     assert Base("x", None, "bfloat16", "0", 1).to_dict()["built_from"] is None
+
+
+def test_training_goes_on_from_an_adapter(trained, tmp_path):
+    """The next stretch starts where the adapter ends, and exports on the same base."""
+    adapter, again = tmp_path / "adapter", tmp_path / "again"
+    first = export_adapters(trained, adapter)
+    assert start_folder(str(adapter)) == adapter
+    model, processor = start_of(adapter)
+    assert model.config.lora and {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "_gate." in name:
+                parameter.add_(0.1)
+    result = tmp_path / "second"
+    save_model(model, processor, result)
+    (result / "training.json").write_text(json.dumps({"history": []}))
+    (result / "experiment.yaml").write_text(f"init: {adapter}\n")
+    second = export_adapters(result, again)
+    assert (second.name, second.sha256) == (first.name, first.sha256)
+    before, after = load_file(adapter / WEIGHTS), load_file(again / WEIGHTS)
+    assert before.keys() == after.keys()
+    moved = {name for name in before if not torch.equal(before[name].float(), after[name].float())}
+    assert moved and all("_gate." in name for name in moved)
