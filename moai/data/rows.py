@@ -257,7 +257,7 @@ class ImageRows(WordRows):
     def one(self, example: Example, rng: np.random.Generator) -> Sample | None:
         """The sample of one example; None when no turn fits."""
         if example.image is None:
-            raise ValueError("every example needs a picture where pictures are shown; this one has none")
+            return self.without_picture(example)
         side, windows, parts = self.processor.image_size, [], {}
         if self.experts:
             aux = self.words(example)
@@ -276,6 +276,23 @@ class ImageRows(WordRows):
             return None
         pixels = image_pixels(example.image, side).numpy()
         return {"pixels": pixels, "patch_labels": self.patch_labels(example)} | parts | rows
+
+    def without_picture(self, example: Example) -> Sample | None:
+        """Text alone in the shape of the other samples: its turns see neither each other nor the blank picture, and no
+        mixer works on them. Raises ValueError where questions are not packed."""
+        if not self.packed:
+            raise ValueError("every example needs a picture where pictures are shown; this one has none")
+        side, processor = self.processor.image_size, self.processor
+        turns = [
+            (processor.conversation_ids([{"role": "user", "content": asked}], False), processor.answer_ids(said))
+            for asked, said in example.turns
+        ]
+        rows = self.rows(turns, example.meta.weight, processor.prefix_ids(with_image=True), alone=True)
+        if not rows:
+            return None
+        blank = {"pixels": np.zeros((3, side, side), np.uint8), "patch_labels": self.patch_labels(example)}
+        words = self.arrays([]) | {"panoptic": np.zeros((side, side), np.uint8)} if self.experts else {}
+        return blank | words | rows
 
     def answers(self, example: Example, count: int, rng: np.random.Generator) -> tuple[list[int], list[TokenTurn]]:
         """A dialogue in tokens: what stands up to the end of its picture's placeholders, the same for all of it, and
@@ -312,7 +329,7 @@ class ImageRows(WordRows):
         rows, columns = (((np.arange(grid) + 0.5) * length / grid).astype(int) for length in classes.shape)
         return classes[np.ix_(rows, columns)].ravel().astype(np.int64)
 
-    def rows(self, turns: list[TokenTurn], weight: float, prefix: list[int]) -> Sample:
+    def rows(self, turns: list[TokenTurn], weight: float, prefix: list[int], alone: bool = False) -> Sample:
         """The first fitting turns behind `prefix`, the picture's placeholders at its end, as fixed arrays; empty when
         no turn fits."""
         width = self.width(self.sizes.turn)
@@ -320,23 +337,24 @@ class ImageRows(WordRows):
         if not fitting:
             return {}
         if self.packed:
-            return self.row(fitting, self.width(self.sizes.packed), weight, prefix)
+            return self.row(fitting, self.width(self.sizes.packed), weight, prefix, alone)
         rows = [self.row([turn], width, weight, prefix) for turn in fitting[: self.sizes.questions]]
         stacked = _stacked(rows, self.sizes.questions)
         del stacked["turn_ids"]
         return stacked
 
-    def row(self, turns: list[TokenTurn], width: int, weight: float, prefix: list[int]) -> Sample:
-        """Those of the turns, each on its own, that fit into `width` tokens behind what all share; the first must."""
+    def row(self, turns: list[TokenTurn], width: int, weight: float, prefix: list[int], alone: bool = False) -> Sample:
+        """Those of the turns, each on its own, that fit into `width` tokens behind what all share; the first must. With
+        `alone` they share nothing, and what stands before them is as padding."""
         ids, labels, prompt = list(prefix), [IGNORED] * len(prefix), [1] * len(prefix)
-        weights, numbers = [0.0] * len(prefix), [0] * len(prefix)
+        weights, numbers = [0.0] * len(prefix), [-1 if alone else 0] * len(prefix)
         for number, (question, answer) in enumerate(turns, 1):
             length = len(question) + len(answer)
             if len(ids) + length <= width:
                 ids += question + answer
                 labels += [IGNORED] * len(question) + answer
                 weights += [0.0] * len(question) + answer_weights(answer, weight)
-                prompt += [1] * len(question) + [0] * len(answer)
+                prompt += [0 if alone else 1] * len(question) + [0] * len(answer)
                 numbers += [number] * length
         return {
             "input_ids": _fixed(ids, width, self.processor.tokenizer.pad_token_id),

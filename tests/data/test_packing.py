@@ -1,12 +1,15 @@
 """Several questions in one row are what they are in rows of their own."""
 
+import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moai.data.drawn.examples import PATCH_CLASSES
+from moai.data.example import Example
 from moai.data.packing import turn_mask, turn_positions
-from moai.data.rows import RowSizes
+from moai.data.rows import ImageRows, RowSizes
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
 from moai.training.experiment import load_experiment
 from moai.training.objective import MoAIObjective
@@ -91,3 +94,27 @@ def test_questions_of_a_row_know_nothing_of_each_other(model, inputs):
         other[0, place] = 31
         changed = (logits(other) - plain).abs().amax(dim=(0, 2)) > 1e-6
         assert changed[place:].any() and turns[0, changed].unique().tolist() == [int(turns[0, place])]
+
+
+def test_text_without_a_picture_is_answered_as_the_decoder_alone_does(model_folder, processor):
+    model = MoAIForConditionalGeneration.from_pretrained(model_folder).eval()
+    objective = MoAIObjective(model, processor, load_experiment("bridge"), PATCH_CLASSES).eval()
+    said = [("Who are you?", "A dog"), ("What is two and two?", "Four, I think")]
+    rows = ImageRows(processor, SIZES, packed=True, windows=1)
+    sample = rows.sample([Example(turns=said)], np.random.default_rng(0))
+    batch = {name: torch.from_numpy(values)[None] for name, values in sample.items()}
+    drawn = drawn_samples(processor, SIZES, packed=True, windows=1, readings=1).sample(3)
+    assert {name: (one.shape, one.dtype) for name, one in sample.items()} == {
+        name: (one.shape, one.dtype) for name, one in drawn.items()
+    }
+    expected, weight = 0.0, 0.0
+    for asked, answer in said:
+        prompt = processor.conversation_ids([{"role": "user", "content": asked}], False)
+        ids = torch.tensor([[*prompt, *processor.answer_ids(answer)]])
+        count = ids.shape[1] - len(prompt)
+        scores = model(input_ids=ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+        expected -= scores.gather(1, ids[0, len(prompt) :, None]).sum() * count**-0.5
+        weight += count**0.5
+    torch.testing.assert_close(objective(**batch)["answers"], (expected / weight).detach(), atol=1e-5, rtol=1e-5)
+    with pytest.raises(ValueError, match="needs a picture"):
+        ImageRows(processor, SIZES).sample([Example(turns=said)], np.random.default_rng(0))

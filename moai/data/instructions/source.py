@@ -23,9 +23,9 @@ _ALONE = 0.5
 class Instructions:
     """Examples of the prompts in `file` (see `moai.data.instructions.answer`), endless, in random order.
 
-    Rows of text alone have no picture and no words of experts. Where rows need a picture, it is one of the photographs
-    of `folder` with what experts saw in it, as far as that stands there, or else a picture of nothing with a made-up
-    scene: neither changes the answer. `hold_out`: prompts kept from training.
+    Rows of text alone have no picture and no words of experts, nor have half of the packed rows. Where rows need a
+    picture, it is one of the photographs of `folder` with what experts saw in it, as far as that stands there, or else
+    a picture of nothing with a made-up scene: neither changes the answer. `hold_out`: prompts kept from training.
 
     Raises ValueError for a file that holds no answers, for rows without questions, and as `read_photographs`.
     """
@@ -60,6 +60,8 @@ class Instructions:
             turns = [pick(rng, self.trained) for _ in range(self.rows.sizes.questions)]
             if isinstance(self.rows, TextRows) and rng.random() < _ALONE:
                 yield Example(dialogue=_spoken(turns[0]), meta=Meta(rng=rng))
+            elif isinstance(self.rows, ImageRows) and self.rows.packed and rng.random() < _ALONE:
+                yield Example(turns=list(dict.fromkeys(turns)), meta=Meta(rng=rng))
             else:
                 yield self.example(list(dict.fromkeys(turns)), rng)
 
