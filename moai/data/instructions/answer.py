@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
+from moai.data.instructions.own import own_prompts
 from moai.data.instructions.prompts import prompts
 from moai.data.instructions.source import read_answers
 from moai.models.pretrained.language import load_language
@@ -31,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("model", help="language model: a folder, a hub id or wheel:PACKAGE")
     parser.add_argument("output", type=Path, help="file of the answers (.jsonl)")
     parser.add_argument("--limit", type=int, help="prompts at most")
+    parser.add_argument("--own", type=int, default=0, help="prompts that the model makes itself (default: none)")
+    parser.add_argument("--without", type=Path, nargs="+", default=(), help="files whose questions it must not make")
+    parser.add_argument("--seed", type=int, default=0, help="of those prompts")
     parser.add_argument("--batch", type=int, default=32, help="prompts at once (default: 32)")
     parser.add_argument("--tokens", type=int, default=128, help="tokens of an answer at most (default: 128)")
     parser.add_argument(
@@ -38,11 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        if given.batch < 1 or given.tokens < 1:
-            raise ValueError("--batch and --tokens must be positive")
+        if given.batch < 1 or given.tokens < 1 or given.own < 0:
+            raise ValueError("--batch and --tokens must be positive, and --own not below 0")
         known = {prompt for prompt, _ in read_answers(given.output)} if given.output.exists() else set()
         waiting = [one for one in prompts()[: given.limit] if one not in known]
+        told = "\n".join(path.read_text(encoding="utf-8") for path in given.without)
         model, processor = _speaker(given.model, torch.device(given.device))
+        made = own_prompts(model, processor, given.own, given.batch, seed=given.seed, told=told)
+        waiting += [one for one in made if one not in known]
         with given.output.open("a", encoding="utf-8") as file:
             for prompt, answer in answers(model, processor, waiting, given.batch, given.tokens):
                 file.write(json.dumps({"prompt": prompt, "answer": answer}, ensure_ascii=False) + "\n")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from moai.data.instructions.answer import answers, main, whole_sentences
+from moai.data.instructions.own import own_prompts
 from moai.data.instructions.prompts import prompts
 from moai.data.registry import build, rows_for
 from moai.evaluation import photos
@@ -46,6 +47,16 @@ def test_answers_are_the_models_own(tiny_language):
     told = dict(answers(model, processor, asked, batch=3, tokens=40))
     alone = dict(pair for one in asked for pair in answers(model, processor, [one], batch=1, tokens=40))
     assert told and told == alone and set(told) <= set(asked)
+
+
+def test_the_model_makes_prompts_of_its_own(tiny_language):
+    model, processor = tiny_language
+    made = list(own_prompts(model, processor, 6, batch=512, tokens=40))
+    assert 0 < len(made) <= 6 and len(set(made)) == len(made)
+    assert made == list(own_prompts(model, processor, 6, batch=512, tokens=40))
+    assert made != list(own_prompts(model, processor, 6, batch=512, tokens=40, seed=1))
+    told = f'[{{"question": "{made[0].upper()}?!"}}]'
+    assert made[0] not in list(own_prompts(model, processor, 6, batch=512, tokens=40, told=told))
 
 
 @pytest.fixture
