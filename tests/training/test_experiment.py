@@ -59,7 +59,7 @@ def test_overrides():
         ("learning_rate=0", "learning_rate is 0.0; it must be above 0"),
         ("average=1.5", "average is 1.5; it must be at most 1"),
         ("data[3].name=drawn", "data"),
-        ("compile=fast", "compile is 'fast'; allowed are none, layers, whole, graphs"),
+        ("compile=fast", "compile is 'fast'; allowed are none, layers, decoder, whole, graphs"),
         ("routing=dice", "routing is 'dice'; allowed are gates, random, uniform"),
         ("experts=[nose]", "unknown expert 'nose'"),
         ("rows", "'rows' is no setting; write key=value"),
