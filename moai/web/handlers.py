@@ -137,7 +137,9 @@ class Handlers:
                 chart, choice = views.gates_chart(session.gates), gr.Dropdown(choices, value=0)
                 yield [gr.skip(), gr.skip(), gr.skip(), stop_off, chart, choice, *self.on_layer(session, 0)]
             else:
-                yield [messages_of(session), gr.skip(), gr.skip(), stop_off, *resting]
+                # What was on its way when the chat was cleared may have come after that.
+                speed = gr.skip() if session.shows(turn) else ""
+                yield [messages_of(session), gr.skip(), speed, stop_off, *resting]
         except Exception as error:
             gr.Warning(sentence_of(error), title="Not asked")
             sendable = asked.encode(errors="replace").decode()

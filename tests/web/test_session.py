@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from moai.web.handlers import Handlers
 from moai.web.session import (
     MAX_BYTES,
     MAX_QUESTION_LENGTH,
@@ -83,6 +84,19 @@ def test_an_answer_to_a_chat_that_was_cleared_leaves_nothing(engine):
         if turn.answer and session.turns:
             session.clear()
     assert session.turns == [] and session.gates == [] and not session.shows(turn)
+
+
+def test_what_came_late_to_a_chat_that_was_cleared_is_taken_back(engine):
+    """The page may get an answer's last piece after it was told to be empty."""
+    session, page = Session(), Handlers(engine)
+    page.on_submit(session, "Describe the picture.")
+    seen = []
+    for chat, _, speed, *_ in page.on_ask(session, STREET, 64, 0.0):
+        seen.append((chat, speed))
+        if len(seen) == 3:
+            session.clear()
+    assert seen[2][0] and seen[2][1]
+    assert seen[-1] == ([], "")
 
 
 def test_shares_of_an_answer_do_not_fall_upon_another_picture(engine):
