@@ -1,34 +1,44 @@
-"""Several processes that train one model, forked from this one, which has everything imported."""
+"""Several processes that train one model, forked from one that has everything imported and has computed nothing."""
 
 import multiprocessing
 import os
 import socket
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Sequence
 
 from accelerate.state import AcceleratorState
 
 from moai.training import command
 
 
-def train_in_processes(count: int, argv: Sequence[str], prepare: Callable[[], None] = lambda: None) -> list[int | None]:
-    """What each of `count` processes returns from `train.py argv`, as torchrun would start them on this host."""
+def train_in_processes(count: int, argv: Sequence[str]) -> list[int | None]:
+    """What each of `count` processes returns from `train.py argv`, as torchrun would start them on this host; what they
+    say is printed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-
-    def train(number: int) -> None:
-        names = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
-        os.environ |= {name: str(value) for name, value in names.items()}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        AcceleratorState._reset_state(reset_partial_state=True)
-        prepare()
-        os._exit(command.main([str(one) for one in argv]))
-
-    context = multiprocessing.get_context("fork")
-    started = [context.Process(target=train, args=(number,)) for number in range(count)]
-    for one in started:
-        one.start()
-    for one in started:
-        one.join(120)
-        one.kill()
+    # Not forked from this process: where gradients were computed before, a child cannot compute any.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "moai.training.run"])
+    words = [str(one) for one in argv]
+    with tempfile.NamedTemporaryFile("r") as said:
+        each = [(number, count, port, words, said.name) for number in range(count)]
+        started = [context.Process(target=_train, args=args) for args in each]
+        for one in started:
+            one.start()
+        for one in started:
+            one.join(120)
+            one.kill()
+        print(said.read())
     return [one.exitcode for one in started]
+
+
+def _train(number: int, count: int, port: int, words: list[str], said: str) -> None:
+    output = os.open(said, os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    names = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
+    os.environ |= {name: str(value) for name, value in names.items()}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    AcceleratorState._reset_state(reset_partial_state=True)
+    os._exit(command.main(words))
