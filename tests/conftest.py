@@ -31,6 +31,17 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group("tests/web" if file.startswith("tests/web/") else file))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup():
+    """Random weights are the same whichever tests the process ran before."""
+    torch.manual_seed(0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call():
+    torch.manual_seed(0)
+
+
 def tiny_config(**overrides) -> MoAIConfig:
     text_config = LlamaConfig(
         vocab_size=64,
