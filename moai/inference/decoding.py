@@ -5,6 +5,7 @@ not compile anything anew; what fills the bucket is told by positions on the dev
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -111,7 +112,8 @@ class Bucket:
     """The tensors of one bucket, at fixed addresses: what a step reads and writes.
 
     `tokens` (B,) the last tokens, `position` (B,) where they stand, `keys` and `values` (B, H, L, d) of each layer,
-    `cos` and `sin` (L, d), `temperature` and `top_p` scalars; `graphs` the captured steps, by whether they sample.
+    `cos` and `sin` (L, d), `temperature` and `top_p` scalars; `graphs` the captured steps, by whether they sample,
+    `prompts` what `moai.inference.captured` keeps, by its shapes.
     """
 
     tokens: Tensor
@@ -123,6 +125,7 @@ class Bucket:
     temperature: Tensor
     top_p: Tensor
     graphs: dict[bool, torch.cuda.CUDAGraph] = field(default_factory=dict)
+    prompts: dict[tuple, Any] = field(default_factory=dict)
 
     @property
     def length(self) -> int:

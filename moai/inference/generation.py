@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteriaList, StopStringCriteria
 from transformers.generation.streamers import BaseStreamer
 
+from moai.inference.captured import CapturedPrefill
 from moai.inference.decoding import Bucket, Decoder, choose
 from moai.inference.fused import can_be_fused, places
 from moai.inference.prefill import Prefill
@@ -90,7 +91,8 @@ class FastGeneration:
         on_cuda = model.device.type == "cuda"
         compiled = on_cuda if compiled is None else compiled
         self.decoder = Decoder(model.language_model, model.lm_head, compiled, options)
-        self.prefill = Prefill(self.decoder)
+        prefill = Prefill(self.decoder)
+        self.prefill = CapturedPrefill(prefill) if on_cuda and compiled else prefill
         self.ahead = 1 if on_cuda else 0
         self._turn = threading.Lock()
 

@@ -124,7 +124,8 @@ class MoAIMixer(nn.Module):
             scores = scores.to(states.dtype).expand(*states.shape[:2], 3).clone()
         else:
             scores = states.new_zeros(*states.shape[:2], 3)
-        scores[..., absent] = float("-inf")
+        for block in absent:
+            scores[..., block] = float("-inf")
         return scores.softmax(dim=-1)
 
     @staticmethod
