@@ -1,14 +1,20 @@
 """What an assistant gives back, and how answers are worded."""
 
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
+from reprlib import repr
+from typing import Any
 
 from torch import Tensor
 
 from moai.models.fusion import GateRecord
 from perception import Scene
+
+COLDEST = 1e-4
+"""The lowest temperature that is sampled at: below it the best token has all of the probability in fp32."""
 
 
 @dataclass
@@ -74,19 +80,33 @@ class EncodedImage:
 @dataclass(frozen=True)
 class Decoding:
     """How answers are worded: at most `max_new_tokens` tokens; `temperature` 0 is greedy, above it samples from the
-    `top_p` share of the probability."""
+    `top_p` share of the probability. What is colder than `COLDEST` is greedy, too."""
 
     max_new_tokens: int = 96
     temperature: float = 0.0
     top_p: float = 1.0
 
     def __post_init__(self):
-        if not (isinstance(self.max_new_tokens, Integral) and 1 <= self.max_new_tokens <= 4096):
-            raise ValueError(f"max_new_tokens is {self.max_new_tokens!r}; allowed is 1 to 4096, a whole number")
-        if not (isinstance(self.temperature, Real) and 0 <= self.temperature <= 10):
-            raise ValueError(f"temperature is {self.temperature!r}; allowed is 0 (greedy) to 10")
-        if not (isinstance(self.top_p, Real) and 0 < self.top_p <= 1):
-            raise ValueError(f"top_p is {self.top_p!r}; allowed is above 0, up to 1")
+        tokens, temperature, top_p = self.max_new_tokens, self.temperature, self.top_p
+        if not (_is_number(tokens) and isinstance(tokens, Integral) and 1 <= tokens <= 4096):
+            raise ValueError(f"max_new_tokens is {repr(tokens)}; allowed is 1 to 4096, a whole number")
+        if not (_is_number(temperature) and 0 <= temperature <= 10):
+            raise ValueError(f"temperature is {repr(temperature)}; allowed is 0 (greedy) to 10")
+        if not (_is_number(top_p) and 0 < top_p <= 1):
+            raise ValueError(f"top_p is {repr(top_p)}; allowed is above 0, up to 1")
+        # transformers takes no other numbers than Python's own.
+        object.__setattr__(self, "max_new_tokens", int(tokens))
+        object.__setattr__(self, "temperature", float(temperature) if temperature >= COLDEST else 0.0)
+        object.__setattr__(self, "top_p", float(top_p))
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Decoding":
+        """The decoding that these fields ask for; ValueError with one sentence for an unknown one or a bad value."""
+        allowed = [one.name for one in fields(cls)]
+        for name in settings:
+            if name not in allowed:
+                raise ValueError(f"there is no setting {name!r} of decoding; allowed are {', '.join(allowed)}")
+        return cls(**settings)
 
     def arguments(self) -> dict:
         """As arguments of `generate`."""
@@ -94,6 +114,10 @@ class Decoding:
             return {"max_new_tokens": self.max_new_tokens, "do_sample": False}
         sampling = {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
         return {"max_new_tokens": self.max_new_tokens} | sampling
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @contextmanager

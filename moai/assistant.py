@@ -219,9 +219,10 @@ class MoAI(ProcessBound):
     ) -> Answer:
         """Answer the last of several messages about a picture.
 
-        messages: dicts with `role` ("user" or "assistant") and `content`, the user's last. Otherwise as `ask`.
+        messages: dicts with `role` ("user" or "assistant"; the first may be "system") and `content`, the user's last.
+        Otherwise as `ask`.
         """
-        settings = Decoding(**decoding)
+        settings = Decoding.of(decoding)
         prompt = self._prompt(messages)
         return self._answer([self._encoded(picture, experts, moai)], [prompt], settings)[0]
 
@@ -242,7 +243,7 @@ class MoAI(ProcessBound):
         pictures, questions = _listed(pictures, "pictures"), _listed(questions, "questions")
         if len(pictures) != len(questions):
             raise ValueError(f"got {len(pictures)} pictures but {len(questions)} questions; give one for each")
-        settings = Decoding(**decoding)
+        settings = Decoding.of(decoding)
         prompts = [self._prompt([{"role": "user", "content": question}]) for question in questions]
         if not prompts:
             return []
@@ -258,7 +259,7 @@ class MoAI(ProcessBound):
         **decoding,
     ) -> AnswerStream:
         """Like `ask` (or `chat`, given messages), but iterates over the answer's pieces as they are generated."""
-        settings = Decoding(**decoding)
+        settings = Decoding.of(decoding)
         prompt = self._prompt([{"role": "user", "content": question}] if isinstance(question, str) else question)
         encoded = self._encoded(picture, experts, moai)
 
@@ -293,10 +294,14 @@ class MoAI(ProcessBound):
         ids = self.processor.conversation_ids(messages, with_image=True)
         if not messages[-1]["content"].strip():
             raise ValueError("the question is empty; ask something about the picture")
-        limit = self.model.config.text_config.max_position_embeddings
-        if len(ids) >= limit:
-            raise ValueError(f"the conversation is {len(ids)} tokens long with its picture; this model takes {limit}")
+        if self._room(ids) <= 0:
+            told = f"the conversation is {len(ids)} tokens long with its picture"
+            raise ValueError(f"{told}; this model takes {self.model.config.text_config.max_position_embeddings}")
         return ids
+
+    def _room(self, prompt: Sequence[int]) -> int:
+        """Positions of the model that are left behind a prompt, for its answer."""
+        return self.model.config.text_config.max_position_embeddings - len(prompt)
 
     @torch.inference_mode()
     def _answer(
@@ -317,7 +322,9 @@ class MoAI(ProcessBound):
             "attention_mask": attention_mask.to(self.device),
         }
         inputs |= {key: torch.cat([one.inputs[key] for one in encoded]) for key in encoded[0].inputs}
-        arguments = settings.arguments()
+        # An answer ends where the model's positions do, whatever its neighbours have left.
+        rooms = [min(settings.max_new_tokens, self._room(prompt)) for prompt in prompts]
+        arguments = settings.arguments() | {"max_new_tokens": max(rooms)}
         if style.stop:
             arguments |= {"stop_strings": style.stop, "tokenizer": self.processor.tokenizer}
         if stop is not None:
@@ -334,7 +341,8 @@ class MoAI(ProcessBound):
             )
             gates = gate_shares(record, len(prompts))
         fresh = generated[:, inputs["input_ids"].shape[1] :]
-        texts = self.processor.tokenizer.batch_decode(fresh, skip_special_tokens=True)
+        said = [row[:room] for row, room in zip(fresh, rooms, strict=True)]
+        texts = self.processor.tokenizer.batch_decode(said, skip_special_tokens=True)
         answers = []
         for text, picture, shares in zip(texts, encoded, gates, strict=True):
             stages = picture.timings | timings

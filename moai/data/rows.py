@@ -102,14 +102,10 @@ class Rows:
         return self.question_ids(question), self.processor.answer_ids(answer)
 
     def spoken(self, messages: Sequence[Mapping[str, str]], told: str = "") -> list[dict[str, str]]:
-        """The messages with `told` before the first question; and so a system message, where the model's prompts have
-        none."""
+        """The messages with `told` before the first question."""
         said = [dict(message) for message in messages]
-        before = [told] if told else []
-        if said[0]["role"] == "system" and "system" not in self.processor.roles:
-            before = [said.pop(0)["content"], *before]
         first = next(message for message in said if message["role"] == "user")
-        first["content"] = "\n".join([*before, first["content"]])
+        first["content"] = f"{told}\n{first['content']}" if told else first["content"]
         return said
 
     def reports(self) -> list[str]:

@@ -28,6 +28,7 @@ from moai.models.prompts import (
     PromptStyle,
     check_messages,
     plain_text_ids,
+    without_system,
 )
 from moai.models.tokens.pieces import Pieces, pieces_of
 from perception.panoptic import colour_map
@@ -188,12 +189,12 @@ class MoAIProcessor(ProcessorMixin):
         return [*self.encode_text(self.style.answer.format(answer)), self.tokenizer.eos_token_id]
 
     def conversation_ids(self, messages: Sequence[dict], with_image: bool) -> list[int]:
-        """A conversation as prompt ids. messages: dicts with `role` ("user" or "assistant"; with a chat template the
-        first may be "system") and `content`, in a list.
+        """A conversation as prompt ids. messages: dicts with `role` ("user" or "assistant"; the first may be "system")
+        and `content`, in a list. Where prompts have no system message, it stands before the first question.
 
         Raises ValueError for a message of another form, an unknown role, or when the last word is not the user's.
         """
-        check_messages(messages, self.roles, last="user")
+        check_messages(messages, last="user")
         if self._template is not None:
             return self._template.conversation_ids(messages, with_image)
         return self._styled(messages, with_image)[0]
@@ -202,22 +203,17 @@ class MoAIProcessor(ProcessorMixin):
         """A whole conversation, to learn from: its ids, and which of them the model has to say (answers with the token
         that ends each). messages: as for `conversation_ids`, but the last word is the assistant's, and there is a
         question. Raises ValueError as `conversation_ids`."""
-        check_messages(messages, self.roles, last="assistant")
+        check_messages(messages, last="assistant")
         if all(message["role"] != "user" for message in messages):
             raise ValueError("a conversation needs a message of the user")
         if self._template is not None:
             return self._template.dialogue_ids(messages, with_image)
         return self._styled(messages, with_image)
 
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """The roles that messages may have."""
-        return ("user", "assistant") if self._template is None else ("system", "user", "assistant")
-
     def _styled(self, messages: Sequence[dict], with_image: bool) -> tuple[list[int], list[bool]]:
         ids = self.prefix_ids(with_image)
         said = [False] * len(ids)
-        for message in messages:
+        for message in without_system(messages):
             asks = message["role"] == "user"
             turn = self.question_ids(message["content"]) if asks else self.answer_ids(message["content"])
             ids += turn

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from reprlib import repr
 from typing import Any
 
 from jinja2 import TemplateError
@@ -11,6 +13,8 @@ from tokenizers import Tokenizer
 SYSTEM = "AI assistant should give helpful and detailed answers to user after fully understanding an image."
 CHAT = "chat"
 """The prompt style that is the tokenizer's chat template."""
+ROLES = ("system", "user", "assistant")
+"""Who may speak in a conversation."""
 _PROBES = ("Where", "Is it")
 """Two questions that begin and end differently: what their prompts share stands around any question."""
 _STAND_IN = "\ue000{}\ue001"
@@ -66,23 +70,34 @@ def _whole_characters(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def check_messages(messages: Sequence[Mapping], allowed: Sequence[str], last: str) -> None:
-    """Raises ValueError with one sentence unless messages are dicts with a role in `allowed` and a text as content,
-    the first role of `allowed` but "system" to begin with, and `last` the role of the last."""
+def check_messages(messages: Sequence[Mapping], last: str) -> None:
+    """Raises ValueError with one sentence unless messages are dicts with a role of `ROLES` and a text as content,
+    "system" only to begin with, and `last` the role of the last."""
     if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)):
         kind = type(messages).__name__
         raise ValueError(f"a conversation must be a list of messages, each with a role and a content, not {kind}")
     for message in messages:
         if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
-            raise ValueError(f"each message needs a role and a content, both text; got {message!r}")
+            raise ValueError(f"each message needs a role and a content, both text; got {repr(message)}")
     if not messages or messages[-1].get("role") != last:
         raise ValueError(f"a conversation must end with a message of the {last}")
     for number, message in enumerate(messages):
         role = message.get("role")
-        if role not in allowed:
-            raise ValueError(f"unknown role {role!r}; allowed are {' and '.join(allowed)}")
+        if role not in ROLES:
+            raise ValueError(f"unknown role {repr(role)}; allowed are {' and '.join(ROLES)}")
         if role == "system" and number:
             raise ValueError("a system message must be the first of its conversation")
+
+
+def without_system(messages: Sequence[Mapping]) -> Sequence[Mapping]:
+    """Checked messages with the system message, if there is one, on lines of its own before the first question."""
+    if messages[0]["role"] != "system":
+        return messages
+    system, *turns = messages
+    if system["content"].strip():
+        asked = next(number for number, message in enumerate(turns) if message["role"] == "user")
+        turns[asked] = {**turns[asked], "content": f"{system['content']}\n{turns[asked]['content']}"}
+    return turns
 
 
 class ChatTemplate:
@@ -115,6 +130,7 @@ class ChatTemplate:
 
     def conversation_ids(self, messages: Sequence[Mapping], with_image: bool, answering: bool = True) -> list[int]:
         """Token ids of checked messages; with `answering` up to the place where the next answer begins."""
+        messages = messages if self.takes_system else without_system(messages)
         texts = [_whole_characters(message["content"]) for message in messages]
         asked = next(number for number, message in enumerate(messages) if message["role"] == "user")
         letters = any(self._special.search(text) for text in texts)
@@ -131,6 +147,15 @@ class ChatTemplate:
         if not with_image:
             return ids
         return [one for id in ids for one in ([id] * self.num_image_tokens if id == self._image_id else [id])]
+
+    @cached_property
+    def takes_system(self) -> bool:
+        """Whether the template writes system messages; some refuse them, some leave them out."""
+        system, question = (_STAND_IN.format(number) for number in range(2))
+        try:
+            return system in self._filled([{"role": "system", "content": system}, _asked(question)], True)
+        except ValueError:
+            return False
 
     def _filled(self, messages: list[dict], answering: bool) -> str:
         try:
@@ -168,6 +193,7 @@ class ChatTemplate:
 
     def dialogue_ids(self, messages: Sequence[Mapping], with_image: bool) -> tuple[list[int], list[bool]]:
         """Token ids of a whole conversation, and which of them are those of answers, with what ends each."""
+        messages = messages if self.takes_system else without_system(messages)
         ids = self.conversation_ids(messages, with_image, answering=False)
         answered = [False] * len(ids)
         for number, message in enumerate(messages):

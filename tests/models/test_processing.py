@@ -71,7 +71,11 @@ def test_special_tokens_of_a_user_are_letters(tokenizer, pieces):
     [
         ([], "must end with a message of the user"),
         ([user("a"), {"role": "assistant", "content": "b"}], "must end with a message of the user"),
-        ([{"role": "system", "content": "a"}, user("b")], "unknown role 'system'; allowed are user and assistant"),
+        (
+            [{"role": "tool", "content": "a"}, user("b")],
+            "unknown role 'tool'; allowed are system and user and assistant",
+        ),
+        ([{"role": "system", "content": "a"}], "must end with a message of the user"),
         ([{"content": "a"}], "must end with a message of the user"),
         ([{"role": "user"}], "each message needs a role and a content"),
         ([user(["a"])], "each message needs a role and a content"),

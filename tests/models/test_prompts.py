@@ -47,6 +47,22 @@ def test_the_prompt_is_the_templates(processor):
     assert processor.conversation_ids(messages, with_image=False) == filled
 
 
+REFUSING = "{{ raise_exception('no system messages') if messages[0].role == 'system' }}" + CHATML
+SILENT = CHATML.replace("{% for m in messages %}", "{% for m in messages if m.role != 'system' %}")
+
+
+@pytest.mark.parametrize("template", [REFUSING, SILENT])
+def test_where_a_template_writes_no_system_message_it_stands_before_the_first_question(template):
+    processor = chat_processor(template)
+    messages = [user("What is this?"), assistant("A dog"), user("Why?")]
+    told = [user("Be short.\nWhat is this?"), *messages[1:]]
+    system = {"role": "system", "content": "Be short."}
+    assert processor.conversation_ids([system, *messages], True) == processor.conversation_ids(told, True)
+    asked, said = [*messages, assistant("is")], [*told, assistant("is")]
+    assert processor.dialogue_ids([system, *asked], True) == processor.dialogue_ids(said, True)
+    assert [one["content"] for one in messages] == ["What is this?", "A dog", "Why?"]
+
+
 def test_the_picture_stands_before_the_first_question(processor):
     ids = processor.conversation_ids([user("What?"), assistant("A dog"), user("Why?")], with_image=True)
     image = processor.tokenizer.convert_tokens_to_ids("<image>")
@@ -112,7 +128,7 @@ def test_refusals(processor):
     with pytest.raises(ValueError, match=r"no chat template; take one that has one, or the prompt style plain"):
         chat_processor(None).prefix_ids(True)
     with pytest.raises(ValueError, match=r"chat template refuses the conversation: roles must alternate"):
-        chat_processor(STRICT).conversation_ids([{"role": "system", "content": "a"}, user("b")], False)
+        chat_processor(STRICT).dialogue_ids([user("a"), assistant("b")], False)
     with pytest.raises(ValueError, match="must end with a message of the assistant"):
         processor.dialogue_ids([user("a")], True)
     with pytest.raises(ValueError, match="needs a message of the user"):

@@ -7,28 +7,37 @@ from moai.models.prompts import PromptStyle
 
 _PICTURE_KEYS = ("image", "url", "path", "base64")
 _TEXT = (
+    "{%- macro text(message) -%}"
     "{%- if message.content is string -%}{{- message.content -}}{%- else -%}{%- for part in message.content -%}"
     "{%- if part.type == 'text' -%}{{- part.text -}}{%- endif -%}{%- endfor -%}{%- endif -%}"
+    "{%- endmacro -%}"
+)
+_SYSTEM = (
+    "{%- if not asked.yet and messages[0].role == 'system' -%}"
+    "{%- if text(messages[0]).strip() -%}{{- text(messages[0]) -}}{{- '\n' -}}{%- endif -%}{%- endif -%}"
+    "{%- set asked.yet = true -%}"
 )
 
 
 def style_template(style: PromptStyle, image_token: str) -> str:
     """The Jinja template of a fixed style, in which a conversation is the text of what `conversation_ids` gives.
 
-    Pictures stand behind the system text, one image token each; a system message takes the place of the style's own.
+    Pictures stand behind the style's system text, one image token each; a system message stands before the first
+    question.
     """
     question, answer = (turn.split("{}") for turn in (style.question, style.answer))
     return "".join(
         (
+            _TEXT,
+            "{%- set asked = namespace(yet=false) -%}",
             "{%- if bos_token -%}{{- bos_token -}}{%- endif -%}" if style.begins else "",
-            f"{{%- if messages and messages[0].role == 'system' -%}}{{%- set message = messages[0] -%}}{_TEXT}"
-            f"{{%- else -%}}{_said(style.system)}{{%- endif -%}}",
+            _said(style.system),
             "{%- for message in messages if message.content is not string -%}{%- for part in message.content "
             f"if part.type == 'image' -%}}{_said(image_token)}{{%- endfor -%}}{{%- endfor -%}}",
             "{%- for message in messages -%}{%- if message.role == 'user' -%}",
-            f"{_said(question[0])}{_TEXT}{_said(question[1])}",
+            f"{_said(question[0])}{_SYSTEM}{{{{- text(message) -}}}}{_said(question[1])}",
             "{%- elif message.role == 'assistant' -%}{%- generation -%}",
-            f"{_said(answer[0])}{_TEXT}{_said(answer[1])}{{{{- eos_token -}}}}",
+            f"{_said(answer[0])}{{{{- text(message) -}}}}{_said(answer[1])}{{{{- eos_token -}}}}",
             "{%- endgeneration -%}{%- elif not (loop.first and message.role == 'system') -%}"
             "{{- raise_exception('allowed roles are user and assistant, and system to begin with') -}}"
             "{%- endif -%}{%- endfor -%}",
