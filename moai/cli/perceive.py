@@ -1,7 +1,7 @@
 """`moai perceive`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,12 @@ def perceive(
     segmentation: Weights = None,
     detection: Weights = None,
     ocr: Annotated[str | None, typer.Option(metavar="NAME", help="rapidocr or paddleocr")] = None,
+    trust_pickles: Annotated[
+        bool,
+        typer.Option(
+            "--trust-pickles", help="run the code that weights of --segmentation or --detection hold: only for your own"
+        ),
+    ] = False,
     all: Annotated[
         str | None,
         typer.Option(
@@ -38,7 +44,17 @@ def perceive(
     """Show what the experts see in a picture, or keep what they see in many."""
     quiet_libraries()
     if all is not None:
-        if picture is not None or json or draw or experts or expert or segmentation or detection or ocr:
+        if (
+            picture is not None
+            or json
+            or draw
+            or experts
+            or expert
+            or segmentation
+            or detection
+            or ocr
+            or trust_pickles
+        ):
             raise ValueError("with --all, only --cache, --images, --experts-from and --workers can be given")
         from moai.cli.perceive_all import perceive_all
 
@@ -51,7 +67,10 @@ def perceive(
 
     image = load_image(picture)
     preset = experts_from or named_preset()
-    chosen = {"segmentation": segmentation, "detection": detection, "ocr": ocr, "experts_from": preset}
+    chosen: dict[str, Any] = {"segmentation": segmentation, "detection": detection, "ocr": ocr, "experts_from": preset}
+    if trust_pickles:
+        trusted = {"backend": "yolo", "options": {"trust_pickle": True}}
+        chosen |= {name: trusted | {"weights": chosen[name]} for name in ("segmentation", "detection") if chosen[name]}
     chosen |= swaps_of(expert or ())
     perception = Perception(experts=experts, **{name: one for name, one in chosen.items() if one is not None})
     scene = perception(image)

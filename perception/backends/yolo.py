@@ -4,7 +4,7 @@ from typing import cast
 
 import numpy as np
 
-from perception.backends.backend import Backend, Option
+from perception.backends.backend import ONOFF, Backend, Option
 from perception.boxes import extent
 from perception.builder import Builder
 from perception.expert import ExpertUnavailable, NetworkExpert
@@ -97,5 +97,5 @@ BACKEND = Backend(
     kinds=("segmentation", "detection"),
     build=build,
     weights="a folder of a network trained here, or the path or name of ultralytics weights such as yolo11n-seg.pt",
-    options={"imgsz": Option(int, 32, 4096), "threshold": Option(float, 0.001, 1.0)},
+    options={"imgsz": Option(int, 32, 4096), "threshold": Option(float, 0.001, 1.0), "trust_pickle": ONOFF},
 )

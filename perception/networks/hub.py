@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from perception.expert import ExpertUnavailable
-from perception.networks.network import Network, Result
+from perception.networks.network import Network, Result, in_groups
 
 PRECISIONS = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 """What the layers of a network compute in, by name; the rest stays fp32."""
@@ -77,8 +77,8 @@ class HubNetwork(Network[Result]):
     """A network behind a hub id or in a folder, loaded by the class `model` of transformers.
 
     `what` says what it is to be, for sentences. `precision`: one of PRECISIONS; by default fp16 on CUDA and fp32
-    elsewhere. Pictures whose inputs have one shape go through the network together, so that none is padded for
-    another's sake and each is seen as it would be alone. Raises ExpertUnavailable when it cannot be had.
+    elsewhere. On CUDA pictures whose inputs have one shape go through the network together, so that none is padded
+    for another's sake and each is seen as it would be alone. Raises ExpertUnavailable when it cannot be had.
     """
 
     model: str
@@ -107,15 +107,14 @@ class HubNetwork(Network[Result]):
         return "AutoImageProcessor"
 
     def _run(self, pictures: list[np.ndarray]) -> list[Result]:
-        inputs = [self._inputs(picture) for picture in pictures]
-        groups: dict[tuple, list[int]] = {}
-        for number, one in enumerate(inputs):
-            groups.setdefault(tuple((name, *value.shape) for name, value in one.items()), []).append(number)
-        results: dict[int, Result] = {}
-        for numbers in groups.values():
-            found = self._pass([inputs[number] for number in numbers], [pictures[number] for number in numbers])
-            results.update(zip(numbers, found, strict=True))
-        return [results[number] for number in range(len(pictures))]
+        inputs = [(self._inputs(picture), picture) for picture in pictures]
+        shapes = [tuple((name, *value.shape) for name, value in made.items()) for made, _ in inputs]
+        return in_groups(
+            inputs, shapes, lambda group: self._pass(*map(list, zip(*group, strict=True))), self._on_cuda()
+        )
+
+    def _on_cuda(self) -> bool:
+        return device_of(self._model.network).type == "cuda"
 
     def _pass(self, inputs: list[dict[str, torch.Tensor]], pictures: list[np.ndarray]) -> list[Result]:
         """Results of pictures whose inputs have one shape: in one pass, or in more where memory runs out."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
@@ -81,6 +81,21 @@ class Network(ProcessBound, Generic[Result]):
             while len(self._memo) > self._room:
                 self._memo.popitem(last=False)
             return [known[key] for key in keys]
+
+
+def in_groups(
+    items: Sequence[Any], shapes: Sequence[Any], run: Callable[[list], list[Result]], together: bool
+) -> list[Result]:
+    """The results of `run` in the order of the items, which it is given in groups of one shape, so that none is padded
+    for another's sake; one by one unless they go `together`: on a processor a batch saves no time, and its last digits
+    are others than alone."""
+    groups: dict[Any, list[int]] = {}
+    for number, shape in enumerate(shapes):
+        groups.setdefault(shape if together else number, []).append(number)
+    results: dict[int, Result] = {}
+    for numbers in groups.values():
+        results.update(zip(numbers, run([items[number] for number in numbers]), strict=True))
+    return [results[number] for number in range(len(items))]
 
 
 def reduced_size(picture: np.ndarray) -> tuple[int, int]:

@@ -2,6 +2,10 @@
 
 import json
 import os
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +14,13 @@ import numpy as np
 
 from perception.boxes import iou
 from perception.expert import ExpertUnavailable
-from perception.networks.network import Found, Network, calibrated, chosen, reduced_size, sorted_found
+from perception.networks.network import Found, Network, calibrated, chosen, in_groups, reduced_size, sorted_found
 
 WEIGHTS_FILE, ARCHITECTURE_FILE, SETTINGS_FILE = "model.safetensors", "model.yaml", "config.json"
 ULTRALYTICS_SUFFIX = ".pt"
 DEFAULT_THRESHOLD = 0.25
 _SAME_OBJECT = 0.8
+_LOADING = threading.Lock()
 
 
 def import_ultralytics():
@@ -95,9 +100,10 @@ class Yolo(Network[Found]):
     """One YOLO network.
 
     `source`: a folder in our format, or the path or name of ultralytics weights (`yolo11n-seg.pt`; a name is
-    downloaded by ultralytics when it is not there). Weights in `.pt` are pickles, which can run code when they are
-    loaded: use only files that you trust. `imgsz` (side in pixels that pictures are scaled to) and `threshold` (least
-    score reported) default to those of the network. Raises ExpertUnavailable when the weights cannot be had.
+    downloaded by ultralytics when it is not there). Weights in `.pt` are pickles, which can hold code that runs when
+    they are loaded: one that names anything but ultralytics' and torch's own layers is refused, unless `trust_pickle`.
+    `imgsz` (side in pixels that pictures are scaled to) and `threshold` (least score reported) default to those of the
+    network. Raises ExpertUnavailable when the weights cannot be had.
     """
 
     def __init__(
@@ -106,7 +112,9 @@ class Yolo(Network[Found]):
         imgsz: int | None = None,
         device: str | None = None,
         threshold: float | None = None,
+        trust_pickle: bool = False,
     ):
+        self.trust_pickle = trust_pickle
         self.source = str(source)
         self.imgsz = imgsz
         self.device = device
@@ -139,9 +147,18 @@ class Yolo(Network[Found]):
         if not source.exists() and not named:
             raise ExpertUnavailable(f"{source} does not exist; give a folder or a file of ultralytics weights")
         try:
-            model = ultralytics.YOLO(self.source)
+            with _pickles(trusted=self.trust_pickle):
+                model = ultralytics.YOLO(self.source)
             model.model.eval()
+        except ExpertUnavailable:
+            raise
         except Exception as error:
+            if not self.trust_pickle and zipfile.is_zipfile(source) and "references types" in str(error):
+                raise ExpertUnavailable(
+                    f"{source} holds more than a network, which would run as code when it is loaded; the option "
+                    "trust_pickle: true allows that for a file that you trust; safetensors, as save_network "
+                    "writes them, hold no code"
+                ) from error
             if not source.exists():
                 raise ExpertUnavailable(
                     f"{source} is not on this machine and could not be downloaded; check the name, or fetch the file "
@@ -167,6 +184,16 @@ class Yolo(Network[Found]):
         return list(self._model.names.values())
 
     def _run(self, pictures: list[np.ndarray]) -> list[Found]:
+        # Ultralytics frames pictures of one shape by a rectangle and others by a square, where it finds other things.
+        shapes = [reduced_size(picture) for picture in pictures]
+        return in_groups(pictures, shapes, self._pass, together=self._on_cuda())
+
+    def _on_cuda(self) -> bool:
+        import torch
+
+        return torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu")).type == "cuda"
+
+    def _pass(self, pictures: list[np.ndarray]) -> list[Found]:
         results = self._model.predict(
             [_reduced(np.ascontiguousarray(picture[..., ::-1])) for picture in pictures],
             imgsz=self.imgsz or 640,
@@ -212,6 +239,30 @@ def without_doubles(found: Found, stuff: frozenset[str] = frozenset()) -> Found:
     surest = {things[row] for row in kept}
     keep = [index for index, label in enumerate(found.labels) if label in stuff or index in surest]
     return chosen(found, keep)
+
+
+@contextmanager
+def _pickles(trusted: bool) -> Iterator[None]:
+    """While it lasts, ultralytics loads nothing but its own and torch's layers from pickles, unless they are trusted.
+
+    Raises ExpertUnavailable for an ultralytics that cannot do so.
+    """
+    from ultralytics.nn import tasks
+
+    if not getattr(getattr(tasks, "_SafeLoad", None), "SUPPORTED", False):
+        if not trusted:
+            raise ExpertUnavailable(
+                "this ultralytics runs whatever code a .pt file holds; update it, or allow that for a file that you "
+                "trust by the option trust_pickle: true"
+            )
+        yield
+        return
+    with _LOADING:
+        usual, tasks.SAFE_LOAD = tasks.SAFE_LOAD, not trusted
+        try:
+            yield
+        finally:
+            tasks.SAFE_LOAD = usual
 
 
 def wrapped(network):

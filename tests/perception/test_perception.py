@@ -13,6 +13,7 @@ from perception import Detection, ImageError, Perception, TextLine, load_image, 
 from perception.images import image_digest, pixels_of
 from perception.perception import WEIGHTS
 from perception.registry import expert_names
+from tests.conftest import example_image
 from tests.perception.networks import save_untrained
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 72, 3), dtype=np.uint8)
@@ -165,18 +166,20 @@ def test_bad_pictures_are_refused():
         Perception(**fakes())("/no/such/picture.png")
 
 
-def test_a_batch_equals_single_pictures(tmp_path):
-    save_untrained(tmp_path / "detector")
-    pictures = [PICTURE, np.random.default_rng(1).integers(0, 256, (60, 50, 3), dtype=np.uint8), PICTURE]
-    settings = {"experts": "seg,det", "weights": tmp_path, "device": "cpu"}
-    together = Perception(**settings).batch(pictures)
-    assert len(together) == 3 and together[0] is not together[2]
+@pytest.mark.parametrize("preset", ["drawn", "photo"])
+def test_a_batch_says_what_is_said_alone(preset):
+    whole = example_image("street", 0.6)
+    pictures = [whole, whole[:-60, 40:], skimage.data.cat()[::2, ::2], whole[20:-70, :-11], whole]
+    together = Perception(experts_from=preset, device="cpu").batch(pictures)
+    assert len(together) == 5 and together[0] is not together[4]
+    one_by_one = Perception(experts_from=preset, device="cpu", cache_size=0)
     for picture, scene in zip(pictures, together, strict=True):
-        alone = Perception(**settings)(picture)
+        alone = one_by_one(picture)
         assert not scene.warnings
-        assert (scene.width, scene.height) == (picture.shape[1], picture.shape[0])
-        assert [one.label for one in scene.detections][:3] == [one.label for one in alone.detections][:3]
-    assert Perception(**settings).batch([]) == []
+        assert verbalize(scene) == verbalize(alone)
+        scene.timings = alone.timings = {}
+        assert scene.to_bytes() == alone.to_bytes()
+    assert one_by_one.batch([]) == []
 
 
 def test_a_photograph_and_a_page_go_through_all_experts(tmp_path):

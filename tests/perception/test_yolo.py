@@ -1,5 +1,7 @@
 """YOLO networks in our format and in ultralytics' own."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -48,12 +50,23 @@ def test_saved_weights_are_the_network(folder):
         assert torch.allclose(value.float(), loaded[name].float(), rtol=1e-3, atol=1e-4)
 
 
-def test_a_batch_equals_single_pictures(network, folder):
-    together = Yolo(folder, device="cpu").batch([PICTURE, OTHER, PICTURE])
-    for picture, found in zip((PICTURE, OTHER, PICTURE), together, strict=True):
+def test_a_batch_equals_single_pictures(folder):
+    pictures = [PICTURE, OTHER, 255 - PICTURE, PICTURE]
+    for picture, found in zip(pictures, Yolo(folder, device="cpu").batch(pictures), strict=True):
         alone = Yolo(folder, device="cpu")(picture)
         check(found, picture)
-        assert np.allclose(found.scores[:5], alone.scores[:5], atol=1e-4)
+        assert found.labels == alone.labels
+        for name in ("scores", "boxes", "masks"):
+            assert np.array_equal(getattr(found, name), getattr(alone, name))
+
+
+def test_pictures_of_one_shape_go_together_on_an_accelerator(folder, monkeypatch):
+    network, passes = Yolo(folder, device="cpu").load(), []
+    monkeypatch.setattr(network, "_on_cuda", lambda: True)
+    monkeypatch.setattr(network, "_pass", lambda pictures: passes.append(len(pictures)) or list(map(np.mean, pictures)))
+    pictures = [PICTURE, OTHER, 255 - PICTURE]
+    assert network.batch(pictures) == list(map(np.mean, pictures))
+    assert passes == [2, 1]
 
 
 def test_a_picture_is_looked_at_once(folder, monkeypatch):
@@ -97,6 +110,30 @@ def test_ultralytics_weights_by_path(tmp_path):
     assert network(PICTURE).masks is None
     with pytest.raises(ExpertUnavailable, match="-seg"):
         YoloSegmentation(network)(PICTURE, Scene(72, 48))
+
+
+class Code:
+    """What a pickle runs when it is loaded: it makes a folder."""
+
+    def __init__(self, made):
+        self.made = made
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.made),)
+
+
+@pytest.mark.parametrize(
+    ("archive", "says"), [(True, "trust_pickle: true .* safetensors"), (False, "could not be read")]
+)
+def test_code_in_a_pickle_runs_only_when_it_is_trusted(archive, says, tmp_path):
+    made, path = tmp_path / "made", tmp_path / "foreign.pt"
+    torch.save({"model": Code(made)}, path, _use_new_zipfile_serialization=archive)
+    with pytest.raises(ExpertUnavailable, match=says):
+        Yolo(path)(PICTURE)
+    assert not made.exists()
+    with pytest.raises(ExpertUnavailable, match="could not be read"):
+        Yolo(path, trust_pickle=True)(PICTURE)
+    assert made.exists()
 
 
 @pytest.mark.parametrize(

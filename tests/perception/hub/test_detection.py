@@ -60,16 +60,28 @@ def test_a_batch_equals_single_pictures(folder):
     network._forward = lambda inputs: passes.append(len(inputs["pixel_values"])) or forward(inputs)
     expert = Detections(network)
     expert.prepare(pictures)
-    assert sum(passes) == 4 and max(passes) >= 2
+    assert passes == [1] * 4
     for picture in pictures:
         together, alone = Scene(1, 1), Scene(1, 1)
         expert(picture, together)
         Detections(Detector(folder, threshold=LEAST, device="cpu"))(picture, alone)
-        assert [one.label for one in together.detections] == [one.label for one in alone.detections]
-        for one, other in zip(together.detections, alone.detections, strict=True):
-            assert one.score == pytest.approx(other.score, abs=1e-3)
-            assert one.box == pytest.approx(other.box, abs=1e-3)
+        assert together.detections == alone.detections
     assert sum(passes) == 4
+
+
+def test_pictures_of_one_shape_go_together_on_an_accelerator(folder):
+    pictures = [PICTURE, *OTHERS]
+    network, passes = Detector(folder, threshold=LEAST, device="cpu").load(), []
+    network._on_cuda = lambda: True
+    forward = network._forward
+    network._forward = lambda inputs: passes.append(len(inputs["pixel_values"])) or forward(inputs)
+    together = network.batch(pictures)
+    assert sum(passes) == 4 and max(passes) >= 2
+    for picture, found in zip(pictures, together, strict=True):
+        alone = Detector(folder, threshold=LEAST, device="cpu")(picture)
+        assert found.labels == alone.labels
+        assert found.scores == pytest.approx(alone.scores, abs=1e-3)
+        assert found.boxes == pytest.approx(alone.boxes, abs=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +105,7 @@ def test_half_precision_is_near(detector):
 
 def test_a_group_that_does_not_fit_is_halved(detector):
     network = Detector(detector, threshold=LEAST, device="cpu").load()
+    network._on_cuda = lambda: True
     forward, passes = network._forward, []
 
     def small(inputs):
