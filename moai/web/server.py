@@ -1,15 +1,20 @@
 """Starts the page: it is there at once, and says how far the models are while they load."""
 
 import os
+import signal
 import socket
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from moai.web.engine import Engine
+from moai.web.folder import upload_folder
 
 HOST, PORT = "127.0.0.1", 7860
 MAX_WAITING = 40
 MAX_VISITORS = 64
+LAST_SECONDS = 3
+"""How long answers under way are waited for when the page ends."""
 
 
 def serve(
@@ -19,31 +24,40 @@ def serve(
     quantize: str | None = None,
     experts_from: str | None = None,
     swaps: Mapping[str, str] | None = None,
+    allow_hosts: Iterable[str] = (),
 ) -> None:
-    """Serve the page until interrupted.
+    """Serve the page until interrupted, by Ctrl+C or SIGTERM; uploads are removed then.
 
     `model`, `quantize` and `experts_from` are those of `MoAI.from_pretrained`, and `swaps` the single experts that it
-    is given; without a `port` a free one is taken.
+    is given; without a `port` a free one is taken. `allow_hosts` are names besides `host` that it answers to.
     Raises ValueError with one sentence for a model that cannot be loaded, an address that cannot be listened at, or
     where gradio is missing.
     """
     _check_address(host, port)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    engine = Engine(model, quantize, experts_from, swaps)
+    try:
+        with upload_folder():  # before gradio is imported, which keeps its name
+            _serve(engine, host, port, allow_hosts)
+    except KeyboardInterrupt:
+        pass
+
+
+def _serve(engine: Engine, host: str, port: int | None, allow_hosts: Iterable[str]) -> None:
     try:
         from moai.web.layout import Page
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
         raise ValueError("the page needs gradio, which is not installed: pip install 'moai-vlm[web]'") from error
-    engine = Engine(model, quantize, experts_from, swaps)
     page = Page(engine)
     try:
-        print(f"MoAI is at {launch(page, host, port)} (Ctrl+C ends it)", flush=True)
+        print(f"MoAI is at {launch(page, host, port, allow_hosts)} (Ctrl+C ends it)", flush=True)
         engine.load(Path(page.examples[0]["picture"]) if page.examples else None)
         print("Ready.", flush=True)
         page.blocks.block_thread()
-    except KeyboardInterrupt:
-        pass
     finally:
         page.blocks.close(verbose=False)
 
@@ -58,8 +72,11 @@ def _check_address(host: str, port: int | None) -> None:
         raise ValueError(f"nothing can listen at {where} ({error.strerror}); choose another") from error
 
 
-def launch(page, host: str, port: int | None) -> str:
+def launch(page, host: str, port: int | None, allow_hosts: Iterable[str] = ()) -> str:
     """Start listening, without waiting for the models; returns the address."""
+    from starlette.middleware import Middleware
+
+    from moai.web.door import Door, names_of
     from moai.web.session import MAX_BYTES
     from moai.web.theme import CSS, theme
 
@@ -77,5 +94,8 @@ def launch(page, host: str, port: int | None) -> str:
         ssr_mode=False,
         theme=theme(),
         css_paths=CSS,
+        app_kwargs={"middleware": [Middleware(Door, names=names_of(host, allow_hosts))]},
     )
+    # Visitors keep a connection for as long as they look at the page.
+    page.blocks.server.config.timeout_graceful_shutdown = LAST_SECONDS
     return url

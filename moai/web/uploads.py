@@ -9,6 +9,7 @@ from gradio_client.utils import is_file_obj_with_meta, traverse
 
 from moai.web.examples import DRAWN, listed_in, photographs
 
+NOT_UNDERSTOOD = "This is nothing that the fields of the page send. Load the page anew."
 NOT_HERE = "This picture is not here: upload one, paste one, use the camera or click an example."
 _EXAMPLE_PATHS = frozenset(one["picture"] for folder in (DRAWN, photographs()) for one in listed_in(folder))
 
@@ -52,7 +53,10 @@ class CheckedBlocks(gr.Blocks):
     """Blocks that look at every file that an event brings before gradio itself opens, copies or fetches it."""
 
     async def preprocess_data(self, block_fn, inputs, *rest, **options):
-        """As in gradio; raises gr.Error for a file that is neither an upload nor an example, in any field."""
+        """As in gradio; raises gr.Error for a file that is neither an upload nor an example, in any field.
+
+        Also for values that a field cannot hold: people get a sentence, and the log no traceback.
+        """
         checked = []
         for block, value in zip(block_fn.inputs, inputs, strict=False):
             if isinstance(block, UploadedImage):
@@ -61,4 +65,7 @@ class CheckedBlocks(gr.Blocks):
             else:
                 traverse(value, lambda file: permitted(file["path"]), is_file_obj_with_meta)
             checked.append(value)
-        return await super().preprocess_data(block_fn, checked + inputs[len(checked) :], *rest, **options)
+        try:
+            return await super().preprocess_data(block_fn, checked + inputs[len(checked) :], *rest, **options)
+        except Exception as error:
+            raise gr.Error(NOT_UNDERSTOOD, print_exception=False) from error

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.chrome.service import Service  # noqa: E402
@@ -99,6 +100,13 @@ class Person:
             return len(said) >= number and said[number - 1] != "…" and "answered after" in self.text("#speed")
 
         self.until(done, f"no answer {number}")
+
+    def choose(self, path):
+        """Upload a picture; the one that is there makes room first."""
+        if self.source("#picture"):
+            self.click("#picture button[aria-label='Remove Image']")
+        self.until(lambda: self.all("#picture input[type=file]"))
+        self.all("#picture input[type=file]")[0].send_keys(str(path))
 
     def example(self, number):
         before = len(self.answers())
@@ -219,12 +227,30 @@ def test_switching_ocr_off_changes_the_answer(person):
 def test_a_broken_file_gets_a_sentence_and_nothing_breaks(person, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes((EXAMPLES / "street.png").read_bytes()[:3000])
-    person.all("#picture input[type=file]")[0].send_keys(str(broken))
+    person.choose(broken)
     person.until(lambda: "damaged" in person.text("body"), "no sentence about the broken file")
     assert "Traceback" not in person.text("body") and str(tmp_path) not in person.text("body")
     person.until(lambda: not person.source("#picture"))
     person.example(1)
     assert "bed" in person.text("#chat")
+
+
+def test_pictures_after_the_first_are_taken_as_the_first(person, tmp_path):
+    person.example(0)
+    clear = Image.new("RGBA", (400, 160), (0, 0, 0, 0))
+    ImageDraw.Draw(clear).text((40, 40), "HARBOR", fill=(0, 0, 0, 255), font=ImageFont.load_default(70))
+    clear.save(tmp_path / "clear.png")
+    (tmp_path / "broken.png").write_bytes((EXAMPLES / "street.png").read_bytes()[:3000])
+    for _ in range(2):
+        person.choose(tmp_path / "clear.png")
+        person.until(lambda: "HARBOR" in person.text("#lines"), "transparent is not white")
+        person.ask("What does the sign say?")
+        assert person.answers()[-1] == "HARBOR"
+        person.choose(tmp_path / "broken.png")
+        person.until(lambda: "damaged" in person.text(".toast-body"), "no sentence about the broken file")
+        person.until(lambda: not person.source("#picture"))
+        person.click(".toast-close")
+        person.until(lambda: not person.text(".toast-body"))
 
 
 def test_a_question_without_a_picture_gets_a_sentence(person):
@@ -234,7 +260,7 @@ def test_a_question_without_a_picture_gets_a_sentence(person):
 
 
 def test_an_uploaded_picture_is_seen_at_once_and_another_one_starts_anew(person):
-    person.all("#picture input[type=file]")[0].send_keys(str(EXAMPLES / "hammers.png"))
+    person.choose(EXAMPLES / "hammers.png")
     person.until(lambda: person.source("#annotated"), "no evidence before the question")
     assert "answered" not in person.text("#speed")
     person.ask("How many hammers do you see?")
