@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from moai.cli import ask, build, convert, evaluate, export, perceive, serve, speed, train
+from moai.cli import ask, batch, build, convert, evaluate, export, perceive, serve, speed, train
 from moai.terminal import guarded
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
 app.command("ask")(ask.ask)
 app.command("perceive")(perceive.perceive)
 app.command("serve")(serve.serve)
+app.command("batch")(batch.batch)
 app.add_typer(evaluate.app, name="eval")
 app.command("train", **evaluate.FORWARDED)(train.train)
 app.command("speed", **evaluate.FORWARDED)(speed.speed)

@@ -1,0 +1,1 @@
+"""The server that programs ask, as they ask OpenAI's: `moai serve`."""

@@ -1,0 +1,91 @@
+"""Ray, quiet: a small one on this machine, or a cluster that is running."""
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+OBJECT_STORE = 2**30
+"""Bytes of shared memory on this machine for what travels between processes; what does not fit goes to the disk."""
+_SOCKETS = 36
+"""Longest folder in which the paths of Ray's sockets fit into the system's 107 bytes."""
+
+
+def ray_package(feature: str) -> ModuleType:
+    """The package ray, told not to report home or chatter; ValueError with one sentence when it is missing."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    try:
+        import ray
+    except ImportError as error:
+        raise ValueError(f"{feature} needs the package ray; pip install 'moai-vlm[cluster]'") from error
+    return ray
+
+
+@contextmanager
+def running(feature: str, address: str | None = None) -> Iterator[ModuleType]:
+    """Ray connected to the cluster at `address`, or one of this machine that ends with the block.
+
+    Where this process is connected already, that stays. Raises ValueError with one sentence when there is no cluster.
+    """
+    ray = ray_package(feature)
+    if ray.is_initialized():
+        yield ray
+        return
+    quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
+    folder = None
+    try:
+        if address is not None:
+            try:
+                with _silent():
+                    ray.init(address=address, **quiet)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise ValueError(f"no Ray cluster answers at {address}; `ray status` says whether one runs") from error
+        else:
+            folder = _folder()
+            with _importable(), _silent():
+                ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE, _temp_dir=folder, **quiet)
+        yield ray
+    finally:
+        ray.shutdown()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder() -> str:
+    usual = tempfile.gettempdir()
+    return tempfile.mkdtemp(prefix="moai-", dir=usual if len(usual) < _SOCKETS - 14 else "/tmp")
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Standard error closed to libraries' own writing: Ray tells there that it was told to be quiet."""
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+@contextmanager
+def _importable() -> Iterator[None]:
+    """Processes that start meanwhile find this package, also in a checkout that is not installed."""
+    before = os.environ.get("PYTHONPATH")
+    root = str(Path(__file__).parents[2])
+    os.environ["PYTHONPATH"] = root if before is None else root + os.pathsep + before
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
