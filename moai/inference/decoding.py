@@ -4,13 +4,14 @@ Nothing of MoAI takes part. A step's shapes depend on the bucket alone (rows and
 not compile anything anew; what fills the bucket is told by positions on the device.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from moai.inference.choosing import choose, next_step
 from moai.inference.fused import LayerWeights, layer_weights, places, project, rms_norm, rotated
 
 SPLIT = 128
@@ -87,24 +88,16 @@ def score(residual: Tensor, delta: Tensor, norm: Tensor, epsilon: float, head: T
     return F.linear(rms_norm(residual + delta, norm, epsilon), head)
 
 
-def sampling_order(logits: Tensor, temperature: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
-    """Shares of the nucleus (Holtzman et al. 2020), surest first, and whose they are: each (B, V).
+class Way(NamedTuple):
+    """How steps choose: by a draw or the best, against weak rows in the second half of the bucket, and whether they
+    tell log-probabilities and where contrast chose otherwise."""
 
-    logits: (B, V); temperature above 0 and top_p in 0..1 are scalars. Tokens outside the nucleus have share 0.
-    """
-    shares, order = (logits.float() / temperature).softmax(dim=-1).sort(dim=-1, descending=True)
-    surer = shares.cumsum(dim=-1) - shares
-    return shares.masked_fill((surer >= top_p) & (surer > 0), 0.0), order
+    sampled: bool = False
+    contrasted: bool = False
+    told: bool = False
 
 
-def choose(logits: Tensor, temperature: Tensor | None, top_p: Tensor | None) -> Tensor:
-    """The next token (B,) of logits (B, V): the best without a temperature, else drawn from the nucleus."""
-    if temperature is None:
-        return logits.float().argmax(dim=-1)
-    shares, order = sampling_order(logits, temperature, top_p)
-    # The largest of shares over exponential noise is a draw by share, without asking the host.
-    drawn = (shares / torch.empty_like(shares).exponential_()).argmax(dim=-1, keepdim=True)
-    return order.gather(1, drawn)[:, 0]
+PLAIN = Way()
 
 
 @dataclass
@@ -112,8 +105,9 @@ class Bucket:
     """The tensors of one bucket, at fixed addresses: what a step reads and writes.
 
     `tokens` (B,) the last tokens, `position` (B,) where they stand, `keys` and `values` (B, H, L, d) of each layer,
-    `cos` and `sin` (L, d), `temperature` and `top_p` scalars; `graphs` the captured steps, by whether they sample,
-    `prompts` what `moai.inference.captured` keeps, by its shapes.
+    `cos` and `sin` (L, d), `temperature`, `top_p`, `strength` and `plausible` scalars; `logprobs` and `changed` (B,)
+    what steps tell of the last tokens; `graphs` the captured steps, by their `Way`, `prompts` what
+    `moai.inference.captured` keeps, by its shapes, `parts` views of the rows from some row on.
     """
 
     tokens: Tensor
@@ -124,13 +118,25 @@ class Bucket:
     sin: Tensor
     temperature: Tensor
     top_p: Tensor
-    graphs: dict[bool, torch.cuda.CUDAGraph] = field(default_factory=dict)
+    strength: Tensor
+    plausible: Tensor
+    logprobs: Tensor
+    changed: Tensor
+    graphs: dict[Way, torch.cuda.CUDAGraph] = field(default_factory=dict)
     prompts: dict[tuple, Any] = field(default_factory=dict)
+    parts: dict[int, "Bucket"] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
         """Tokens that the cache holds."""
         return self.cos.shape[0]
+
+    def part(self, start: int) -> "Bucket":
+        """The rows from `start` on, for prompts to be read into."""
+        if start not in self.parts:
+            keys, values = (tuple(one[start:] for one in ones) for ones in (self.keys, self.values))
+            self.parts[start] = replace(self, keys=keys, values=values, graphs={}, prompts={}, parts={})
+        return self.parts[start]
 
 
 class Decoder:
@@ -156,6 +162,8 @@ class Decoder:
                 torch.compile(function, dynamic=False, fullgraph=True, options=TUNED if options is None else options)
                 for function in (decode_layer, score)
             )
+        self.generator = torch.Generator(self.embedding.device)
+        """What told steps draw by."""
         self._storage: list[Tensor] = []
         self._buckets: dict[tuple[int, int], Bucket] = {}
 
@@ -164,14 +172,14 @@ class Decoder:
         """Where the weights are."""
         return self.embedding.device
 
-    def bucket(self, rows: int, length: int, sampled: bool) -> Bucket:
+    def bucket(self, rows: int, length: int, way: Way = PLAIN) -> Bucket:
         """The bucket for `rows` conversations of at most `length` tokens, ready to step; what it held is lost."""
         key = (bucket_rows(rows), bucket_length(length))
         if key not in self._buckets:
             self._buckets[key] = self._allocate(*key)
         bucket = self._buckets[key]
-        if self.compiled and self.device.type == "cuda" and sampled not in bucket.graphs:
-            bucket.graphs[sampled] = self._captured(bucket, sampled)
+        if self.compiled and self.device.type == "cuda" and way not in bucket.graphs:
+            bucket.graphs[way] = self._captured(bucket, way)
         return bucket
 
     def _allocate(self, rows: int, length: int) -> Bucket:
@@ -195,22 +203,37 @@ class Decoder:
             sin=sin,
             temperature=torch.ones((), device=self.device),
             top_p=torch.ones((), device=self.device),
+            strength=torch.zeros((), device=self.device),
+            plausible=torch.ones((), device=self.device),
+            logprobs=torch.zeros(rows, device=self.device),
+            changed=torch.zeros(rows, dtype=torch.bool, device=self.device),
         )
 
-    def step(self, bucket: Bucket, sampled: bool) -> None:
+    def step(self, bucket: Bucket, way: Way = PLAIN) -> None:
         """Reads `bucket.tokens` at `bucket.position`, and puts the next tokens and positions there."""
-        if sampled in bucket.graphs:
-            bucket.graphs[sampled].replay()
+        if way in bucket.graphs:
+            bucket.graphs[way].replay()
         else:
-            self._advance(bucket, sampled)
+            self._advance(bucket, way)
 
-    def _advance(self, bucket: Bucket, sampled: bool) -> None:
+    def _advance(self, bucket: Bucket, way: Way) -> None:
         residual, delta = self.states(bucket)
-        logits = self._score(residual, delta, self.norm, self.epsilon, self.head)
-        settings = (bucket.temperature, bucket.top_p) if sampled else (None, None)
-        bucket.tokens.copy_(choose(logits, *settings))
+        self.choose(self._score(residual, delta, self.norm, self.epsilon, self.head), bucket, way)
         # Steps launched ahead of the end may pass the bucket's; what they say is not read.
         bucket.position.copy_((bucket.position + 1).clamp(max=bucket.length - 1))
+
+    def choose(self, logits: Tensor, bucket: Bucket, way: Way) -> None:
+        """Puts the next tokens of logits (N, V) into the bucket's first N rows; with contrast N is the bucket's."""
+        settings = (bucket.temperature, bucket.top_p) if way.sampled else (None, None)
+        rows = len(logits)
+        if not way.told:
+            bucket.tokens[:rows].copy_(choose(logits, *settings))
+            return
+        strong, weak = logits.chunk(2) if way.contrasted else (logits, None)
+        chosen = next_step(strong, weak, bucket.strength, bucket.plausible, *settings, self.generator)
+        bucket.tokens[:rows].copy_(chosen.tokens.repeat(rows // len(strong)))
+        bucket.logprobs[: len(strong)].copy_(chosen.logprobs)
+        bucket.changed[: len(strong)].copy_(chosen.changed)
 
     def states(self, bucket: Bucket) -> tuple[Tensor, Tensor]:
         """Residual and delta (B, D) after the last layer for the tokens that `bucket` holds."""
@@ -224,17 +247,18 @@ class Decoder:
             )
         return residual, delta
 
-    def _captured(self, bucket: Bucket, sampled: bool) -> torch.cuda.CUDAGraph:
+    def _captured(self, bucket: Bucket, way: Way) -> torch.cuda.CUDAGraph:
         bucket.tokens.zero_()
         bucket.position.zero_()
         stream = torch.cuda.Stream(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream), torch._dynamo.config.patch(recompile_limit=_MAX_COMPILED):
             for _ in range(3):
-                self._advance(bucket, sampled)
+                self._advance(bucket, way)
         torch.cuda.current_stream(self.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self.generator)
         # Other threads may use the device meanwhile, as experts do.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            self._advance(bucket, sampled)
+            self._advance(bucket, way)
         return graph

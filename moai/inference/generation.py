@@ -5,7 +5,7 @@ import gc
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -15,7 +15,7 @@ from transformers import GenerationConfig, StoppingCriteriaList, StopStringCrite
 from transformers.generation.streamers import BaseStreamer
 
 from moai.inference.captured import CapturedPrefill
-from moai.inference.decoding import Bucket, Decoder, choose
+from moai.inference.decoding import PLAIN, Bucket, Decoder, Way
 from moai.inference.fused import can_be_fused, places
 from moai.inference.prefill import Prefill
 from moai.inference.untouched import is_untouched
@@ -94,7 +94,7 @@ class FastGeneration:
         prefill = Prefill(self.decoder)
         self.prefill = CapturedPrefill(prefill) if on_cuda and compiled else prefill
         self.ahead = 1 if on_cuda else 0
-        self._turn = threading.Lock()
+        self.turn = threading.Lock()
 
     def serves(self, model: MoAIForConditionalGeneration) -> bool:
         """Whether the model's decoder still has the weights that this was made from."""
@@ -104,12 +104,12 @@ class FastGeneration:
         """Ids (B, S + N) of prompts and answers, as `generate` returns them."""
         # Compiled code tells inference tensors from others, and would compile twice.
         prompt = request.inputs["input_ids"]
-        with self._turn, torch.inference_mode(False), torch.no_grad(), torch.cuda.device_of(prompt):
+        with self.turn, torch.inference_mode(False), torch.no_grad(), torch.cuda.device_of(prompt):
             rows, width = prompt.shape
-            sampled = request.temperature is not None
-            bucket = self.decoder.bucket(rows, width + request.max_new_tokens, sampled)
+            way = Way(sampled=request.temperature is not None)
+            bucket = self.decoder.bucket(rows, width + request.max_new_tokens, way)
             self.begin(model, request, bucket)
-            said = self._listen(request, self.tokens(bucket, rows, request.max_new_tokens, sampled))
+            said = self._listen(request, self.tokens(bucket, rows, request.max_new_tokens, way))
             return torch.cat((prompt, said.to(prompt.device)), dim=1)
 
     def begin(self, model: MoAIForConditionalGeneration, request: Request, bucket: Bucket) -> Tensor:
@@ -118,23 +118,28 @@ class FastGeneration:
         lengths = inputs.pop("lengths")
         embeds, fusion = model.fuse(**inputs)
         logits = self.prefill(embeds, lengths, bucket, fusion)
-        settings = (None, None)
         if request.temperature is not None:
-            settings = (bucket.temperature.fill_(request.temperature), bucket.top_p.fill_(request.top_p))
-        rows = len(logits)
-        bucket.tokens[:rows].copy_(choose(logits, *settings))
+            bucket.temperature.fill_(request.temperature)
+            bucket.top_p.fill_(request.top_p)
+        self.decoder.choose(logits, bucket, Way(sampled=request.temperature is not None))
         bucket.position.zero_()
-        bucket.position[:rows].copy_(lengths)
+        bucket.position[: len(logits)].copy_(lengths)
         return logits
 
-    def tokens(self, bucket: Bucket, rows: int, count: int, sampled: bool) -> Iterator[Tensor]:
+    def tokens(self, bucket: Bucket, rows: int, count: int, way: Way = PLAIN) -> Iterator[Tensor]:
         """The next `count` tokens (B,) of each row, on the host, the first being those that `bucket` holds."""
-        waiting = deque([_Arriving(bucket.tokens[:rows])])
+        return (tokens for (tokens,) in self.steps(bucket, count, way, lambda: (bucket.tokens[:rows],)))
+
+    def steps(
+        self, bucket: Bucket, count: int, way: Way, look: Callable[[], tuple[Tensor, ...]]
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """What `look` finds on the device before each of `count` steps, on the host, the first in the bucket as is."""
+        waiting = deque([_Arriving(look())])
         for _ in range(count - 1):
             if len(waiting) > self.ahead:
                 yield waiting.popleft().read()
-            self.decoder.step(bucket, sampled)
-            waiting.append(_Arriving(bucket.tokens[:rows]))
+            self.decoder.step(bucket, way)
+            waiting.append(_Arriving(look()))
         while waiting:
             yield waiting.popleft().read()
 
@@ -166,23 +171,24 @@ class FastGeneration:
 
 
 class _Arriving:
-    """Tokens (B,) on their way from the device, which goes on working."""
+    """Tensors on their way from the device, which goes on working."""
 
-    def __init__(self, tokens: Tensor):
+    def __init__(self, tensors: tuple[Tensor, ...]):
         self.event = None
-        if tokens.is_cuda:
-            self.tokens = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
-            self.tokens.copy_(tokens, non_blocking=True)
+        if tensors[0].is_cuda:
+            self.tensors = tuple(torch.empty(one.shape, dtype=one.dtype, pin_memory=True) for one in tensors)
+            for mine, one in zip(self.tensors, tensors, strict=True):
+                mine.copy_(one, non_blocking=True)
             self.event = torch.cuda.Event()
             self.event.record()
         else:
-            self.tokens = tokens.clone()
+            self.tensors = tuple(one.clone() for one in tensors)
 
-    def read(self) -> Tensor:
-        """The tokens, once they are here."""
+    def read(self) -> tuple[Tensor, ...]:
+        """The tensors, once they are here."""
         if self.event is not None:
             self.event.synchronize()
-        return self.tokens
+        return self.tensors
 
 
 def aligned(inputs: dict[str, Tensor]) -> dict[str, Tensor]:

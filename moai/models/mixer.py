@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ROUTINGS = ("gates", "random", "uniform")
-"""How the three blocks of a modality are weighted: by gates, one at random (training step 1), or a third each."""
+ROUTINGS = ("gates", "random", "uniform", "second", "no-aux")
+"""How the three blocks of a modality are weighted: by gates, one at random (training step 1), a third each, the gates'
+second choice alone, or by gates as if there were no auxiliary tokens."""
 
 
 def _low_rank(dim: int, rank: int) -> nn.Sequential:
@@ -114,7 +115,9 @@ class MoAIMixer(nn.Module):
 
     @staticmethod
     def _weights(gate: nn.Linear, states: Tensor, absent: tuple[int, ...], routing: str) -> Tensor:
-        if routing == "gates":
+        if routing == "no-aux":
+            absent = (0, *absent)
+        if routing in ("gates", "second", "no-aux"):
             scores = gate(states)
         elif routing == "random":
             # One draw for each sample, as a batch of the reference is one sample.
@@ -126,6 +129,13 @@ class MoAIMixer(nn.Module):
             scores = states.new_zeros(*states.shape[:2], 3)
         for block in absent:
             scores[..., block] = float("-inf")
+        if routing == "second":
+            best = scores.argmax(dim=-1, keepdim=True)
+            # Where a single block is there, it is the second one too.
+            others = scores.scatter(-1, best, float("-inf"))
+            second = others.argmax(dim=-1, keepdim=True)
+            alone = others.gather(-1, second).isneginf()
+            return torch.zeros_like(scores).scatter(-1, torch.where(alone, best, second), 1.0)
         return scores.softmax(dim=-1)
 
     @staticmethod

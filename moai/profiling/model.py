@@ -152,7 +152,7 @@ def prompt_work(setup: Setup, engine: FastGeneration, asked: Request) -> Callabl
 
     def work() -> torch.Tensor:
         with torch.no_grad():
-            bucket = engine.decoder.bucket(rows, width + asked.max_new_tokens, sampled=False)
+            bucket = engine.decoder.bucket(rows, width + asked.max_new_tokens)
             return engine.begin(setup.model, asked, bucket)
 
     return work
@@ -162,11 +162,11 @@ def decoding_seconds(setup: Setup, engine: FastGeneration, asked: Request) -> fl
     """Median seconds of one step, tokens read by the host as they come."""
     rows, width = asked.inputs["input_ids"].shape
     with torch.no_grad():
-        bucket = engine.decoder.bucket(rows, width + asked.max_new_tokens, sampled=False)
+        bucket = engine.decoder.bucket(rows, width + asked.max_new_tokens)
 
         def work() -> None:
             bucket.position.fill_(width)
-            for _ in engine.tokens(bucket, rows, asked.max_new_tokens, sampled=False):
+            for _ in engine.tokens(bucket, rows, asked.max_new_tokens):
                 pass
 
         return setup.seconds(work, warm=1) / (asked.max_new_tokens - 1)
@@ -234,12 +234,12 @@ def measure_agreement(setup: Setup) -> None:
     asked, width = request(setup, inputs, 32), inputs["input_ids"].shape[1]
     engine = fast_engine(setup)
     with torch.no_grad():
-        bucket = engine.decoder.bucket(rows, width + 32, sampled=False)
+        bucket = engine.decoder.bucket(rows, width + 32)
         ours, said = [engine.begin(setup.model, asked, bucket)], [bucket.tokens[:rows].clone()]
         decoder = engine.decoder
         for _ in range(31):
             ours.append(step_logits(decoder, bucket)[:rows])
-            decoder.step(bucket, sampled=False)
+            decoder.step(bucket)
             said.append(bucket.tokens[:rows].clone())
         fresh = torch.stack(said[:-1], dim=1)
         full = inputs | {
@@ -316,10 +316,10 @@ def measure_profile(setup: Setup) -> None:
         setup.seconds(work)
         decoding_seconds(setup, engine, asked)
         width = asked.inputs["input_ids"].shape[1]
-        bucket = engine.decoder.bucket(rows, width + 9, sampled=False)
+        bucket = engine.decoder.bucket(rows, width + 9)
 
         def steps(engine: FastGeneration = engine, bucket: Bucket = bucket, rows: int = rows) -> None:
-            list(engine.tokens(bucket, rows, 9, sampled=False))
+            list(engine.tokens(bucket, rows, 9))
 
         for name, part in (("prefill", work), ("decoding", steps)):
             with torch.no_grad(), torch.profiler.profile(activities=kinds) as profile:

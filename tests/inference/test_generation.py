@@ -10,7 +10,8 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
 from moai.inference import fuse_weights, generate
-from moai.inference.decoding import SPLIT, attend_cache, bucket_length, bucket_rows, choose, sampling_order
+from moai.inference.choosing import choose, sampling_order
+from moai.inference.decoding import SPLIT, Way, attend_cache, bucket_length, bucket_rows
 from moai.inference.generation import FastGeneration, Request, aligned, fast_generation
 from moai.models.fusion import GateRecord
 from moai.models.modeling import MoAIForConditionalGeneration
@@ -84,7 +85,7 @@ def test_a_decoder_with_biases(inputs):
 def test_logits_after_the_prompt(model, inputs):
     engine = fast_generation(model)
     request = Request.of(model, inputs | GREEDY)
-    bucket = engine.decoder.bucket(2, inputs["input_ids"].shape[1] + 4, sampled=False)
+    bucket = engine.decoder.bucket(2, inputs["input_ids"].shape[1] + 4)
     logits = engine.begin(model, request, bucket)
     torch.testing.assert_close(logits, model(**inputs).logits[:, -1], atol=1e-4, rtol=0)
 
@@ -126,13 +127,13 @@ def test_a_streamer_gets_the_prompt_and_each_token(model, inputs):
 def test_a_second_question_uses_the_same_bucket(model, inputs):
     engine = fast_generation(model)
     generate(model, **inputs, **GREEDY, fast=True)
-    bucket = engine.decoder.bucket(2, 80, sampled=False)
+    bucket = engine.decoder.bucket(2, 80)
     longer = dict(inputs)
     for name, value in (("input_ids", 9), ("attention_mask", 1)):
         longer[name] = torch.cat((inputs[name], torch.full((2, 20), value)), dim=1)
     fast, plain = both(model, longer, **GREEDY)
     assert torch.equal(fast, plain)
-    assert fast_generation(model) is engine and engine.decoder.bucket(2, 100, sampled=False) is bucket
+    assert fast_generation(model) is engine and engine.decoder.bucket(2, 100) is bucket
     # A larger batch takes the cache, and afterwards the small one still works.
     many = {name: value.repeat(5, *[1] * (value.ndim - 1)) for name, value in inputs.items()}
     for given in (many, inputs):
@@ -321,7 +322,7 @@ def test_on_cuda_generate_is_fast_by_itself(model, inputs, fused):
     for asked in (given, longer, {name: value[:1] for name, value in given.items()}):
         assert torch.equal(generate(model, **asked, **GREEDY), model.generate(**asked, **GREEDY))
     engine = fast_generation(model)
-    assert engine.decoder.bucket(2, 80, sampled=False).graphs.keys() == {False}
+    assert engine.decoder.bucket(2, 80).graphs.keys() == {Way()}
     sampled = {"max_new_tokens": 9, "do_sample": True, "temperature": 3.0, "top_p": 0.95, "top_k": 0}
     answers = {tuple(generate(model, **given, **sampled)[0].tolist()) for _ in range(4)}
     assert len(answers) > 1

@@ -1,0 +1,57 @@
+"""The next token: the best, a draw, or what a contrast with weak logits leaves."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from moai.inference.strategies.contrast import contrasted
+
+
+def sampling_order(logits: Tensor, temperature: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares of the nucleus (Holtzman et al. 2020), surest first, and whose they are: each (B, V).
+
+    logits: (B, V); temperature above 0 and top_p in 0..1 are scalars. Tokens outside the nucleus have share 0.
+    """
+    shares, order = (logits.float() / temperature).softmax(dim=-1).sort(dim=-1, descending=True)
+    surer = shares.cumsum(dim=-1) - shares
+    return shares.masked_fill((surer >= top_p) & (surer > 0), 0.0), order
+
+
+def choose(
+    logits: Tensor, temperature: Tensor | None, top_p: Tensor | None, generator: torch.Generator | None = None
+) -> Tensor:
+    """The next token (B,) of logits (B, V): the best without a temperature, else drawn from the nucleus."""
+    if temperature is None:
+        return logits.float().argmax(dim=-1)
+    shares, order = sampling_order(logits, temperature, top_p)
+    # The largest of shares over exponential noise is a draw by share, without asking the host.
+    drawn = (shares / torch.empty_like(shares).exponential_(generator=generator)).argmax(dim=-1, keepdim=True)
+    return order.gather(1, drawn)[:, 0]
+
+
+@dataclass
+class Step:
+    """One token (R,) of each row, its log-probability by the model as it is, and whether contrast chose it over the
+    model's best."""
+
+    tokens: Tensor
+    logprobs: Tensor
+    changed: Tensor
+
+
+def next_step(
+    strong: Tensor,
+    weak: Tensor | None,
+    strength: float | Tensor,
+    plausible: float | Tensor,
+    temperature: Tensor | None,
+    top_p: Tensor | None,
+    generator: torch.Generator | None,
+) -> Step:
+    """The next token of logits (R, V), contrasted with those of the weak side, if there are any."""
+    scores = strong if weak is None else contrasted(strong, weak, strength, plausible)
+    tokens = choose(scores, temperature, top_p, generator)
+    said = strong.float().log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]
+    best = tokens if weak is None else strong.float().argmax(dim=-1)
+    return Step(tokens, said, tokens != best)
