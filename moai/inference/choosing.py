@@ -1,11 +1,10 @@
 """The next token: the best, a draw, or what a contrast with weak logits leaves."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from moai.inference.strategies.contrast import contrasted
 
 
 def sampling_order(logits: Tensor, temperature: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
@@ -28,6 +27,18 @@ def choose(
     # The largest of shares over exponential noise is a draw by share, without asking the host.
     drawn = (shares / torch.empty_like(shares).exponential_(generator=generator)).argmax(dim=-1, keepdim=True)
     return order.gather(1, drawn)[:, 0]
+
+
+def contrasted(strong: Tensor, weak: Tensor, strength: float | Tensor, plausible: float | Tensor) -> Tensor:
+    """(1 + strength) strong - strength weak, for plausible tokens; -inf for the others (SCMoE, arXiv 2405.14507,
+    eq. 5 and 6).
+
+    strong, weak: logits (B, V); strength, plausible: numbers or scalars on their device. Returns (B, V) in fp32.
+    """
+    strong, weak = strong.float(), weak.float()
+    least = math.log(plausible) if isinstance(plausible, (int, float)) else plausible.log()
+    kept = strong >= strong.amax(dim=-1, keepdim=True) + least
+    return ((1 + strength) * strong - strength * weak).masked_fill(~kept, float("-inf"))
 
 
 @dataclass

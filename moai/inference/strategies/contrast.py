@@ -1,9 +1,8 @@
 """Self-contrast: what a model says beyond what a weaker routing of it says too (SCMoE, arXiv 2405.14507)."""
 
-import math
 from dataclasses import dataclass
 
-from torch import Tensor
+from moai.inference.strategies.weak import check_weak
 
 MAX_STRENGTH = 2.0
 
@@ -18,21 +17,8 @@ class Contrast:
     plausible: float = 0.1
 
     def __post_init__(self):
-        from moai.inference.strategies.weak import check_weak
-
         if not 0 <= self.strength <= MAX_STRENGTH:
             raise ValueError(f"contrast is {self.strength!r}; allowed is 0 to {MAX_STRENGTH:g}")
         if not 0 < self.plausible <= 1:
             raise ValueError(f"plausible is {self.plausible!r}; allowed is above 0, up to 1")
         check_weak(self.weak)
-
-
-def contrasted(strong: Tensor, weak: Tensor, strength: float | Tensor, plausible: float | Tensor) -> Tensor:
-    """(1 + strength) strong - strength weak, for plausible tokens; -inf for the others (eq. 5 and 6).
-
-    strong, weak: logits (B, V); strength, plausible: numbers or scalars on their device. Returns (B, V) in fp32.
-    """
-    strong, weak = strong.float(), weak.float()
-    least = math.log(plausible) if isinstance(plausible, (int, float)) else plausible.log()
-    kept = strong >= strong.amax(dim=-1, keepdim=True) + least
-    return ((1 + strength) * strong - strength * weak).masked_fill(~kept, float("-inf"))

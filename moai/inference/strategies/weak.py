@@ -121,9 +121,7 @@ def _of_rank(weak: str, rows: slice, batch: dict[str, int]):
         order = logits.float().argsort(dim=-1, descending=True, stable=True)
         count = chosen.shape[-1]
         if raw and rank > count:
-            raise ValueError(
-                f"the weak side {weak} needs routers that choose {rank} experts, not {count}"
-            )
+            raise ValueError(f"the weak side {weak} needs routers that choose {rank} experts, not {count}")
         wanted = order[:, rank - 1 : rank]
         # The others of the K places weigh nothing; they must be other experts than the wanted one.
         others = torch.cat((order[:, : rank - 1], order[:, rank:]), dim=-1)[:, : count - 1]
