@@ -14,6 +14,7 @@ _COMMANDS = {
     "answers": ("moai.evaluation.drawn.answers", "Score answers on held-out drawn scenes, by kind of question."),
     "contribution": ("moai.evaluation.drawn.expert_contribution", "What each expert gives to the answers."),
     "faithfulness": ("moai.evaluation.drawn.faithfulness", "How far answers keep to what the experts saw."),
+    "strategies": ("moai.evaluation.strategies.command", "Drafts and contrast beside the greedy answer."),
     "experts": ("moai.evaluation.drawn.expert_accuracy", "Score the embedded experts on drawn scenes."),
     "noise": ("moai.evaluation.drawn.expert_noise", "Real reading mistakes beside simulated ones."),
 }

@@ -1,0 +1,1 @@
+"""What drafts and contrast do to answers: accuracy, calibration and cost, beside the greedy answer."""

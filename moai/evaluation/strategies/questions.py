@@ -1,0 +1,113 @@
+"""Questions whose answers can be marked one by one: about photographs, about drawn scenes, or in text alone."""
+
+import json
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from moai.evaluation.photos.item import View, items_of, task
+from moai.evaluation.photos.pictures import looked_at, views_of
+from perception.scene import Scene
+
+PHOTO_TASKS = ("pope", "counting", "position", "rooms", "reading")
+_PUBLISHED = "published "
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question under a `key` of its own, in a `group`; `mark(answer)` is 0..1. `picture` names what it is about ("":
+    nothing), `pixels()` and `scene` are that picture and what experts saw in it."""
+
+    key: str
+    group: str
+    question: str
+    mark: Callable[[str], float]
+    picture: str = ""
+    pixels: Callable[[], np.ndarray] | None = None
+    scene: Scene | None = None
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it is reported on; a quarter, picture by picture, is for choosing settings."""
+        return zlib.crc32((self.picture or self.key).encode()) % 4 != 0
+
+
+def about_photographs(folders: Sequence[str], look: Callable, limit: int | None, seed: int = 0) -> list[Asked]:
+    """Short questions of `moai eval photos` about the photographs of these folders.
+
+    look: what gives a function from pictures to scenes, where the folders hold none.
+    """
+    from perception.images import load_image
+
+    def asked_about(views: Sequence[View]) -> list:
+        items = items_of(PHOTO_TASKS, views, seed, limit)
+        return [item for item in items if not item.group.startswith(_PUBLISHED)]
+
+    views = views_of(folders)
+    views = looked_at(views, {item.picture for item in asked_about(views)}, look)
+    by_name = {view.name: view for view in views}
+    return [
+        Asked(
+            item.key,
+            item.task,
+            item.question,
+            lambda text, item=item: float(task(item.task).marks([item], [text])[0]),
+            item.picture,
+            lambda view=by_name[item.picture]: load_image(view.photograph.read()),
+            by_name[item.picture].scene,
+        )
+        for item in asked_about(views)
+    ]
+
+
+def about_drawn_scenes(look: Callable[[np.ndarray], Scene], count: int, level: str = "hard") -> list[Asked]:
+    """`count` questions in held-out wording about held-out drawn scenes, with held-out words on signs."""
+    from moai.data.drawn.scoring import score
+    from moai.data.splits import ANSWERS
+    from moai.evaluation.drawn.answers import perceived_examples
+
+    made = []
+    examples = perceived_examples(look, count, ANSWERS.start, wording="heldout", words="heldout", level=level)
+    for number, example in enumerate(examples):
+        picture = f"scene-{zlib.crc32(example.picture.tobytes()):08x}"
+        made.append(
+            Asked(
+                f"{picture}/{number}",
+                example.question.kind,
+                example.question.question,
+                lambda text, question=example.question: float(score(question, text)),
+                picture,
+                lambda pixels=example.picture: pixels,
+                example.scene,
+            )
+        )
+    return made
+
+
+def in_text(path: Path) -> list[Asked]:
+    """Questions of a JSONL file: `question` and `answer` on each line; an answer is right whose last number is that of
+    `answer`, or, where that has none, which holds it.
+
+    Raises ValueError with one sentence for a file that cannot be read so.
+    """
+    made = []
+    try:
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            if line.strip():
+                row = json.loads(line)
+                question, answer = str(row["question"]), str(row["answer"])
+                made.append(Asked(f"{number}", "text", question, lambda text, answer=answer: _same(text, answer)))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} holds no questions: each line must be an object with question and answer") from error
+    return made
+
+
+def _same(text: str, answer: str) -> float:
+    numbers, wanted = (re.findall(r"-?\d+(?:\.\d+)?", one.replace(",", "")) for one in (text, answer))
+    if wanted:
+        return float(bool(numbers) and float(numbers[-1]) == float(wanted[-1]))
+    return float(answer.strip().casefold() in text.casefold())
