@@ -1,7 +1,7 @@
 """What an assistant gives back, and how answers are worded."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
@@ -54,17 +54,28 @@ def gate_shares(record: GateRecord, rows: int) -> list[list[GateShares]]:
 @dataclass
 class Answer:
     """What the assistant said and why: the scene the experts saw, whom each mixer listened to (empty when the mixers
-    rested), and seconds per stage."""
+    rested), and seconds per stage. `usage` counts what it took."""
 
     text: str
     scene: Scene
     gates: list[GateShares] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    usage: "Usage | None" = None
 
     def to_dict(self) -> dict:
         """Plain Python values, ready for `json.dumps`."""
         gates = [vars(gate) for gate in self.gates]
         return {"text": self.text, "scene": self.scene.to_dict(), "gates": gates, "timings": self.timings}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of a prompt, those of the picture among them, and of its answer, with the one that ends it; `cut` tells
+    that the answer was ended by its greatest length."""
+
+    prompt_tokens: int
+    new_tokens: int
+    cut: bool
 
 
 @dataclass
@@ -80,11 +91,14 @@ class EncodedImage:
 @dataclass(frozen=True)
 class Decoding:
     """How answers are worded: at most `max_new_tokens` tokens; `temperature` 0 is greedy, above it samples from the
-    `top_p` share of the probability. What is colder than `COLDEST` is greedy, too."""
+    `top_p` share of the probability. What is colder than `COLDEST` is greedy, too. A `seed` (0 to 2**63 - 1) makes
+    sampling repeatable. Answers end before the first of the texts in `stop`."""
 
     max_new_tokens: int = 96
     temperature: float = 0.0
     top_p: float = 1.0
+    seed: int | None = None
+    stop: Sequence[str] = ()
 
     def __post_init__(self):
         tokens, temperature, top_p = self.max_new_tokens, self.temperature, self.top_p
@@ -94,6 +108,14 @@ class Decoding:
             raise ValueError(f"temperature is {repr(temperature)}; allowed is 0 (greedy) to 10")
         if not (_is_number(top_p) and 0 < top_p <= 1):
             raise ValueError(f"top_p is {repr(top_p)}; allowed is above 0, up to 1")
+        if not (
+            self.seed is None or (_is_number(self.seed) and isinstance(self.seed, Integral) and 0 <= self.seed < 2**63)
+        ):
+            raise ValueError(f"seed is {repr(self.seed)}; allowed is a whole number from 0 to 2**63 - 1, or None")
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop
+        if not isinstance(stop, Sequence) or not all(isinstance(one, str) and one for one in stop):
+            raise ValueError(f"stop is {repr(self.stop)}; allowed are texts that are not empty, in a list")
+        object.__setattr__(self, "stop", tuple(stop))
         # transformers takes no other numbers than Python's own.
         object.__setattr__(self, "max_new_tokens", int(tokens))
         object.__setattr__(self, "temperature", float(temperature) if temperature >= COLDEST else 0.0)

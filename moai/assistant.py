@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import StoppingCriteriaList
 
-from moai.answers import Answer, Decoding, EncodedImage, GateShares, gate_shares, timed
+from moai.answers import Answer, Decoding, EncodedImage, GateShares, Usage, gate_shares, timed
 from moai.inference import fuse_weights, generate
 from moai.inference.quantization import check_tier
 from moai.inference.quantization import quantize as quantized
@@ -21,7 +21,8 @@ from moai.models.fusion import GateRecord
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained import build
 from moai.models.processing import MoAIProcessor, pad
-from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked, spoken
+from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked
+from moai.wording import answer_of, ends_of, seeded, stops_of
 from perception import Perception, Scene
 from perception.forks import ProcessBound
 from perception.images import Pixels, pixels_of
@@ -29,7 +30,10 @@ from perception.perception import MAX_AT_ONCE
 from perception.registry import expert_names
 from weights import DEFAULT_MODEL
 
-__all__ = ["Answer", "Decoding", "EncodedImage", "GateShares", "MoAI"]
+__all__ = ["Answer", "Decoding", "EncodedImage", "GateShares", "MoAI", "Usage"]
+
+NO_PICTURE = EncodedImage(Scene(0, 0), (), {}, {})
+"""Stands for the picture of a conversation that has none."""
 
 
 class MoAI(ProcessBound):
@@ -220,10 +224,10 @@ class MoAI(ProcessBound):
         """Answer the last of several messages about a picture.
 
         messages: dicts with `role` ("user" or "assistant"; the first may be "system") and `content`, the user's last.
-        Otherwise as `ask`.
+        Without a picture (None) the plain language model answers. Otherwise as `ask`.
         """
         settings = Decoding.of(decoding)
-        prompt = self._prompt(messages)
+        prompt = self.prompt_ids(messages, picture is not None)
         return self._answer([self._encoded(picture, experts, moai)], [prompt], settings)[0]
 
     def ask_batch(
@@ -244,7 +248,7 @@ class MoAI(ProcessBound):
         if len(pictures) != len(questions):
             raise ValueError(f"got {len(pictures)} pictures but {len(questions)} questions; give one for each")
         settings = Decoding.of(decoding)
-        prompts = [self._prompt([{"role": "user", "content": question}]) for question in questions]
+        prompts = [self.prompt_ids([{"role": "user", "content": question}]) for question in questions]
         if not prompts:
             return []
         return self._answer(self._encode_distinct(pictures, experts, moai), prompts, settings)
@@ -260,11 +264,12 @@ class MoAI(ProcessBound):
     ) -> AnswerStream:
         """Like `ask` (or `chat`, given messages), but iterates over the answer's pieces as they are generated."""
         settings = Decoding.of(decoding)
-        prompt = self._prompt([{"role": "user", "content": question}] if isinstance(question, str) else question)
+        messages = [{"role": "user", "content": question}] if isinstance(question, str) else question
+        prompt = self.prompt_ids(messages, picture is not None)
         encoded = self._encoded(picture, experts, moai)
 
         def work(emit: Callable[[str], None], stop: threading.Event) -> Answer:
-            streamer = PieceStreamer(self.processor.tokenizer, emit, self.processor.style.stop)
+            streamer = PieceStreamer(self.processor.tokenizer, emit, stops_of(self.processor, settings))
             return self._answer([encoded], [prompt], settings, streamer, stop)[0]
 
         return AnswerStream(work)
@@ -279,6 +284,8 @@ class MoAI(ProcessBound):
         return kept
 
     def _encoded(self, picture, experts: Sequence[str] | str | None, moai: bool) -> EncodedImage:
+        if picture is None:
+            return NO_PICTURE
         if not isinstance(picture, EncodedImage):
             return self.encode(picture, experts, moai)
         if not moai:
@@ -289,17 +296,17 @@ class MoAI(ProcessBound):
             raise ValueError(f"the picture was encoded with {seen_by}; encode it again for other experts")
         return picture
 
-    def _prompt(self, messages: Sequence[dict]) -> list[int]:
-        """Token ids of a conversation about a picture, checked."""
-        ids = self.processor.conversation_ids(messages, with_image=True)
+    def prompt_ids(self, messages: Sequence[dict], with_image: bool = True) -> list[int]:
+        """Token ids of a conversation, checked as `chat` does; raises ValueError with one sentence."""
+        ids = self.processor.conversation_ids(messages, with_image)
         if not messages[-1]["content"].strip():
             raise ValueError("the question is empty; ask something about the picture")
-        if self._room(ids) <= 0:
+        if self.room(ids) <= 0:
             told = f"the conversation is {len(ids)} tokens long with its picture"
             raise ValueError(f"{told}; this model takes {self.model.config.text_config.max_position_embeddings}")
         return ids
 
-    def _room(self, prompt: Sequence[int]) -> int:
+    def room(self, prompt: Sequence[int]) -> int:
         """Positions of the model that are left behind a prompt, for its answer."""
         return self.model.config.text_config.max_position_embeddings - len(prompt)
 
@@ -315,48 +322,49 @@ class MoAI(ProcessBound):
         if len({tuple(one.inputs) for one in encoded}) > 1:
             raise ValueError("some pictures were encoded with experts and some without; ask about them separately")
         timings: dict[str, float] = {}
-        style = self.processor.style
-        input_ids, attention_mask = pad(prompts, self.processor.tokenizer.pad_token_id, left=True)
+        stops, pad_id = stops_of(self.processor, settings), self.processor.tokenizer.pad_token_id
+        input_ids, attention_mask = pad(prompts, pad_id, left=True)
         inputs: dict[str, Any] = {
             "input_ids": input_ids.to(self.device),
             "attention_mask": attention_mask.to(self.device),
         }
         inputs |= {key: torch.cat([one.inputs[key] for one in encoded]) for key in encoded[0].inputs}
         # An answer ends where the model's positions do, whatever its neighbours have left.
-        rooms = [min(settings.max_new_tokens, self._room(prompt)) for prompt in prompts]
-        arguments = settings.arguments() | {"max_new_tokens": max(rooms)}
-        if style.stop:
-            arguments |= {"stop_strings": style.stop, "tokenizer": self.processor.tokenizer}
+        rooms = [min(settings.max_new_tokens, self.room(prompt)) for prompt in prompts]
+        arguments = settings.arguments() | {"max_new_tokens": max(rooms), "pad_token_id": pad_id}
+        if stops:
+            arguments |= {"stop_strings": list(stops), "tokenizer": self.processor.tokenizer}
         if stop is not None:
             arguments["stopping_criteria"] = StoppingCriteriaList([StopWhenAsked(stop)])
-        with timed(timings, "generate"), self._passing(len(prompts), "question"):
+        with timed(timings, "generate"), self._passing(len(prompts), "question", stop) as going:
             record = GateRecord()
-            generated = generate(
-                self.model,
-                **inputs,
-                **arguments,
-                gates=record,
-                streamer=streamer,
-                pad_token_id=self.processor.tokenizer.pad_token_id,
-            )
+            generated = input_ids
+            if going:
+                with seeded(settings.seed, self.device):
+                    generated = generate(self.model, **inputs, **arguments, gates=record, streamer=streamer)
             gates = gate_shares(record, len(prompts))
-        fresh = generated[:, inputs["input_ids"].shape[1] :]
-        said = [row[:room] for row, room in zip(fresh, rooms, strict=True)]
-        texts = self.processor.tokenizer.batch_decode(said, skip_special_tokens=True)
-        answers = []
-        for text, picture, shares in zip(texts, encoded, gates, strict=True):
-            stages = picture.timings | timings
-            answers.append(
-                Answer(spoken(text, style.stop), picture.scene, shares, stages | {"total": sum(stages.values())})
-            )
-        return answers
+        fresh = generated[:, input_ids.shape[1] :].tolist()
+        return [
+            answer_of(self.processor, ends_of(self.model), ids[:room], prompt, picture, shares, settings, timings)
+            for ids, room, prompt, picture, shares in zip(fresh, rooms, prompts, encoded, gates, strict=True)
+        ]
 
     @contextmanager
-    def _passing(self, count: int, what: str):
-        """A turn of the model; when memory runs out, what can be given back is, and one sentence says so."""
+    def _passing(self, count: int, what: str, stop: threading.Event | None = None):
+        """A turn of the model; when memory runs out, what can be given back is, and one sentence says so.
+
+        Gives False, without a turn, once `stop` is set.
+        """
         what = f"{count} {what}" + "s" * (count != 1)
-        with self._lock, in_memory(self.device, what, "ask for less at a time, or load the model quantised"):
-            yield
+        while not self._lock.acquire(timeout=-1 if stop is None else 0.02):
+            if stop is not None and stop.is_set():
+                yield False
+                return
+        try:
+            with in_memory(self.device, what, "ask for less at a time, or load the model quantised"):
+                yield stop is None or not stop.is_set()
+        finally:
+            self._lock.release()
 
 
 def _placed(model: MoAIForConditionalGeneration, place: torch.device, tier: str | None) -> MoAIForConditionalGeneration:

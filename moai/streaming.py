@@ -2,29 +2,41 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from typing import cast
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
 
 import torch
 from transformers import PreTrainedTokenizerBase, StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
 
-def spoken(text: str, stop: str | None) -> str:
-    """Generated text as the answer: up to `stop`, without blank edges."""
-    return (text.split(stop)[0] if stop else text).strip()
+def spoken(text: str, stop: str | Sequence[str] | None) -> str:
+    """Generated text as the answer: up to `stop`, or the first of several, without blank edges."""
+    for one in _several(stop):
+        text = text.split(one)[0]
+    return text.strip()
+
+
+def _several(stop: str | Sequence[str] | None) -> Sequence[str]:
+    return ((stop,) if stop else ()) if stop is None or isinstance(stop, str) else stop
 
 
 class PieceStreamer(BaseStreamer):
     """Decodes one row's new tokens as they come and hands every finished piece of text to `emit`.
 
-    The pieces add up to `spoken(text, stop)`: what may turn out to be the stop text or a blank end is held back.
+    The pieces add up to `spoken(text, stop)`: what may turn out to be a stop text or a blank end is held back.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, emit: Callable[[str], None], stop: str | None = None):
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        emit: Callable[[str], None],
+        stop: str | Sequence[str] | None = None,
+    ):
         self.tokenizer = tokenizer
         self.emit = emit
-        self.stop = stop
+        self.stop = _several(stop)
         self.ids: list[int] = []
         self.sent = ""
         self.prompt_seen = False
@@ -39,12 +51,8 @@ class PieceStreamer(BaseStreamer):
         # A character of several bytes arrives in parts; wait for all of them.
         if text.endswith("\ufffd"):
             return
-        stop = self.stop or ""
-        for length in range(len(stop) - 1, 0, -1):
-            if text.endswith(stop[:length]):
-                text = text[:-length]
-                break
-        self._send(text)
+        begun = (length for stop in self.stop for length in range(1, len(stop)) if text.endswith(stop[:length]))
+        self._send(text[: len(text) - max(begun, default=0)])
 
     def end(self) -> None:
         """Called by `generate` when it is done."""
@@ -74,26 +82,23 @@ class StopWhenAsked(StoppingCriteria):
 class AnswerStream:
     """Iterates over an answer's pieces of text; `answer` holds the whole once they are through.
 
-    `stop()`, or leaving the loop and closing the stream, ends generation early; what was said so far is the answer.
-    An error while answering is raised in the loop.
+    `stop()`, or leaving the loop and closing the stream, ends generation early; what was said so far is the answer. A
+    stream that nobody holds any more ends as well. An error while answering is raised in the loop.
     """
 
     def __init__(self, work: Callable[[Callable[[str], None], threading.Event], object]):
-        self.answer = None
         self._stop = threading.Event()
         self._pieces: queue.Queue = queue.Queue()
-        self._error: BaseException | None = None
-
-        def run() -> None:
-            try:
-                self.answer = work(self._pieces.put, self._stop)
-            except BaseException as error:
-                self._error = error
-            finally:
-                self._pieces.put(None)
-
-        self._thread = threading.Thread(target=run, daemon=True)
+        self._ended: dict[str, Any] = {}
+        # The thread does not hold the stream, or else it would never be given up.
+        self._thread = threading.Thread(target=_run, args=(work, self._pieces, self._stop, self._ended), daemon=True)
+        weakref.finalize(self, self._stop.set)
         self._thread.start()
+
+    @property
+    def answer(self):
+        """The whole answer, once its pieces are through."""
+        return self._ended.get("answer")
 
     def __iter__(self) -> Iterator[str]:
         try:
@@ -102,10 +107,19 @@ class AnswerStream:
             self._pieces.put(None)  # a second loop ends at once
         finally:
             self.stop()
-        if self._error is not None:
-            raise self._error
+        if "error" in self._ended:
+            raise self._ended["error"]
 
     def stop(self) -> None:
         """End generation after the current token and wait for it."""
         self._stop.set()
         self._thread.join()
+
+
+def _run(work: Callable, pieces: queue.Queue, stop: threading.Event, ended: dict[str, Any]) -> None:
+    try:
+        ended["answer"] = work(pieces.put, stop)
+    except BaseException as error:
+        ended["error"] = error
+    finally:
+        pieces.put(None)

@@ -14,7 +14,7 @@ MAX_FILES = 15
 # What each room must not import, itself apart: arrows go from a user interface to the assistant, and on to the models.
 INTERFACES = ("moai.web", "moai.serving", "moai.cli")
 WORK = ("moai.evaluation", "moai.profiling", "moai.training")
-ASSISTANT = ("moai.assistant", "moai.answers", "moai.loading", "moai.streaming")
+ASSISTANT = ("moai.assistant", "moai.answers", "moai.loading", "moai.streaming", "moai.wording")
 FORBIDDEN = {
     "weights": ("moai", "perception"),
     "perception": ("moai",),

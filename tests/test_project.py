@@ -61,7 +61,7 @@ def ranges(text: str) -> set[str]:
 def test_requirements_are_the_ranges_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    used = {*project["dependencies"], *extras["web"], *extras["yolo"], *extras["paddle"]}
+    used = {*project["dependencies"], *extras["web"], *extras["serve"], *extras["yolo"], *extras["paddle"]}
     assert ranges((ROOT / "requirements.txt").read_text()) == used
 
 
@@ -72,7 +72,7 @@ def test_the_packages_people_ask_for_are_required():
 
 def test_the_setup_brings_what_the_requirements_name():
     used, harness = re.findall(r'--editable "\.\[([a-z,]+)\]"', (ROOT / "Makefile").read_text())
-    assert set(used.split(",")) >= {"web", "yolo", "paddle"}
+    assert set(used.split(",")) >= {"web", "serve", "yolo", "paddle"}
     assert set(harness.split(",")) >= {"eval", "test"}
 
 

@@ -15,6 +15,7 @@ app = typer.Typer(
 app.command("ask")(ask.ask)
 app.command("perceive")(perceive.perceive)
 app.command("serve")(serve.serve)
+app.command("page")(serve.page)
 app.command("batch")(batch.batch)
 app.add_typer(evaluate.app, name="eval")
 app.command("train", **evaluate.FORWARDED)(train.train)

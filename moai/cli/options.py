@@ -35,5 +35,9 @@ Device = Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, ...
 Quantize = Annotated[
     str | None, typer.Option(metavar="TIER", help="bf16, int8 or int4: a language model that needs less memory")
 ]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="another name that it answers to, such as a proxy's; * for any"),
+]
 Json = Annotated[bool, typer.Option("--json", help="print everything as JSON")]
 JsonFile = Annotated[Path | None, typer.Option(metavar="FILE", help="JSON file to write")]

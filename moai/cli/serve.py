@@ -1,26 +1,75 @@
-"""`moai serve`."""
+"""`moai serve`, and `moai page`, which is the same as `python app.py`."""
 
 from typing import Annotated
 
 import typer
 
-from moai.cli.options import ExpertsFrom, Model, Quantize, Swaps
-from moai.web import server as page
-from moai.web.server import HOST, PORT
+from moai.cli.options import AllowHost, ExpertsFrom, Model, Quantize, Swaps
+from moai.serving.settings import HOST, PORT, Settings
 from perception.presets import swaps_of
+
+USUAL = Settings()
 
 
 def serve(
     model: Model = None,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="address to listen at")] = HOST,
     port: Annotated[int, typer.Option(metavar="N", help="port to listen at")] = PORT,
-    allow_host: Annotated[
+    allow_host: AllowHost = None,
+    quantize: Quantize = None,
+    experts_from: ExpertsFrom = None,
+    expert: Swaps = None,
+    key: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="another name that it answers to, such as a proxy's; * for any"),
+        typer.Option(
+            metavar="KEY",
+            envvar="MOAI_KEYS",
+            help="a key that requests must bring as Authorization: Bearer KEY, and people as password of the page "
+            "(may be repeated; in the environment separated by blanks)",
+        ),
     ] = None,
+    fetch_from: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="fetch pictures at addresses of this host (may be repeated; default: none)"),
+    ] = None,
+    rows: Annotated[int, typer.Option(metavar="N", min=1, max=64, help="answers written side by side")] = USUAL.rows,
+    max_waiting: Annotated[
+        int, typer.Option(metavar="N", min=0, help="requests that may wait; one more is told to come back (429)")
+    ] = USUAL.max_waiting,
+    max_new_tokens: Annotated[
+        int, typer.Option(metavar="N", min=1, max=4096, help="longest answer that may be asked for")
+    ] = USUAL.max_new_tokens,
+    max_pixels: Annotated[int, typer.Option(metavar="N", min=1, help="largest picture")] = USUAL.max_pixels,
+    drain_seconds: Annotated[
+        float, typer.Option(metavar="S", min=0, help="for what is under way when the server is told to end (SIGTERM)")
+    ] = USUAL.drain_seconds,
+    with_page: Annotated[bool, typer.Option("--page/--no-page", help="serve the page as well")] = True,
+):
+    """Serve programs, as OpenAI's API does, and people, with a page, on one port."""
+    from moai.serving.server import serve as run
+
+    settings = Settings(
+        keys=tuple(key or ()),
+        fetch_from=tuple(fetch_from or ()),
+        rows=rows,
+        max_waiting=max_waiting,
+        max_new_tokens=max_new_tokens,
+        max_pixels=max_pixels,
+        drain_seconds=drain_seconds,
+    )
+    run(model, host, port, quantize, experts_from, swaps_of(expert or ()), settings, with_page, allow_host or ())
+
+
+def page(
+    model: Model = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="address to listen at")] = HOST,
+    port: Annotated[int, typer.Option(metavar="N", help="port to listen at")] = PORT,
+    allow_host: AllowHost = None,
     quantize: Quantize = None,
     experts_from: ExpertsFrom = None,
     expert: Swaps = None,
 ):
-    """Serve the page: ask about a picture, and see what the experts saw."""
-    page.serve(model, host, port, quantize, experts_from, swaps_of(expert or ()), allow_host or ())
+    """The page alone: ask about a picture, and see what the experts saw."""
+    from moai.web.server import serve as run
+
+    run(model, host, port, quantize, experts_from, swaps_of(expert or ()), allow_host or ())

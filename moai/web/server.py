@@ -33,7 +33,7 @@ def serve(
     Raises ValueError with one sentence for a model that cannot be loaded, an address that cannot be listened at, or
     where gradio is missing.
     """
-    _check_address(host, port)
+    check_address(host, port)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -62,7 +62,8 @@ def _serve(engine: Engine, host: str, port: int | None, allow_hosts: Iterable[st
         page.blocks.close(verbose=False)
 
 
-def _check_address(host: str, port: int | None) -> None:
+def check_address(host: str, port: int | None) -> None:
+    """Raises ValueError with one sentence when nothing can listen there; without a `port` a free one will be taken."""
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"there is no port {port}; allowed are 1 to 65535")
     try:

@@ -1,0 +1,57 @@
+"""From generated token ids to an answer: where it ends, what it took, and draws that a seed repeats."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from moai.answers import Answer, Decoding, EncodedImage, GateShares, Usage
+from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.processing import MoAIProcessor
+from moai.streaming import spoken
+
+
+def stops_of(processor: MoAIProcessor, settings: Decoding) -> tuple[str, ...]:
+    """The texts that end an answer: that of the prompt style, and those that were asked for."""
+    return (*filter(None, [processor.style.stop]), *settings.stop)
+
+
+def answer_of(
+    processor: MoAIProcessor,
+    ends: Collection[int],
+    said: Sequence[int],
+    prompt: Sequence[int],
+    picture: EncodedImage,
+    gates: list[GateShares],
+    settings: Decoding,
+    timings: Mapping[str, float],
+) -> Answer:
+    """The answer of the token ids that were `said`, padded behind its end unless it was cut; `ends` end one."""
+    text = processor.tokenizer.decode(said, skip_special_tokens=True)
+    stops = stops_of(processor, settings)
+    said, longest = list(said), len(said)
+    ended = any(token in ends for token in said)
+    while not ended and said and said[-1] == processor.tokenizer.pad_token_id:
+        said.pop()
+    count = next((place + 1 for place, token in enumerate(said) if token in ends), len(said))
+    cut = count == longest and not (ended or any(stop in text for stop in stops))
+    stages = {**picture.timings, **timings}
+    total = {"total": sum(stages.values())}
+    return Answer(spoken(text, stops), picture.scene, gates, stages | total, Usage(len(prompt), count, cut))
+
+
+def ends_of(model: MoAIForConditionalGeneration) -> tuple[int, ...]:
+    """Ids of the tokens that end an answer."""
+    ends = model.generation_config.eos_token_id
+    return () if ends is None else tuple(ends) if isinstance(ends, (list, tuple)) else (ends,)
+
+
+@contextmanager
+def seeded(seed: int | None, device: torch.device):
+    """Draws of the block begin at a seed, and those outside it go on as if there had been none."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
