@@ -28,6 +28,10 @@ class Builder(ProcessBound):
     def _fresh(self) -> dict[str, Any]:
         return {"_built": {}, "_parts": {}, "_lock": threading.RLock()}
 
+    def renew(self) -> None:
+        """Forgets what was built: one that hangs may hold locks for ever."""
+        self._renew()
+
     def expert(self, kind: str) -> Expert:
         """The expert of a kind, built now if it is not there yet; raises ExpertUnavailable when no entry names it."""
         found = self.find(kind)

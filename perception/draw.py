@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from perception import registry
+from perception.guard.door import sound
 from perception.images import load_image
 from perception.kinds.canvas import Canvas
 from perception.scene import Scene
@@ -22,6 +23,7 @@ def draw(picture, scene: Scene, layers: Sequence[str] | None = None) -> Image.Im
     for layer in layers or ():
         if layer not in names:
             raise ValueError(f"unknown layer {layer!r}; allowed are {', '.join(names)}")
+    scene = sound(scene)
     canvas = Canvas(load_image(picture), tuple(names) if layers is None else tuple(layers))
     # What is built on others is drawn over them.
     for kind in sorted(registry.kinds(), key=lambda one: bool(one.needs)):

@@ -4,22 +4,29 @@ import copy
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from perception import registry
 from perception.builder import Builder
-from perception.expert import Expert, ExpertUnavailable, prepare
+from perception.expert import Expert, ExpertUnavailable, load, prepare
 from perception.forks import ProcessBound
+from perception.guard.door import admit
+from perception.guard.watch import Call, Hangs, Started, Threads, Watch
 from perception.images import Pixels, pixels_of
 from perception.kinds.kind import Kind
 from perception.presets import DEFAULT, Entry, Preset, entry_of, load_preset, names_backend
 from perception.scene import Scene
 from weights import WEIGHTS
 
+TIME_LIMIT = 60.0
+"""Seconds that an expert may take for a picture."""
 MAX_CACHED_BYTES = 256 * 2**20
+MAX_SENTENCE = 400
+"""Characters of what an expert says of its failure."""
 MAX_AT_ONCE = 16
 """Pictures that networks look at in one pass."""
 SIDE_BY_SIDE = 8
@@ -35,7 +42,8 @@ class Perception(ProcessBound):
     `perception.expert.Expert`, BACKEND or BACKEND:WEIGHTS, other weights for the preset's backend, or a mapping as in a
     preset.
     `weights`: folder of the embedded weights. `cache_size`: pictures remembered (0: none). `device` for the networks,
-    as torch names it; None lets each choose.
+    as torch names it; None lets each choose. `time_limit`: seconds that an expert may take for a picture, once it is
+    loaded; then the scene comes without it, with a warning (None: it may take for ever).
 
     Experts load at the first picture; what is missing then is told in `Scene.warnings`. Pickles and copies, and forked
     children, load theirs anew. Raises ValueError with one sentence for unknown names.
@@ -49,8 +57,11 @@ class Perception(ProcessBound):
         weights: str | Path = WEIGHTS,
         cache_size: int = 32,
         device: str | None = None,
+        time_limit: float | None = TIME_LIMIT,
         **given: Any,
     ):
+        if time_limit is not None and not 0 < time_limit < float("inf"):
+            raise ValueError(f"the time limit of experts is {time_limit!r}; it must be seconds above 0, or None")
         preset = load_preset(experts_from, weights)
         entries: dict[str, Entry | Expert] = dict(preset.entries)
         for kind, one in given.items():
@@ -61,20 +72,20 @@ class Perception(ProcessBound):
         self.device = device
         self._builder = Builder(entries, device)
         self.cache_size = cache_size
+        self.time_limit = time_limit
         super().__init__()
 
     _cache: OrderedDict[tuple, Scene]
     _cache_lock: threading.Lock
-    _pool: ThreadPoolExecutor
-    _images: ThreadPoolExecutor
+    _pictures: Threads
+    _watch: Watch
 
     def _fresh(self) -> dict[str, Any]:
         return {
             "_cache": OrderedDict(),
             "_cache_lock": threading.Lock(),
-            "_pool": ThreadPoolExecutor(2 * SIDE_BY_SIDE, thread_name_prefix="expert"),
-            # A pool of their own: pictures wait for their experts.
-            "_images": ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="picture"),
+            "_pictures": Threads("picture"),
+            "_watch": Watch(self.time_limit),
         }
 
     @property
@@ -108,7 +119,9 @@ class Perception(ProcessBound):
             part = list(new.items())[start : start + MAX_AT_ONCE]
             if len(part) > 1:
                 self._prepare([pixels for _, pixels in part], names)
-            looked = self._images.map(lambda pixels: self._perceive(pixels, names), [pixels for _, pixels in part])
+            looked = self._pictures.each(
+                lambda pixels: self._perceive(pixels, names), [pixels for _, pixels in part], SIDE_BY_SIDE
+            )
             for (key, _), (scene, passing) in zip(part, looked, strict=True):
                 scenes[key] = scene
                 if not passing:
@@ -127,45 +140,76 @@ class Perception(ProcessBound):
 
     def _prepare(self, pictures: list[Pixels], names: tuple[str, ...]) -> None:
         for name in names:
-            try:
-                prepare(self._builder.expert(name), pictures)
-            except Exception:
-                continue  # the call for each picture meets the same failure, and reports it
+            work = partial(self._with_expert, name, lambda expert: prepare(expert, pictures))
+            # Whatever goes wrong, the call for each picture meets it again, and reports it.
+            with suppress(Hangs):
+                self._finish(self._start(name, work, len(pictures)))
+
+    def _with_expert(self, name: str, do: Callable[[Expert], Any]) -> Any:
+        return do(self._builder.expert(name))
+
+    def _start(self, name: str, work: Callable[[], Any], share: int = 1) -> Started:
+        return self._watch.start(name, work, partial(self._with_expert, name, load), share)
+
+    def _finish(self, started: Started) -> Call:
+        try:
+            return self._watch.finish(started)
+        except Hangs:
+            self._builder.renew()
+            raise
 
     def _perceive(self, picture: Pixels, names: tuple[str, ...]) -> tuple[Scene, bool]:
         """The scene, and whether an expert failed in a way that another try may mend."""
         started = time.perf_counter()
         height, width = picture.shape[:2]
         scene = Scene(width, height)
-        problems: dict[str, Exception] = {}
-        running: dict[str, Future] = {}
+        problems: dict[str, BaseException] = {}
+        running: dict[str, Started] = {}
+        left_out: dict[str, list[str]] = {}
+
+        def settle(name: str) -> None:
+            begun = time.perf_counter()
+            try:
+                call = self._finish(running.pop(name))
+            except Hangs as error:
+                problems[name], scene.timings[name] = error, time.perf_counter() - begun
+                return
+            scene.timings[name] = call.seconds
+            if isinstance(call.error, KeyboardInterrupt):
+                raise call.error
+            if call.error is not None:
+                problems[name] = call.error
+            else:
+                left_out[name] = admit(registry.kind(name), call.result, scene)
+
         # Those that wait for others come last, so that the others are on their way already.
         for kind in _in_turn(names):
             for other in (*kind.needs, *kind.after):
                 if other in running:
-                    running[other].result()
+                    settle(other)
             missing = [other for other in kind.needs if other not in names or other in problems]
             if missing:
                 why = "failed" if missing[0] in names else "is switched off"
                 spoken = registry.kind(missing[0]).spoken
                 problems[kind.name] = ExpertUnavailable(f"it needs {spoken}, which {why}")
-            else:
-                running[kind.name] = self._pool.submit(self._run, kind.name, picture, scene, problems)
-        for future in running.values():
-            future.result()
-        failed = [registry.kind(name) for name in names if name in problems]
-        scene.warnings = [f"{kind.spoken} failed: {_sentence(problems[kind.name])}" for kind in failed]
+                continue
+            try:
+                running[kind.name] = self._start(kind.name, partial(self._look, kind, picture, _seen_by(kind, scene)))
+            except Hangs as error:
+                problems[kind.name] = error
+        for name in list(running):
+            settle(name)
+        for name in names:
+            if name in problems:
+                scene.warnings.append(f"{registry.kind(name).spoken} failed: {_sentence(problems[name])}")
+            scene.warnings += left_out.get(name, ())
         scene.timings = {name: scene.timings[name] for name in names if name in scene.timings}
         scene.timings["total"] = time.perf_counter() - started
         return scene, not all(isinstance(error, ExpertUnavailable) for error in problems.values())
 
-    def _run(self, name: str, picture: Pixels, scene: Scene, problems: dict[str, Exception]) -> None:
-        started = time.perf_counter()
-        try:
-            self._builder.expert(name)(picture, scene)
-        except Exception as error:
-            problems[name] = error
-        scene.timings[name] = time.perf_counter() - started
+    def _look(self, kind: Kind, picture: Pixels, own: Scene) -> Scene:
+        self._builder.expert(kind.name)(picture, own)
+        return own
 
     def _remembered(self, key: tuple) -> Scene | None:
         with self._cache_lock:
@@ -220,6 +264,16 @@ def _in_turn(names: Iterable[str]) -> list[Kind]:
     return ordered
 
 
+def _seen_by(kind: Kind, scene: Scene) -> Scene:
+    """A scene of its own for an expert of a kind, with the parts of those that it waited for. One that fails or hangs
+    half way through leaves nothing in another's."""
+    own = Scene(scene.width, scene.height)
+    for other in (*kind.needs, *kind.after):
+        for part in registry.kind(other).parts:
+            own.put(part.name, list(scene.part(part.name)))
+    return own
+
+
 def _mask_bytes(scene: Scene) -> int:
     return sum(one.mask.nbytes for one in scene.segments if one.mask is not None)
 
@@ -235,6 +289,12 @@ def _copied(scene: Scene) -> Scene:
     return copied
 
 
-def _sentence(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _sentence(error: BaseException) -> str:
+    if not isinstance(error, Exception):
+        return f"it tried to end the program ({type(error).__name__})"
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:
+        lines = []
+    line = lines[0].rstrip(".") if lines else type(error).__name__
+    return line.encode(errors="replace").decode() if len(line) <= MAX_SENTENCE else f"{line[:MAX_SENTENCE]}..."

@@ -84,6 +84,13 @@ class Scene:
         """The list called `name`: one of those above, or one of `more` (empty when it is not there)."""
         return getattr(self, name) if name in _OWN_PARTS else self.more.get(name, [])
 
+    def put(self, name: str, items: list) -> None:
+        """Makes `items` the list called `name`."""
+        if name in _OWN_PARTS:
+            setattr(self, name, items)
+        elif items:
+            self.more[name] = items
+
     def to_dict(self, exact: bool = False) -> dict[str, Any]:
         """The scene as plain Python values, ready for `json.dumps`; masks are left out unless it is to be `exact`."""
         record: dict[str, Any] = {"width": self.width, "height": self.height}

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from perception.guard.door import sound
 from perception.registry import kinds
 from perception.scene import Scene
+from perception.words import MAX_CHARACTERS
 
 
 def verbalize(scene: Scene, experts: Sequence[str] | None = None) -> str:
@@ -11,6 +13,11 @@ def verbalize(scene: Scene, experts: Sequence[str] | None = None) -> str:
     one space.
 
     An expert that saw nothing, or is left out, says the empty string, and its space stays, unless its kind is optional.
+    What no scene should hold (see `perception.guard.door.admit`) is not said, and each expert says at most 20,000
+    characters.
     """
-    said = [(kind, kind.say(scene) if experts is None or kind.name in experts else "") for kind in kinds()]
+    scene = sound(scene)
+    said = [
+        (kind, kind.say(scene)[:MAX_CHARACTERS] if experts is None or kind.name in experts else "") for kind in kinds()
+    ]
     return " ".join(words for kind, words in said if words or not kind.optional)

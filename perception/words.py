@@ -7,6 +7,8 @@ from perception.scene import Box
 
 BOXES = "The image includes bounding box coordinates and their objects: "
 """How the words of segmentation and of detection begin."""
+MAX_CHARACTERS = 20_000
+"""Of what one expert says; a dense page of text has 5,000."""
 SUFFIXES = ("-merged", "-other", "-stuff")
 
 
@@ -33,8 +35,14 @@ def numbered(labels: Sequence[str]) -> list[str]:
 
 
 def listed(opening: str, phrases: list[str]) -> str:
-    """The sentence of one expert, or the empty string when there are no phrases."""
-    return f"{opening}{', and '.join(phrases)}." if phrases else ""
+    """The sentence of one expert, or the empty string when there are no phrases; ends where there is no more room."""
+    join, room, kept = ", and ", MAX_CHARACTERS - len(opening) - 1, []
+    for phrase in phrases:
+        kept.append(phrase[:room])
+        room -= len(phrase) + len(join)
+        if room <= 0:
+            break
+    return f"{opening}{join.join(kept)}." if kept else ""
 
 
 def boxed_label(box: Box, label: str) -> str:

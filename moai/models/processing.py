@@ -36,6 +36,8 @@ from perception.scene import Scene
 from perception.verbalize import verbalize
 
 _OLD_NAMES = {"picture_size": "image_size", "picture_tokens": "num_image_tokens", "picture_token": "image_token"}
+MAX_AUX_TOKENS = 8192
+"""Of what the experts say of a picture; a picture full of things has some hundreds."""
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, left: bool, width: int | None = None) -> tuple[Tensor, Tensor]:
@@ -221,8 +223,9 @@ class MoAIProcessor(ProcessorMixin):
         return ids, said
 
     def aux_ids(self, scene: Scene, experts: Sequence[str] | None = None) -> list[int]:
-        """Token ids of the scene in the words of `experts` (None: all), without blank edges; empty if they saw none."""
-        return self._begun(self.encode_text(verbalize(scene, experts).strip()))
+        """Token ids of the scene in the words of `experts` (None: all), without blank edges; empty if they saw none.
+        At most MAX_AUX_TOKENS."""
+        return self._begun(self.encode_text(verbalize(scene, experts).strip()))[:MAX_AUX_TOKENS]
 
     def _begun(self, ids: list[int]) -> list[int]:
         begin = self.tokenizer.bos_token_id

@@ -25,17 +25,19 @@ class Finding(NamedTuple):
 class Part:
     """One list of a Scene, `scene.part(name)`, and how its items become plain values (for JSON) and come back.
 
-    `to_plain(item, exact)`: when not `exact`, what only a program can read, such as a mask, is left out.
+    `to_plain(item, exact)`: when not `exact`, what only a program can read, such as a mask, is left out. `item` is the
+    class of its items, if they have one: others do not come into a scene.
     """
 
     name: str
     to_plain: Callable[[Any, bool], Any]
     from_plain: Callable[[Any], Any]
+    item: type | None = None
 
     @classmethod
     def of(cls, name: str, item: type) -> "Part":
         """A list of one dataclass whose fields are plain values, or a `box`, which is a tuple."""
-        return cls(name, lambda one, exact: asdict(one), lambda record: item(**boxed(record)))
+        return cls(name, lambda one, exact: asdict(one), lambda record: item(**boxed(record)), item)
 
 
 def boxed(record: dict) -> dict:

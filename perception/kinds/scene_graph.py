@@ -68,7 +68,7 @@ KIND = Kind(
     spoken="the scene graph",
     colour=COLOUR,
     parts=(
-        Part("objects", lambda label, exact: label, str),
+        Part("objects", lambda label, exact: label, str, str),
         Part.of("relations", Relation),
         Part("object_boxes", lambda box, exact: box, tuple),
     ),

@@ -54,9 +54,10 @@ class Network(ProcessBound, Generic[Result]):
 
     def load(self) -> Self:
         """Loads the network if it is not there yet."""
-        with self._lock:
-            if self._model is None:
-                self._model = self._load()
+        if self._model is None:  # the lock may be held by one that looks at a picture
+            with self._lock:
+                if self._model is None:
+                    self._model = self._load()
         return self
 
     def __call__(self, picture: np.ndarray) -> Result:

@@ -46,7 +46,7 @@ def test_a_perception_can_be_copied(copied):
     street = ROOT / "examples" / "street.png"
     first = perception(street)
     other = copied(perception)
-    assert other.experts == perception.experts and other._pool is not perception._pool
+    assert other.experts == perception.experts and other._watch is not perception._watch
     second = other(street)
     assert second.text_lines == first.text_lines and not second.warnings
     assert [one.label for one in second.detections] == [one.label for one in first.detections]
