@@ -1,7 +1,7 @@
 """Text reading by RapidOCR, whose weights are in its wheel."""
 
-import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,55 +10,61 @@ from perception.backends.backend import ONOFF, Backend, OneOf, Option, Setting, 
 from perception.builder import Builder
 from perception.expert import ExpertUnavailable
 from perception.forks import ProcessBound
+from perception.networks.onnx import cores, on_gpu, threads
+from perception.networks.textlines import TextLines
 from perception.reading import lines_of
 from perception.scene import Scene
 
-CORES_AN_ENGINE, MAX_ENGINES = 4, 8
-"""Cores for each OCR engine, and how many engines there are at most; each reads one picture at a time."""
+MAX_ENGINES = 8
 
 
 class RapidOCRReader(ProcessBound):
     """RapidOCR on onnxruntime, with the weights of its wheel: works offline.
 
-    `engines` pictures are read at once, called from several threads; by default one for every four cores. Each engine
-    is loaded when it is first needed. `settings` are those of OPTIONS; other models than the wheel's are downloaded by
+    `engines` pictures are read at once, called from several threads, and as many lines; by default as the processor
+    has room for. `device` as torch names it: a GPU is used where onnxruntime can, unless it is "cpu". The networks are
+    loaded when they are first needed. `settings` are those of OPTIONS; other models than the wheel's are downloaded by
     RapidOCR at their first use.
     """
 
     _free: threading.Semaphore
-    _idle: list
+    _lock: threading.Lock
+    _lines: TextLines | None
+    _pool: ThreadPoolExecutor
 
-    def __init__(self, engines: int | None = None, **settings: Any):
-        cores = os.cpu_count() or 1
-        self.engines = engines or max(1, min(cores // CORES_AN_ENGINE, MAX_ENGINES))
-        # One engine alone takes the cores that it finds.
-        self._threads = max(1, cores // self.engines) if self.engines > 1 else -1
+    def __init__(self, engines: int | None = None, device: str | None = None, **settings: Any):
+        self.engines = engines or min(cores() // threads(), MAX_ENGINES)
+        self.device = device
         self.settings = settings
         super().__init__()
 
     def _fresh(self) -> dict[str, Any]:
-        return {"_free": threading.Semaphore(self.engines), "_idle": []}
+        return {
+            "_free": threading.Semaphore(self.engines),
+            "_lock": threading.Lock(),
+            "_lines": None,
+            "_pool": ThreadPoolExecutor(self.engines, thread_name_prefix="line"),
+        }
 
     def __call__(self, picture: np.ndarray, scene: Scene) -> None:
         """Fills `scene.text_lines` from (H, W, 3) uint8 RGB."""
         height, width = picture.shape[:2]
+        with self._lock:
+            if self._lines is None:
+                self._lines = self._ready()
         with self._free:
-            try:
-                engine = self._idle.pop()
-            except IndexError:
-                engine = self._load()
-            try:
-                result = engine(np.ascontiguousarray(picture[..., ::-1]))
-            except Exception as error:
-                # Models are loaded by the first picture that needs them.
-                if self.settings:
-                    raise self._refused() from error
-                raise
-            finally:
-                self._idle.append(engine)
-        if result is None or result.txts is None:
-            return
-        scene.text_lines = lines_of(result.boxes, result.txts, result.scores, width, height)
+            found = self._lines(np.ascontiguousarray(picture[..., ::-1]))
+        if found:
+            scene.text_lines = lines_of(*zip(*found, strict=True), width, height)
+
+    def _ready(self) -> TextLines:
+        engine = self._load()
+        try:
+            return TextLines(engine, self._pool.map)
+        except Exception as error:
+            if self.settings:
+                raise self._refused() from error
+            raise
 
     def _load(self):
         try:
@@ -70,7 +76,8 @@ class RapidOCRReader(ProcessBound):
         # A shorter side of 480 pixels for finding lines (736 by default) halves the time, and drawn signs of 15-pixel
         # letters are read as well; larger pictures are not reduced by it.
         params = {"Global.log_level": "critical", "Det.limit_side_len": 480}
-        params["EngineConfig.onnxruntime.intra_op_num_threads"] = self._threads
+        params["EngineConfig.onnxruntime.intra_op_num_threads"] = threads()
+        params["EngineConfig.onnxruntime.use_cuda"] = on_gpu(self.device)
         kinds = {"ocr_version": OCRVersion, "model_type": ModelType}
         try:
             for name, value in self.settings.items():
@@ -127,7 +134,7 @@ finds them; `turned_lines`: whether lines that stand on their heads are turned."
 
 def build(kind: str, weights: None, builder: Builder, **options) -> RapidOCRReader:
     """The reader."""
-    return RapidOCRReader(**options)
+    return RapidOCRReader(device=builder.device, **options)
 
 
 BACKEND = Backend(name="rapidocr", kinds=("ocr",), build=build, options=OPTIONS)

@@ -54,5 +54,5 @@ def test_a_perception_can_be_copied(copied):
 
 def test_a_copy_of_a_reader_shares_no_engine():
     reader = RapidOCRReader(engines=2)
-    reader._idle.append("engine")
-    assert pickle.loads(pickle.dumps(reader))._idle == [] and reader._idle == ["engine"]
+    reader._lines = "engine"
+    assert pickle.loads(pickle.dumps(reader))._lines is None and reader._lines == "engine"

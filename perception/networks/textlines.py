@@ -1,0 +1,132 @@
+"""Finds and reads lines of text with the networks of RapidOCR, in steps of our own.
+
+RapidOCR pads each line to the widest of its neighbours, and looks at long ones squeezed when it asks whether they stand
+on their heads. Here a line is read by itself, so that it reads the same in any company.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+LONGEST, SHORTEST = 8, 30
+"""A strip that is more than this many times as long as wide, or narrower than this many pixels, is framed."""
+CLEAR = 0.9
+"""How likely a line, or a page of ENOUGH lines, stands on its head before it is turned."""
+ENOUGH = 3
+WINDOW = 4.0
+"""Times as wide as high is what is looked at to tell whether a line stands on its head."""
+LEAST_WIDE, STEP = 320, 32
+"""Widths in pixels that lines of 48 pixels are padded to: at least, and multiples of."""
+
+
+class Line(NamedTuple):
+    """A line: its quadrilateral (4, 2) in pixels, clockwise from where its text begins at the top, text and score."""
+
+    quad: np.ndarray
+    text: str
+    score: float
+
+
+class TextLines:
+    """`engine`: a RapidOCR, whose settings hold. Safe to call from several threads.
+
+    `mapped(work, items)` does some work for several items and returns the results in order, as `map` does.
+    """
+
+    def __init__(self, engine: Any, mapped: Callable[[Callable, Iterable], Iterable] = map):
+        self.engine = engine
+        self.mapped = mapped
+        self.detector = engine._load_det_model()
+        self.classifier = engine._load_cls_model() if engine.use_cls else None
+        self.recogniser = engine._load_rec_model()
+
+    def __call__(self, picture: np.ndarray) -> list[Line]:
+        """The lines of (H, W, 3) uint8 BGR, in no order."""
+        from rapidocr.utils.process_img import map_boxes_to_original
+
+        height, width = picture.shape[:2]
+        fitted, steps = self.engine.preprocess_img(picture)
+        fitted, steps["padding_1"] = framed(fitted)
+        found = self.detector(fitted).boxes
+        if found is None or not len(found):
+            return []
+        crops, quads = zip(*(cut_out(fitted, quad) for quad in np.asarray(found, np.float32)), strict=True)
+        quads = map_boxes_to_original(np.array(quads), steps, height, width)
+        turned = self._turned(crops)
+        upright = [crop[::-1, ::-1] if over else crop for crop, over in zip(crops, turned, strict=True)]
+        read = list(self.mapped(self._read, upright))
+        return [
+            Line(np.roll(quad, 2, axis=0) if over else quad, text, score)
+            for quad, over, (text, score) in zip(quads, turned, read, strict=True)
+        ]
+
+    def _turned(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        """Which crops stand on their heads. Short ones are hard to tell, so they follow the lines of their page."""
+        if self.classifier is None:
+            return np.zeros(len(crops), bool)
+        likely = np.array(list(self.mapped(self._likely_turned, crops)))
+        wide = np.array([crop.shape[1] / crop.shape[0] for crop in crops])
+        turned, short = likely > CLEAR, wide < WINDOW
+        if len(crops) >= ENOUGH and not short.all():
+            page = float(np.average(likely[~short], weights=wide[~short]))
+            if page > CLEAR:
+                turned[short] = likely[short] > 1 - CLEAR
+            elif page < 1 - CLEAR:
+                turned[short] = False
+        return turned
+
+    def _likely_turned(self, crop: np.ndarray) -> float:
+        """How likely a crop stands on its head: of a long one, its two ends are looked at."""
+        high, wide = crop.shape[:2]
+        window = round(WINDOW * high)
+        ends = [crop] if wide <= 1.5 * window else [crop[:, :window], crop[:, -window:]]
+        given = np.stack([self.classifier.resize_norm_img(end) for end in ends]).astype(np.float32)
+        turned = list(self.classifier.postprocess_op.label_list).index("180")
+        return float(self.classifier.session(given)[:, turned].mean())
+
+    def _read(self, crop: np.ndarray) -> tuple[str, float]:
+        """Text and score (0..1) of a line."""
+        high, wide = crop.shape[:2]
+        line = self.recogniser.rec_image_shape[1]
+        padded = max(LEAST_WIDE, math.ceil(line * wide / high / STEP) * STEP)
+        given = self.recogniser.resize_norm_img(np.ascontiguousarray(crop), padded / line + 1e-6)
+        (((text, score),), _) = self.recogniser.postprocess_op(self.recogniser.session(given[None]))
+        return self._logical(text), float(score)
+
+    def _logical(self, text: str) -> str:
+        """The text as it is spelt: what runs from right to left was read from left to right."""
+        from rapidocr.ch_ppocr_rec.main import RTL_LANGS, normalize_lang, reorder_bidi_for_display
+
+        rtl = normalize_lang(self.recogniser.cfg.lang_type) in RTL_LANGS
+        return reorder_bidi_for_display([text])[0] if rtl else text
+
+
+def framed(picture: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """A picture, (H, W, 3), and how far it is from the top and left of itself: a strip stands in a frame that goes on
+    with the colours of its edges, since lines that fill a picture are hard to find."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    top = _margin(height, width) if width > LONGEST * height or height <= SHORTEST else 0
+    left = _margin(width, height) if height > LONGEST * width or width <= SHORTEST else 0
+    if top or left:
+        picture = cv2.copyMakeBorder(picture, top, top, left, left, cv2.BORDER_REPLICATE)
+    return picture, {"top": top, "left": left}
+
+
+def _margin(short: int, long: int) -> int:
+    return abs(2 * max(long // LONGEST, SHORTEST) - short) // 2
+
+
+def cut_out(picture: np.ndarray, quad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What stands in a quadrilateral, lying: one that is clearly higher than wide holds text that runs downwards, or
+    upwards. And the quadrilateral, beginning where the crop does."""
+    from rapidocr.utils.process_img import get_rotate_crop_image
+
+    crop = get_rotate_crop_image(picture, quad.copy())
+    across = max(np.linalg.norm(quad[0] - quad[1]), np.linalg.norm(quad[2] - quad[3]))
+    stands = crop.shape[1] != int(across)
+    # np.rot90 brings the right side to the top.
+    return crop, np.roll(quad, -1, axis=0) if stands else quad
