@@ -4,6 +4,8 @@ from typing import Any
 
 from transformers import AutoConfig, LlamaConfig, PreTrainedConfig
 
+from moai.models.sparse.sizes import check_sparse
+
 POSITIONS = ("none", "sinusoidal")
 
 
@@ -46,6 +48,13 @@ class MoAIConfig(PreTrainedConfig):
     preset of `perception.presets` whose experts the model listens to. `lora` has `rank`, `alpha` and `targets` of the
     LoRA that linears of the decoder have beside them, if they do (see `moai.models.adapters.lora`). `built_from` holds
     the arguments of `moai.models.pretrained.build` that made the model.
+
+    `sparse_experts` above 0 replaces the feed-forwards of the decoder from layer `sparse_first` (0-based) on by sparse
+    ones (DeepSeekMoE, arXiv 2401.06066): that many routed experts of width `sparse_width`, of which each token takes
+    `sparse_active`, beside `sparse_shared` ones that every token passes. What routed ones give is weighted by the
+    router's softmax, divided by its sum over the chosen with `sparse_renormalise`, times `sparse_scaling`. After
+    experts were pruned, `sparse_pruned` rows of the router stand for those that are gone; after experts were merged,
+    `sparse_routes` rows lead to fewer experts (0: one to each).
     """
 
     model_type = "moai"
@@ -70,6 +79,15 @@ class MoAIConfig(PreTrainedConfig):
     experts_from: str = "drawn"
     lora: dict | None = None
     head_bias: bool = False
+    sparse_experts: int = 0
+    sparse_shared: int = 0
+    sparse_active: int = 1
+    sparse_width: int = 0
+    sparse_first: int = 1
+    sparse_scaling: float = 1.0
+    sparse_renormalise: bool = False
+    sparse_pruned: int = 0
+    sparse_routes: int = 0
     built_from: dict | None = None
     tie_word_embeddings: bool = False
 
@@ -94,6 +112,7 @@ class MoAIConfig(PreTrainedConfig):
             raise ValueError(
                 f"compressor_positions is {self.compressor_positions!r}, but must be one of {', '.join(POSITIONS)}"
             )
+        check_sparse(self)
         super().__post_init__(**kwargs)
 
     @property

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from moai.models.hosts import check_mixed
 from moai.models.mixer import MoAIMixer
+from moai.models.sparse.record import ExpertRecord
 
 
 class LayerGates(NamedTuple):
@@ -36,9 +37,10 @@ class GateRecord:
 
 @dataclass
 class Fusion:
-    """One forward pass as mixers and partial LoRA see it; a decoding step has none.
+    """One forward pass as mixers, partial LoRA and sparse layers see it; a decoding step has none.
 
-    `image_mask` (B, S) bool marks image tokens, None without a picture. The rest is for the mixers, which rest without
+    `image_mask` (B, S) bool marks image tokens, None without a picture. `experts`, where the routers' choices are
+    wanted, with `token_mask` (B, S) bool, which leaves out padding. The rest is for the mixers, which rest without
     `aux` (B, L, D), the auxiliary tokens: `rows` (P,) where only some rows have a picture, and then all that follows
     has P rows in place of B; `mixers` by the name of their decoder layer; `image_index` (B, I) and
     `language_index` (B, T), positions in the sequence; `language_mask` (B, T) bool, which leaves out padding and
@@ -56,6 +58,8 @@ class Fusion:
     mixers: nn.ModuleDict | None = None
     routing: str = "gates"
     gates: GateRecord | None = None
+    experts: ExpertRecord | None = None
+    token_mask: Tensor | None = None
 
     @property
     def device(self) -> torch.device | None:

@@ -15,6 +15,7 @@ IMAGE_INPUTS = (
     "aux_tokens",
     "prompt_mask",
     "gates",
+    "experts",
 )
 """Arguments of `forward` that are for the pass over the prompt alone."""
 

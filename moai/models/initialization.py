@@ -11,6 +11,9 @@ from moai.models.compressor import MoAICompressor, WordContext
 from moai.models.configuration import MoAIVisionConfig
 from moai.models.mixer import CrossAttentionBlock, MoAIMixer
 from moai.models.plora import PartialLoRALinear
+from moai.models.sparse.branch import ExpertBranches
+from moai.models.sparse.experts import SparseExperts
+from moai.models.sparse.layer import SparseFeedForward, SparseRouter
 from moai.models.vision import build_encoder
 
 
@@ -28,6 +31,25 @@ def start_branches(modules: Iterable[nn.Module], std: float) -> None:
         elif isinstance(module, PartialLoRALinear):
             init.normal_(module.lora_A.weight, std=std)
             init.zeros_(module.lora_B.weight)
+        elif isinstance(module, ExpertBranches):
+            for branch in (module.gate_up, module.down):
+                init.normal_(branch.lora_A.get_parameter("weight"), std=std)
+                init.zeros_(branch.lora_B.get_parameter("weight"))
+
+
+@torch.no_grad()
+def fill_sparse(modules: Iterable[nn.Module], std: float) -> None:
+    """Draws new routers and routed experts with standard deviation `std`; new routes lead to experts in turn."""
+    for module in modules:
+        if isinstance(module, SparseRouter):
+            for rows in (module.weight, module.pruned):
+                if rows is not None:
+                    init.normal_(rows, std=std)
+        elif isinstance(module, SparseExperts):
+            init.normal_(module.gate_up_proj, std=std)
+            init.normal_(module.down_proj, std=std)
+        elif isinstance(module, SparseFeedForward) and module.expert_of is not None:
+            init.copy_(module.expert_of, torch.arange(len(module.expert_of)) % module.experts.num_experts)
 
 
 @torch.no_grad()

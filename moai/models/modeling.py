@@ -13,11 +13,13 @@ from moai.models.configuration import MoAIConfig, MoAIVisionConfig
 from moai.models.fusion import Fusion, GateRecord, add_fusion
 from moai.models.generation import MoAIGenerationMixin, past_key_values_length
 from moai.models.hosts import check_decoder, final_logits
-from moai.models.initialization import fill_compressor, fill_encoder, start_branches
+from moai.models.initialization import fill_compressor, fill_encoder, fill_sparse, start_branches
 from moai.models.inputs.placing import check_image_tokens, place_pictures, rows_with_pictures
 from moai.models.mixer import ROUTINGS, MoAIMixer
 from moai.models.outputs import MoAIOutput
 from moai.models.plora import add_partial_lora
+from moai.models.sparse.layer import add_sparse_layers
+from moai.models.sparse.record import ExpertRecord
 from moai.models.vision import build_encoder, build_projector
 
 IGNORED = -100
@@ -70,6 +72,7 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
             }
         )
         self._routing = "gates"
+        add_sparse_layers(self.language_model.layers, config)
         if config.plora_rank:
             add_partial_lora(self.language_model.layers, config.plora_rank, config.plora_alpha)
         add_fusion(self.language_model.layers, list(self.mixers))
@@ -90,7 +93,9 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
         """Gives whatever is new its first values; see `moai.models.initialization`."""
         new = [module for module in self.modules() if not getattr(module, "_is_hf_initialized", False)]
         super().initialize_weights()
-        start_branches(new, getattr(self.config.text_config, "initializer_range", 0.02))
+        std = getattr(self.config.text_config, "initializer_range", 0.02)
+        start_branches(new, std)
+        fill_sparse(new, std)
         if self._is_made and self.vision in new:
             fill_compressor(new)
             fill_encoder(self.vision, self.config.vision_config)
@@ -176,11 +181,16 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
         aux: Tensor | None,
         turn_ids: Tensor | None,
         gates: GateRecord | None,
+        experts: ExpertRecord | None,
     ) -> Fusion | None:
         if not len(self.mixers):
             aux = None
+        padded = experts is not None and attention_mask is not None and attention_mask.shape == image_mask.shape
+        token_mask = attention_mask.bool() if padded and attention_mask is not None else None
         if aux is None:
-            return Fusion(image_mask) if num_image else None
+            if not num_image and experts is None:
+                return None
+            return Fusion(image_mask if num_image else None, experts=experts, token_mask=token_mask)
         language = image_mask.logical_not()
         if prompt_mask is not None:
             language = language & prompt_mask.bool()
@@ -204,6 +214,8 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
             mixers=self.mixers,
             routing=self.routing,
             gates=gates,
+            experts=experts,
+            token_mask=token_mask,
         )
 
     def fuse(
@@ -220,6 +232,7 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
         turn_ids: Tensor | None = None,
         gates: GateRecord | None = None,
         inputs_embeds: Tensor | None = None,
+        experts: ExpertRecord | None = None,
         check: bool = True,
     ) -> tuple[Tensor, Fusion | None]:
         """The decoder's input (B, S, D) with the pictures in their places, and what goes with it to its layers.
@@ -242,7 +255,9 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
             raise ValueError(f"the experts speak of {len(aux_tokens)} pictures, but there are {pictures} {of}")
         rows = rows_with_pictures(image_mask, pictures)
         num_image = 0 if image_embeds is None else image_embeds.shape[1]
-        fusion = self._fusion(image_mask, attention_mask, prompt_mask, num_image, rows, aux_tokens, turn_ids, gates)
+        fusion = self._fusion(
+            image_mask, attention_mask, prompt_mask, num_image, rows, aux_tokens, turn_ids, gates, experts
+        )
         if input_ids is not None:
             # The image token may lie outside the embedding table; it is looked up without a picture alone.
             words = input_ids if image_embeds is None else input_ids.masked_fill(image_mask, 0)
@@ -281,6 +296,7 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
         inputs_embeds: Tensor | None = None,
+        experts: ExpertRecord | None = None,
         **kwargs,
     ) -> MoAIOutput:
         """Logits (B, S, vocabulary) and, with `labels`, the loss.
@@ -299,7 +315,7 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
         of the two, or the mixers read the answer before it is said.
         turn_ids: (B, S), for training on several turns behind one picture: the turn of each token, 0 = shared by all.
         It is for the mixers; `moai.data.packing` has the decoder's mask and positions that go with it.
-        gates: takes down whom the mixers listened to.
+        gates: takes down whom the mixers listened to; experts: which experts the routers of sparse layers chose.
         kwargs: for the decoder and the loss function: `output_attentions` and `output_hidden_states`; `return_dict`,
         False for a tuple; `num_items_in_batch`, by which the sum over tokens is divided in place of their number.
         Raises ValueError when the image tokens in `input_ids` do not match the picture.
@@ -319,6 +335,7 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
             turn_ids,
             gates,
             inputs_embeds,
+            experts,
             check=past_key_values_length(past_key_values) == 0,
         )
         for name in ("output_attentions", "output_hidden_states"):

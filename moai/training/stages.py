@@ -8,6 +8,7 @@ from torch import nn
 from moai.models.mixer import ROUTINGS
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.plora import PartialLoRALinear
+from moai.models.sparse.branch import ExpertBranch
 
 
 def setting(default=MISSING, help: str = "", **rules):
@@ -56,7 +57,7 @@ def parameter_groups(model: MoAIForConditionalGeneration) -> dict[str, list[nn.P
     plora = {
         id(parameter)
         for module in model.modules()
-        if isinstance(module, PartialLoRALinear)
+        if isinstance(module, (PartialLoRALinear, ExpertBranch))
         for branch in (module.lora_A, module.lora_B)
         for parameter in branch.parameters()
     }

@@ -1,0 +1,93 @@
+"""The routed experts of a sparse layer: transformers' products over stacked weights, and a loop as the plain reference.
+
+`config._experts_implementation` says which: "grouped_mm" (one grouped product), "batched_mm", "eager" (the loop), ...
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedConfig
+from transformers.activations import ACT2FN
+from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
+
+from moai.models.fusion import running_fusion
+from moai.models.sparse.branch import ExpertBranches
+from moai.models.sparse.sizes import ALIGNED
+
+
+@dataclass
+class Stacked:
+    """Experts as transformers' products read them: E, `gate_up_proj` (E, 2 F, D), `down_proj` (E, D, F), the gate."""
+
+    num_experts: int
+    gate_up_proj: Tensor
+    down_proj: Tensor
+    _apply_gate: Callable[[Tensor], Tensor]
+    has_gate: ClassVar[bool] = True
+    has_bias: ClassVar[bool] = False
+    has_post_expert_norm: ClassVar[bool] = False
+    is_transposed: ClassVar[bool] = False
+    _is_expert_parallel: ClassVar[bool] = False
+
+
+class SparseExperts(nn.Module):
+    """E SwiGLU feed-forwards of width F: `gate_up_proj` (E, 2 F, D) and `down_proj` (E, D, F).
+
+    With a `rank`, image tokens get the branches of partial LoRA (`ExpertBranches`).
+    """
+
+    def __init__(self, config: PreTrainedConfig, experts: int, width: int, rank: int = 0, alpha: float = 1.0):
+        super().__init__()
+        self.config = config
+        self.num_experts = experts
+        self.gate_up_proj = nn.Parameter(torch.empty(experts, 2 * width, config.hidden_size))
+        self.down_proj = nn.Parameter(torch.empty(experts, config.hidden_size, width))
+        self.act_fn = ACT2FN[config.hidden_act]
+        self.branches = ExpertBranches(experts, config.hidden_size, width, rank, alpha) if rank else None
+
+    def forward(self, hidden_states: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+        """hidden_states: (T, D); chosen: (T, K), indices of experts; weights: (T, K) -> their weighted sums (T, D)."""
+        fusion = running_fusion()
+        share = None if fusion is None or fusion.image_mask is None else fusion.image_mask.reshape(-1, 1)
+        product = ALL_EXPERTS_FUNCTIONS.get_interface(self.config._experts_implementation, looped)
+        gate_up, down = self._computed(self.gate_up_proj), self._computed(self.down_proj)
+        if self.branches is None or share is None:
+            return product(Stacked(self.num_experts, gate_up, down, self._gated), hidden_states, chosen, weights)
+        # The branches ride along: what their first factors make of a state stands behind it, and is read with it by
+        # wider weights. So one product, whichever it is, does both.
+        branches, size = self.branches, hidden_states.shape[1]
+        share = (share * branches.scaling).to(hidden_states.dtype)
+        low = branches.gate_up.lora_A(hidden_states) * share
+        extra = -(-low.shape[-1] // ALIGNED) * ALIGNED
+        wide = torch.cat((hidden_states, F.pad(low, (0, extra - low.shape[-1])).to(hidden_states.dtype)), dim=-1)
+        beside, below = self._computed(branches.gate_up.lora_B.weight), self._computed(branches.down.lora_A.weight)
+        gate_up = torch.cat((gate_up, F.pad(beside, (0, extra - beside.shape[2]))), dim=2)
+        down = torch.cat((down, F.pad(below, (0, 0, 0, extra - below.shape[1]))), dim=1)
+        given = product(Stacked(self.num_experts, gate_up, down, self._gated), wide, chosen, weights)
+        low = given[:, size : size + below.shape[1]] * share
+        return given[:, :size] + branches.down.lora_B(low).to(given.dtype)
+
+    def _computed(self, weight: Tensor) -> Tensor:
+        """A weight in the precision that is computed in: grouped products do not know autocast."""
+        kind = weight.device.type
+        return weight.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else weight
+
+    def _gated(self, gate_up: Tensor) -> Tensor:
+        gate, up = gate_up.chunk(2, dim=-1)
+        return self.act_fn(gate) * up
+
+
+def looped(experts: Stacked, hidden_states: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+    """One expert after another, as `SparseExperts.forward`; sums in fp32."""
+    total = torch.zeros_like(hidden_states, dtype=torch.float32)
+    for expert in range(experts.num_experts):
+        tokens, places = torch.where(chosen == expert)
+        states = hidden_states[tokens].to(experts.gate_up_proj.dtype)
+        inner = experts._apply_gate(F.linear(states, experts.gate_up_proj[expert]))
+        given = F.linear(inner, experts.down_proj[expert]) * weights[tokens, places, None]
+        total = total.index_add(0, tokens, given.float())
+    return total.to(hidden_states.dtype)
