@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+from moai.inference.strategies.deliberation import Draft
+from moai.inference.strategies.registry import USUAL_TEMPERATURE, Deliberation
 from moai.models.fusion import GateRecord
 from perception import Scene
 
@@ -54,18 +56,26 @@ def gate_shares(record: GateRecord, rows: int) -> list[list[GateShares]]:
 @dataclass
 class Answer:
     """What the assistant said and why: the scene the experts saw, whom each mixer listened to (empty when the mixers
-    rested), and seconds per stage. `usage` counts what it took."""
+    rested), and seconds per stage. `usage` counts what it took. Where several drafts were made, `drafts` has each with
+    its votes, and `agreement` is the share that say what most say. `changed` are the tokens at which contrast chose
+    otherwise than the model's best."""
 
     text: str
     scene: Scene
     gates: list[GateShares] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     usage: "Usage | None" = None
+    drafts: list[Draft] = field(default_factory=list)
+    agreement: float | None = None
+    changed: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict:
         """Plain Python values, ready for `json.dumps`."""
         gates = [vars(gate) for gate in self.gates]
-        return {"text": self.text, "scene": self.scene.to_dict(), "gates": gates, "timings": self.timings}
+        told = {"text": self.text, "scene": self.scene.to_dict(), "gates": gates, "timings": self.timings}
+        if self.drafts:
+            told |= {"drafts": [vars(draft) for draft in self.drafts], "agreement": self.agreement}
+        return told | ({"changed": self.changed} if self.changed else {})
 
 
 @dataclass(frozen=True)
@@ -89,19 +99,23 @@ class EncodedImage:
 
 
 @dataclass(frozen=True)
-class Decoding:
+class Decoding(Deliberation):
     """How answers are worded: at most `max_new_tokens` tokens; `temperature` 0 is greedy, above it samples from the
-    `top_p` share of the probability. What is colder than `COLDEST` is greedy, too. A `seed` (0 to 2**63 - 1) makes
-    sampling repeatable. Answers end before the first of the texts in `stop`."""
+    `top_p` share of the probability; None is 0, or `USUAL_TEMPERATURE` for several drafts. What is colder than
+    `COLDEST` is greedy, too. A `seed` (0 to 2**63 - 1) makes sampling repeatable. Answers end before the first of the
+    texts in `stop`. The rest is that of `Deliberation`: drafts, and contrast with a weak side."""
 
     max_new_tokens: int = 96
-    temperature: float = 0.0
+    temperature: float | None = None
     top_p: float = 1.0
     seed: int | None = None
     stop: Sequence[str] = ()
 
     def __post_init__(self):
+        super().__post_init__()
         tokens, temperature, top_p = self.max_new_tokens, self.temperature, self.top_p
+        if temperature is None:
+            temperature = USUAL_TEMPERATURE if self.samples > 1 else 0.0
         if not (_is_number(tokens) and isinstance(tokens, Integral) and 1 <= tokens <= 4096):
             raise ValueError(f"max_new_tokens is {repr(tokens)}; allowed is 1 to 4096, a whole number")
         if not (_is_number(temperature) and 0 <= temperature <= 10):
@@ -120,11 +134,13 @@ class Decoding:
         object.__setattr__(self, "max_new_tokens", int(tokens))
         object.__setattr__(self, "temperature", float(temperature) if temperature >= COLDEST else 0.0)
         object.__setattr__(self, "top_p", float(top_p))
+        if self.samples > 1 and not self.temperature:
+            raise ValueError(f"{self.samples} samples need a temperature above 0, or they are all the same")
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Decoding":
         """The decoding that these fields ask for; ValueError with one sentence for an unknown one or a bad value."""
-        allowed = [one.name for one in fields(cls)]
+        allowed = [one.name for one in sorted(fields(cls), key=lambda one: one.kw_only)]
         for name in settings:
             if name not in allowed:
                 raise ValueError(f"there is no setting {name!r} of decoding; allowed are {', '.join(allowed)}")

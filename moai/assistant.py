@@ -4,19 +4,18 @@ import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from os import PathLike, fsdecode
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import StoppingCriteriaList
 
 from moai.answers import Answer, Decoding, EncodedImage, GateShares, Usage, gate_shares, timed
-from moai.inference import fuse_weights, generate
+from moai.batches import given_as, listed
+from moai.deliberation import Deliberator
+from moai.inference import generate
 from moai.inference.quantization import check_tier
-from moai.inference.quantization import quantize as quantized
-from moai.loading import device_named, in_memory, load_model, preset_of
+from moai.loading import device_named, in_memory, load_model, placed, preset_of
 from moai.models.fusion import GateRecord
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained import build
@@ -89,7 +88,7 @@ class MoAI(ProcessBound):
         model, processor = load_model(str(DEFAULT_MODEL if name is None else name), dtype)
         if perception is None:
             perception = Perception(experts, experts_from=preset_of(model.config), device=device, **given)
-        return cls(_placed(model, place, quantize), processor, perception)
+        return cls(placed(model, place, quantize), processor, perception)
 
     @classmethod
     def build(
@@ -117,7 +116,7 @@ class MoAI(ProcessBound):
         if place.type == "cuda":
             settings = {"dtype": torch.bfloat16} | settings
         model, processor = build(language_model, vision, experts_from, mixers, **settings)
-        return cls(_placed(model, place, quantize), processor, perception)
+        return cls(placed(model, place, quantize), processor, perception)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes model and processor, for `from_pretrained` to read."""
@@ -178,11 +177,11 @@ class MoAI(ProcessBound):
             timings.clear()
 
         for picture in pictures:
-            if isinstance(picture, EncodedImage) or _given(picture) in digests:
+            if isinstance(picture, EncodedImage) or given_as(picture) in digests:
                 continue
             with timed(timings, "load"):
                 pixels = pixels_of(picture)
-                digests[_given(picture)] = pixels.digest
+                digests[given_as(picture)] = pixels.digest
             if pixels.digest not in seen:
                 waiting[pixels.digest] = pixels
             if len(waiting) == MAX_AT_ONCE:
@@ -192,7 +191,7 @@ class MoAI(ProcessBound):
         return [
             self._encoded(picture, experts, moai)
             if isinstance(picture, EncodedImage)
-            else seen[digests[_given(picture)]]
+            else seen[digests[given_as(picture)]]
             for picture in pictures
         ]
 
@@ -228,7 +227,10 @@ class MoAI(ProcessBound):
         """
         settings = Decoding.of(decoding)
         prompt = self.prompt_ids(messages, picture is not None)
-        return self._answer([self._encoded(picture, experts, moai)], [prompt], settings)[0]
+        encoded = self._encoded(picture, experts, moai)
+        if settings.strategy is not None:
+            return Deliberator(self, encoded, messages, prompt, settings).answer()
+        return self._answer([encoded], [prompt], settings)[0]
 
     def ask_batch(
         self,
@@ -244,14 +246,20 @@ class MoAI(ProcessBound):
         pictures: a sequence, or an array (B, H, W, 3) of B pictures. Raises ValueError when the numbers differ.
         Otherwise as `ask`.
         """
-        pictures, questions = _listed(pictures, "pictures"), _listed(questions, "questions")
+        pictures, questions = listed(pictures, "pictures"), listed(questions, "questions")
         if len(pictures) != len(questions):
             raise ValueError(f"got {len(pictures)} pictures but {len(questions)} questions; give one for each")
         settings = Decoding.of(decoding)
-        prompts = [self.prompt_ids([{"role": "user", "content": question}]) for question in questions]
+        conversations = [[{"role": "user", "content": question}] for question in questions]
+        prompts = [self.prompt_ids(messages) for messages in conversations]
         if not prompts:
             return []
-        return self._answer(self._encode_distinct(pictures, experts, moai), prompts, settings)
+        encoded = self._encode_distinct(pictures, experts, moai)
+        if settings.strategy is None:
+            return self._answer(encoded, prompts, settings)
+        # One by one: the drafts of one are a batch already.
+        asked = [Deliberator(self, *one, settings) for one in zip(encoded, conversations, prompts, strict=True)]
+        return [one.answer() for one in asked]
 
     def stream(
         self,
@@ -262,15 +270,26 @@ class MoAI(ProcessBound):
         moai: bool = True,
         **decoding,
     ) -> AnswerStream:
-        """Like `ask` (or `chat`, given messages), but iterates over the answer's pieces as they are generated."""
+        """Like `ask` (or `chat`, given messages), but iterates over the answer's pieces as they are generated.
+
+        Of several drafts the stream's `drafts` are there before the first piece of what is made out of them.
+        """
         settings = Decoding.of(decoding)
         messages = [{"role": "user", "content": question}] if isinstance(question, str) else question
         prompt = self.prompt_ids(messages, picture is not None)
         encoded = self._encoded(picture, experts, moai)
 
-        def work(emit: Callable[[str], None], stop: threading.Event) -> Answer:
+        if settings.strategy is not None:
+            Deliberator(self, encoded, messages, prompt, settings)  # refuses what cannot be done, now
+
+        def work(emit: Callable, stop: threading.Event) -> Answer:
             streamer = PieceStreamer(self.processor.tokenizer, emit, stops_of(self.processor, settings))
-            return self._answer([encoded], [prompt], settings, streamer, stop)[0]
+            if settings.strategy is None:
+                return self._answer([encoded], [prompt], settings, streamer, stop)[0]
+            answer = Deliberator(self, encoded, messages, prompt, settings, streamer, stop, emit).answer()
+            if not streamer.prompt_seen:  # voted for, and not said token by token
+                emit(answer.text)
+            return answer
 
         return AnswerStream(work)
 
@@ -310,6 +329,15 @@ class MoAI(ProcessBound):
         """Positions of the model that are left behind a prompt, for its answer."""
         return self.model.config.text_config.max_position_embeddings - len(prompt)
 
+    def prompt_inputs(self, encoded: Sequence[EncodedImage], prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+        """Inputs of the model's pass over prompts about encoded pictures, padded on the left."""
+        if len({tuple(one.inputs) for one in encoded}) > 1:
+            raise ValueError("some pictures were encoded with experts and some without; ask about them separately")
+        input_ids, attention_mask = pad(prompts, self.processor.tokenizer.pad_token_id, left=True)
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        inputs |= {key: torch.cat([one.inputs[key] for one in encoded]) for key in encoded[0].inputs}
+        return {name: tensor.to(self.device) for name, tensor in inputs.items()}
+
     @torch.inference_mode()
     def _answer(
         self,
@@ -319,16 +347,10 @@ class MoAI(ProcessBound):
         streamer: PieceStreamer | None = None,
         stop: threading.Event | None = None,
     ) -> list[Answer]:
-        if len({tuple(one.inputs) for one in encoded}) > 1:
-            raise ValueError("some pictures were encoded with experts and some without; ask about them separately")
+        """One answer to each of the prompts (`prompt_ids`), in one batch, greedily or by a draw."""
         timings: dict[str, float] = {}
         stops, pad_id = stops_of(self.processor, settings), self.processor.tokenizer.pad_token_id
-        input_ids, attention_mask = pad(prompts, pad_id, left=True)
-        inputs: dict[str, Any] = {
-            "input_ids": input_ids.to(self.device),
-            "attention_mask": attention_mask.to(self.device),
-        }
-        inputs |= {key: torch.cat([one.inputs[key] for one in encoded]) for key in encoded[0].inputs}
+        inputs = self.prompt_inputs(encoded, prompts)
         # An answer ends where the model's positions do, whatever its neighbours have left.
         rooms = [min(settings.max_new_tokens, self.room(prompt)) for prompt in prompts]
         arguments = settings.arguments() | {"max_new_tokens": max(rooms), "pad_token_id": pad_id}
@@ -336,14 +358,14 @@ class MoAI(ProcessBound):
             arguments |= {"stop_strings": list(stops), "tokenizer": self.processor.tokenizer}
         if stop is not None:
             arguments["stopping_criteria"] = StoppingCriteriaList([StopWhenAsked(stop)])
+        record = GateRecord()
         with timed(timings, "generate"), self._passing(len(prompts), "question", stop) as going:
-            record = GateRecord()
-            generated = input_ids
+            generated = inputs["input_ids"]
             if going:
                 with seeded(settings.seed, self.device):
                     generated = generate(self.model, **inputs, **arguments, gates=record, streamer=streamer)
-            gates = gate_shares(record, len(prompts))
-        fresh = generated[:, input_ids.shape[1] :].tolist()
+        fresh = generated[:, inputs["input_ids"].shape[1] :].tolist()
+        gates = gate_shares(record, len(prompts))
         return [
             answer_of(self.processor, ends_of(self.model), ids[:room], prompt, picture, shares, settings, timings)
             for ids, room, prompt, picture, shares in zip(fresh, rooms, prompts, encoded, gates, strict=True)
@@ -355,7 +377,7 @@ class MoAI(ProcessBound):
 
         Gives False, without a turn, once `stop` is set.
         """
-        what = f"{count} {what}" + "s" * (count != 1)
+        what = f"{count} {what}{'s' * (count != 1)}"
         while not self._lock.acquire(timeout=-1 if stop is None else 0.02):
             if stop is not None and stop.is_set():
                 yield False
@@ -365,31 +387,3 @@ class MoAI(ProcessBound):
                 yield stop is None or not stop.is_set()
         finally:
             self._lock.release()
-
-
-def _placed(model: MoAIForConditionalGeneration, place: torch.device, tier: str | None) -> MoAIForConditionalGeneration:
-    """The model on its device in a tier of memory, ready to answer."""
-    with in_memory(place, "this model", "choose a smaller quantisation"):
-        if tier in (None, "bf16"):
-            model.to(place)  # type: ignore[arg-type]  # a wrapper in transformers hides that it is a method
-        else:
-            model = quantized(model, tier, place)
-        if place.type == "cuda":
-            fuse_weights(model)
-    return model
-
-
-def _listed(values: Sequence, what: str) -> list:
-    if isinstance(values, np.ndarray) and values.ndim not in (1, 4):
-        shape = " x ".join(map(str, values.shape)) or "no dimension"
-        raise ValueError(f"an array of shape {shape} holds no {what}; give a list, or for pictures (B, H, W, 3)")
-    if isinstance(values, (str, bytes, bytearray, PathLike, Mapping)) or not hasattr(values, "__len__"):
-        raise ValueError(f"{what} must be a list with one for each answer, not {type(values).__name__}")
-    return list(values)
-
-
-def _given(picture) -> Hashable:
-    """A key that is the same for what is one picture at sight: equal paths, equal bytes, the same object."""
-    if isinstance(picture, PathLike):
-        return fsdecode(picture)
-    return picture if isinstance(picture, (str, bytes)) else id(picture)

@@ -7,7 +7,9 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoProcessor
 
+from moai.inference.fused import fuse_weights
 from moai.inference.generation import forget
+from moai.inference.quantization import quantize as quantized
 from moai.models.adapters.base import Pair
 from moai.models.adapters.folder import is_adapter, load_adapter
 from moai.models.adapters.lora import merge_lora
@@ -91,3 +93,15 @@ def device_named(name: str | None) -> torch.device:
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(f"device {name!r} cannot be used here; try cpu, or cuda on a machine with a GPU") from error
     return place
+
+
+def placed(model: MoAIForConditionalGeneration, place: torch.device, tier: str | None) -> MoAIForConditionalGeneration:
+    """The model on its device in a tier of memory, ready to answer."""
+    with in_memory(place, "this model", "choose a smaller quantisation"):
+        if tier in (None, "bf16"):
+            model.to(place)  # type: ignore[arg-type]  # a wrapper in transformers hides that it is a method
+        else:
+            model = quantized(model, tier, place)
+        if place.type == "cuda":
+            fuse_weights(model)
+    return model

@@ -80,7 +80,8 @@ class StopWhenAsked(StoppingCriteria):
 
 
 class AnswerStream:
-    """Iterates over an answer's pieces of text; `answer` holds the whole once they are through.
+    """Iterates over an answer's pieces of text; `answer` holds the whole once they are through, and `drafts` what it is
+    made out of, before its first piece.
 
     `stop()`, or leaving the loop and closing the stream, ends generation early; what was said so far is the answer. A
     stream that nobody holds any more ends as well. An error while answering is raised in the loop.
@@ -90,6 +91,7 @@ class AnswerStream:
         self._stop = threading.Event()
         self._pieces: queue.Queue = queue.Queue()
         self._ended: dict[str, Any] = {}
+        self.drafts: list = []
         # The thread does not hold the stream, or else it would never be given up.
         self._thread = threading.Thread(target=_run, args=(work, self._pieces, self._stop, self._ended), daemon=True)
         weakref.finalize(self, self._stop.set)
@@ -103,6 +105,8 @@ class AnswerStream:
     def __iter__(self) -> Iterator[str]:
         try:
             while (piece := self._pieces.get()) is not None:
+                if isinstance(piece, list):
+                    self.drafts, piece = piece, ""  # an empty piece, for those who show drafts at once
                 yield piece
             self._pieces.put(None)  # a second loop ends at once
         finally:

@@ -18,7 +18,23 @@ def ask(
     expert: Swaps = None,
     no_moai: Annotated[bool, typer.Option("--no-moai", help="ask the plain backbone, without experts")] = False,
     max_new_tokens: Annotated[int, typer.Option(metavar="N", help="longest answer")] = 96,
-    temperature: Annotated[float, typer.Option(metavar="T", help="0 is greedy")] = 0.0,
+    temperature: Annotated[
+        float | None, typer.Option(metavar="T", help="0 is greedy (default: 0, for several samples 0.7)")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="of what is drawn by chance (default: none)")] = None,
+    samples: Annotated[int, typer.Option(metavar="N", help="drafts of the answer, 1 to 64")] = 1,
+    combine: Annotated[str, typer.Option(metavar="HOW", help="vote, or aggregate: an answer made out of all")] = "vote",
+    window: Annotated[int, typer.Option(metavar="N", help="answers that are aggregated at once")] = 6,
+    reserve: Annotated[int, typer.Option(metavar="N", help="places of a window for the answer so far")] = 3,
+    contrast: Annotated[
+        float, typer.Option(metavar="B", help="0 to 2: how much counts that a weaker self would not say it")
+    ] = 0.0,
+    weak: Annotated[
+        str, typer.Option(metavar="SIDE", help="its weaker self: no-aux, second, uniform, random, backbone, rank2")
+    ] = "no-aux",
+    plausible: Annotated[
+        float, typer.Option(metavar="A", help="what contrast may choose has so much of the best one's probability")
+    ] = 0.1,
     device: Device = None,
     quantize: Quantize = None,
 ):
@@ -31,7 +47,11 @@ def ask(
     from perception.presets import swaps_of
 
     # Before the models load, so that a typo is told at once.
-    decoding = {"max_new_tokens": max_new_tokens, "temperature": temperature}
+    decoding = {
+        "max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed, "samples": samples,
+        "combine": combine, "window": window, "reserve": reserve, "contrast": contrast, "weak": weak,
+        "plausible": plausible,
+    }  # fmt: skip
     Decoding(**decoding)
     swaps = swaps_of(expert or ())
     image = pixels_of(picture)
@@ -50,7 +70,16 @@ def _show(answer, with_experts: bool) -> None:
 
     console = Console()
     console.print(plain(answer.text), style="bold")
+    if answer.drafts:
+        console.print(f"{round(answer.agreement * len(answer.drafts))} of {len(answer.drafts)} drafts agree")
     console.print()
+    if answer.drafts:
+        drafts = table("Drafts", "draft", "say so", "score")
+        for draft in {draft.text: draft for draft in answer.drafts}.values():
+            drafts.add_row(plain(draft.text), str(draft.votes), f"{draft.logprob:.2f}")
+        console.print(drafts)
+    if answer.changed:
+        console.print(plain(f"Contrast chose otherwise at: {' | '.join(answer.changed)}"))
     if with_experts:
         console.print(scene_table(answer.scene))
     if answer.gates:

@@ -34,7 +34,7 @@ def pictures(assistant):
         ({"top_p": 0}, "top_p is 0; allowed is above 0"),
         ({"max_new_tokens": "8"}, "max_new_tokens is '8'; allowed is 1 to 4096, a whole number"),
         ({"max_new_tokens": 2.5}, "max_new_tokens is 2.5; allowed is 1 to 4096, a whole number"),
-        ({"temperature": None}, "temperature is None; allowed is 0 "),
+        ({"temperature": "warm"}, "temperature is .warm.; allowed is 0 "),
         ({"top_p": float("nan")}, "top_p is nan; allowed is above 0"),
         ({"top_p": [1]}, r"top_p is \[1\]; allowed is above 0"),
         ({"top_p": True}, "top_p is True; allowed is above 0"),

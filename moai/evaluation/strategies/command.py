@@ -13,7 +13,7 @@ from moai.evaluation.journal import Journal
 from moai.evaluation.photos.pictures import BUILTIN
 from moai.evaluation.photos.speaker import Speaker
 from moai.evaluation.strategies.asking import Asker, ways
-from moai.evaluation.strategies.questions import Asked, about_drawn_scenes, about_photographs, in_text
+from moai.evaluation.strategies.questions import Asked, about_photographs, in_text
 from moai.evaluation.strategies.table import report
 from moai.inference.strategies.deliberation import check_samples, check_windows
 from moai.inference.strategies.weak import check_possible, check_weak
@@ -98,6 +98,8 @@ def _asked(arguments: argparse.Namespace, speaker: Speaker) -> list[Asked]:
         return Perception(experts_from=named, device=arguments.device)
 
     if arguments.drawn is not None:
+        from moai.evaluation.drawn.asked import about_drawn_scenes
+
         return about_drawn_scenes(perception(), arguments.drawn)
     return about_photographs(arguments.pictures or [BUILTIN], lambda: perception().batch, arguments.limit)
 

@@ -64,30 +64,6 @@ def about_photographs(folders: Sequence[str], look: Callable, limit: int | None,
     ]
 
 
-def about_drawn_scenes(look: Callable[[np.ndarray], Scene], count: int, level: str = "hard") -> list[Asked]:
-    """`count` questions in held-out wording about held-out drawn scenes, with held-out words on signs."""
-    from moai.data.drawn.scoring import score
-    from moai.data.splits import ANSWERS
-    from moai.evaluation.drawn.answers import perceived_examples
-
-    made = []
-    examples = perceived_examples(look, count, ANSWERS.start, wording="heldout", words="heldout", level=level)
-    for number, example in enumerate(examples):
-        picture = f"scene-{zlib.crc32(example.picture.tobytes()):08x}"
-        made.append(
-            Asked(
-                f"{picture}/{number}",
-                example.question.kind,
-                example.question.question,
-                lambda text, question=example.question: float(score(question, text)),
-                picture,
-                lambda pixels=example.picture: pixels,
-                example.scene,
-            )
-        )
-    return made
-
-
 def in_text(path: Path) -> list[Asked]:
     """Questions of a JSONL file: `question` and `answer` on each line; an answer is right whose last number is that of
     `answer`, or, where that has none, which holds it.

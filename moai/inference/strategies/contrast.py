@@ -1,6 +1,7 @@
 """Self-contrast: what a model says beyond what a weaker routing of it says too (SCMoE, arXiv 2405.14507)."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 from moai.inference.strategies.weak import check_weak
 
@@ -17,6 +18,9 @@ class Contrast:
     plausible: float = 0.1
 
     def __post_init__(self):
+        for name, value in (("contrast", self.strength), ("plausible", self.plausible)):
+            if not isinstance(value, Real) or isinstance(value, bool):
+                raise ValueError(f"{name} is {value!r}; allowed is a number")
         if not 0 <= self.strength <= MAX_STRENGTH:
             raise ValueError(f"contrast is {self.strength!r}; allowed is 0 to {MAX_STRENGTH:g}")
         if not 0 < self.plausible <= 1:

@@ -45,18 +45,26 @@ def windows(samples: int, window: int, reserve: int) -> list[range]:
 
 def check_samples(samples: int) -> None:
     """Raises ValueError with one sentence for a number of drafts that is not allowed."""
+    _check_whole("samples", samples)
     if not 1 <= samples <= MAX_SAMPLES:
         raise ValueError(f"samples is {samples}; allowed is 1 to {MAX_SAMPLES}")
 
 
 def check_windows(window: int, reserve: int) -> None:
     """Raises ValueError with one sentence for numbers that do not go together."""
+    _check_whole("window", window)
+    _check_whole("reserve", reserve)
     if window < 2:
         raise ValueError(f"window is {window}; allowed is 2 or more")
     if reserve < 1:
         raise ValueError(f"reserve is {reserve}; allowed is 1 or more")
     if reserve >= window:
         raise ValueError(f"reserve {reserve} leaves no room in a window of {window}")
+
+
+def _check_whole(name: str, value) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}; allowed is a whole number")
 
 
 def aggregate_question(question: str, drafts: Sequence[str], best: str | None = None, reserve: int = 0) -> str:
