@@ -42,7 +42,7 @@ def batch(
     batch_size: Annotated[
         int, typer.Option(metavar="N", min=1, max=256, help="questions that the model answers at once")
     ] = 16,
-    max_new_tokens: Annotated[int, typer.Option(metavar="N", help="longest answer")] = 96,
+    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, max=4096, help="longest answer")] = 96,
     model: Model = None,
     experts: Experts = None,
     experts_from: ExpertsFrom = None,

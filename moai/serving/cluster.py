@@ -20,6 +20,7 @@ def ray_package(feature: str) -> ModuleType:
     """The package ray, told not to report home or chatter; ValueError with one sentence when it is missing."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # `nice moai ...` is for those who want it
     try:
         import ray
     except ImportError as error:
@@ -50,6 +51,9 @@ def running(feature: str, address: str | None = None) -> Iterator[ModuleType]:
             folder = _folder()
             with _importable(), _silent():
                 ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE, _temp_dir=folder, **quiet)
+        # What fails is tried again; how often is nothing to print between the answers.
+        ray._private.worker._worker_logs_enabled = False
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         yield ray
     finally:
         ray.shutdown()

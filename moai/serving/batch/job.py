@@ -14,6 +14,7 @@ from moai.serving.batch.outputs import line_of
 from moai.serving.batch.pipeline import Layout, lines
 from moai.serving.batch.stages import Asking, failed
 from moai.serving.cluster import ray_package, running
+from weights import DEFAULT_MODEL, WEIGHTS, embedded_models
 
 MIN_PART, PARTS = 16, 20_000
 """Rows of a part are at least so many, and more where there would be more parts than this."""
@@ -114,22 +115,17 @@ def _missing(source: Source, size: int, done: set[int]) -> list[Wanted]:
 
 def _settings(asking: Asking, source: Source, question: str | None, form: str, size: int) -> tuple[Sequence[str], dict]:
     """The experts' names, and what a folder's answers depend on; the model and all experts count by their contents."""
-    from moai.answers import Decoding
-    from moai.models.released import folder_of
     from moai.presets import named_preset
     from perception import Perception
     from perception.cache.identity import contents_digest, experts_digest, experts_record
-    from weights import DEFAULT_MODEL
 
-    Decoding(max_new_tokens=asking.max_new_tokens)
-    name = str(asking.model or DEFAULT_MODEL)
-    model = folder_of(name)
+    model = _folder_of(asking.model)
     perception = Perception(asking.experts, experts_from=asking.experts_from or named_preset(model), **asking.swaps)
     record = experts_record({one: perception.entries[one] for one in perception.experts})
     return perception.experts, {
         "input": f"{source.count} rows of {source.kind} ({source.digest})",
         "question": question,
-        "model": f"{Path(name).name} ({contents_digest(model)})",
+        "model": f"{model.name} ({contents_digest(model)})",
         "experts": f"{', '.join(perception.experts)} ({experts_digest(record)})",
         "quantize": asking.quantize,
         "max_new_tokens": asking.max_new_tokens,
@@ -137,3 +133,16 @@ def _settings(asking: Asking, source: Source, question: str | None, form: str, s
         "format": form,
         "part": size,
     }
+
+
+def _folder_of(model: str | None) -> Path:
+    """Where a model lies. This process needs neither torch nor transformers for one that is here."""
+    if model is None:
+        return DEFAULT_MODEL
+    if (folder := Path(model).expanduser()).is_dir():
+        return folder.resolve()
+    if model in embedded_models():
+        return WEIGHTS / model
+    from moai.models.released import folder_of
+
+    return folder_of(model)

@@ -136,8 +136,9 @@ class Answers:
 
     def __init__(self, asking: Asking, experts: Sequence[str]):
         _prepare(asking)
-        from moai.assistant import MoAI
+        from moai.assistant import Decoding, MoAI
 
+        Decoding(max_new_tokens=asking.max_new_tokens)
         self.asking, self.seen = asking, Seen(experts)
         self.assistant = MoAI.from_pretrained(
             asking.model, device=asking.device, quantize=asking.quantize, perception=self.seen

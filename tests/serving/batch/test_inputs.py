@@ -131,7 +131,7 @@ def test_parquet_out_has_a_column_for_each_part(tmp_path):
         ("none.parquet", (), 'has the columns x; it needs "picture" (or "image")'),
         ("", ("--question", "What?", "--model", "nothing"), "it must be"),
         ("", ("--question", "What?", "--experts", "nose"), "nose"),
-        ("", ("--question", "What?", "--max-new-tokens", "0"), "max_new_tokens is 0"),
+        ("", ("--question", "What?", "--max-new-tokens", "0"), "invalid value for '--max-new-tokens'"),
         ("", ("--question", "What?", "--out", "{folder}/p.png"), "answers cannot be kept in {folder}/p.png"),
     ],
 )
