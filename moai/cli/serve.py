@@ -44,6 +44,15 @@ def serve(
         float, typer.Option(metavar="S", min=0, help="for what is under way when the server is told to end (SIGTERM)")
     ] = USUAL.drain_seconds,
     with_page: Annotated[bool, typer.Option("--page/--no-page", help="serve the page as well")] = True,
+    replicas: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="models side by side on Ray, for programs alone")
+    ] = None,
+    max_replicas: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="as many replicas while much is asked (default: --replicas)")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Ray cluster of the replicas (default: this machine)")
+    ] = None,
 ):
     """Serve programs, as OpenAI's API does, and people, with a page, on one port."""
     from moai.serving.server import serve as run
@@ -57,7 +66,16 @@ def serve(
         max_pixels=max_pixels,
         drain_seconds=drain_seconds,
     )
-    run(model, host, port, quantize, experts_from, swaps_of(expert or ()), settings, with_page, allow_host or ())
+    swaps = swaps_of(expert or ())
+    if replicas is None:
+        if max_replicas is not None or address is not None:
+            raise ValueError("--max-replicas and --address go with --replicas")
+        run(model, host, port, quantize, experts_from, swaps, settings, with_page, allow_host or ())
+        return
+    from moai.serving.replicas import Replicas, serve_replicas
+
+    made = Replicas(model, quantize, experts_from, swaps, settings, replicas, max_replicas)
+    serve_replicas(made, host, port, address, allow_host or ())
 
 
 def page(
