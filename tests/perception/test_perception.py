@@ -139,8 +139,8 @@ def test_a_picture_is_loaded_and_hashed_once(tmp_path, monkeypatch):
     def counted(function, calls):
         return lambda picture: calls.append(picture) or function(picture)
 
-    monkeypatch.setattr("perception.images.load_image", counted(load_image, loaded))
-    monkeypatch.setattr("perception.images.image_digest", counted(image_digest, hashed))
+    monkeypatch.setattr("perception.images.pixels.load_image", counted(load_image, loaded))
+    monkeypatch.setattr("perception.images.pixels.image_digest", counted(image_digest, hashed))
     save_untrained(tmp_path / "detector")
     shutil.copytree(WEIGHTS / "relations", tmp_path / "relations")
     perception = Perception("seg,det,sgg", weights=tmp_path, device="cpu")
