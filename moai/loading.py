@@ -1,11 +1,8 @@
 """What an assistant is made of: a model with its processor, the experts that it names, and a device with memory."""
 
 from contextlib import contextmanager
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoProcessor
 
 from moai.inference.fused import fuse_weights
 from moai.inference.generation import forget
@@ -17,37 +14,17 @@ from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from moai.models.released import folder_of
+from moai.models.stored.reading import read_model
 from perception.presets import preset_names
 
 
 def load_model(name: str, dtype: torch.dtype) -> tuple[MoAIForConditionalGeneration, MoAIProcessor]:
     """Model and processor of a folder or hub id, adapters merged; ValueError with one sentence if there is none."""
-    failed = f"no MoAI model could be loaded from {name!r}: "
     try:
         folder = folder_of(name)
-        if is_adapter(folder):
-            return _merged(load_adapter(folder, dtype))
+        return _merged(load_adapter(folder, dtype) if is_adapter(folder) else read_model(folder, dtype))
     except ValueError as error:
-        raise ValueError(failed + str(error)) from error
-    report: dict[str, set[str]] = {"missing_keys": set()}
-    processor = None
-    load: Any = MoAIForConditionalGeneration.from_pretrained  # its type leaves out the report
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        if isinstance(config, MoAIConfig):
-            model, report = load(folder, config=config, dtype=dtype, output_loading_info=True)
-            processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ValueError(
-            failed + "it must be a folder that holds one, or the id of one on a hub that can be reached"
-        ) from error
-    if not isinstance(config, MoAIConfig):
-        raise ValueError(f"{failed}it is a {config.model_type} model")
-    if report["missing_keys"]:
-        raise ValueError(f"{failed}its weights are incomplete, {min(report['missing_keys'])} is missing")
-    if not isinstance(processor, MoAIProcessor):
-        raise ValueError(f"{failed}it holds no processor of a MoAI model")
-    return _merged((model, processor))
+        raise ValueError(f"no MoAI model could be loaded from {name!r}: {error}") from error
 
 
 def _merged(pair: Pair) -> Pair:

@@ -108,6 +108,9 @@ class MoAIConfig(PreTrainedConfig):
                 f"mixer_layers {beyond} are outside the decoder, which has layers 0 to "
                 f"{self.text_config.num_hidden_layers - 1}"
             )
+        width = self.text_config.hidden_size
+        if self.mixer_layers and not (0 < self.mixer_heads <= width and width % self.mixer_heads == 0):
+            raise ValueError(f"mixer_heads is {self.mixer_heads}, but must divide the decoder's width, {width}")
         if self.compressor_positions not in POSITIONS:
             raise ValueError(
                 f"compressor_positions is {self.compressor_positions!r}, but must be one of {', '.join(POSITIONS)}"

@@ -52,7 +52,7 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
         text = config.text_config
         self.vision = build_encoder(config.vision_config)
         self.projector = build_projector(config.vision_config.hidden_size, text.hidden_size)
-        self.language_model = AutoModel.from_config(text)
+        self.language_model = AutoModel.from_config(text, trust_remote_code=False)
         check_decoder(self.language_model, f"a {text.model_type} model")
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=config.head_bias)
         self.compressor = MoAICompressor(

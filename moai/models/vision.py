@@ -33,7 +33,9 @@ class TransformersEncoder(nn.Module):
         super().__init__()
         fields = dict(config.hub or {})
         own = AutoConfig.for_model(fields.pop("model_type", ""), **fields)
-        self.model = AutoModel.from_config(own, attn_implementation=config._attn_implementation)
+        self.model = AutoModel.from_config(
+            own, attn_implementation=config._attn_implementation, trust_remote_code=False
+        )
         self.patch_size = config.patch_size
         self.options = stretching(self.model, config.image_size)
 
@@ -59,6 +61,8 @@ class TimmEncoder(nn.Module):
 
     def __init__(self, config: MoAIVisionConfig):
         super().__init__()
+        if not timm.is_model(config.name):  # other names lead to folders and hubs
+            raise ValueError(f"timm knows no architecture {config.name!r}")
         self.model = timm_features(config.name, config.feature_level, config.image_size)
         width, stride = width_and_stride(self.model)
         if (width, stride) != (config.hidden_size, config.patch_size):

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from moai.models.adapters.base import Base, read_model
+from moai.models.adapters.base import Base, read_base
 from moai.models.adapters.folder import base_of, is_adapter, save_adapter
 from moai.models.adapters.lora import add_lora, merge_lora
 from moai.training.experiment import RESOLVED
@@ -26,8 +26,8 @@ def export_adapters(trained: Path, folder: Path, base: str | None = None, dtype:
     start = base or started_from(trained)
     if start is None:
         raise ValueError(f"{trained} does not say which model it was trained from; name it with --base")
-    start, theirs = base_of(Path(start)) if is_adapter(Path(start)) else (start, read_model(start))
-    return save_adapter(read_model(str(trained), dtype=torch.float32), theirs, start, folder, dtype)
+    start, theirs = base_of(Path(start)) if is_adapter(Path(start)) else (start, read_base(start))
+    return save_adapter(read_base(str(trained), dtype=torch.float32), theirs, start, folder, dtype)
 
 
 def started_from(trained: Path) -> str | None:

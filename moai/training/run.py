@@ -15,7 +15,7 @@ from safetensors import safe_open
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import default_collate
-from transformers import AutoProcessor, set_seed
+from transformers import set_seed
 
 from moai.data.registry import build, rows_for
 from moai.data.rows import RowSizes, trimmed
@@ -25,6 +25,7 @@ from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from moai.models.released import folder_of
+from moai.models.stored.reading import read_model
 from moai.training.adapters import add_lora
 from moai.training.answers import SHOWN, Examination, examination, variants
 from moai.training.experiment import ModelExperiment, save_experiment
@@ -74,10 +75,7 @@ def fresh_model(seed: int, image_size: int | None = None) -> Start:
 
 def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Start:
     """Model (fp32, to be trained, or in another precision) and processor of a folder; of an adapter, with its base."""
-    if is_adapter(folder):
-        return load_adapter(folder, dtype)
-    model = MoAIForConditionalGeneration.from_pretrained(folder, dtype=dtype)
-    return model, AutoProcessor.from_pretrained(folder)
+    return load_adapter(folder, dtype) if is_adapter(folder) else read_model(folder, dtype)
 
 
 def data_set(

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoProcessor
 
 from moai.models.adapters.lora import BASE
 from moai.models.configuration import MoAIConfig
@@ -19,6 +17,7 @@ from moai.models.pretrained import build
 from moai.models.pretrained.places import WHEEL
 from moai.models.processing import MoAIProcessor
 from moai.models.released import folder_of
+from moai.models.stored.reading import read_model
 from perception.presets import EMBEDDED
 from weights import WEIGHTS
 
@@ -41,6 +40,17 @@ class Base:
     sha256: str
     parameters: int
 
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Base":
+        """As it was written beside an adapter; ValueError with one sentence for what is none."""
+        base = cls(**record)
+        texts = (base.name, base.dtype, base.sha256)
+        if not all(isinstance(one, str) for one in texts) or not isinstance(base.built_from, (dict, type(None))):
+            raise ValueError("its base has no name, dtype and sha256")
+        if not isinstance(getattr(torch, base.dtype, None), torch.dtype):
+            raise ValueError(f"the dtype of its base is {base.dtype!r}, which torch does not know")
+        return base
+
     def to_dict(self) -> dict[str, Any]:
         """As it is written beside an adapter."""
         return asdict(self)
@@ -59,21 +69,16 @@ def named(place: str | Path, built_from: Mapping[str, Any] | None = None) -> str
     return f"{EMBEDDED}{folder.name}" if folder.parent == WEIGHTS.resolve() else str(folder)
 
 
-def read_model(name: str, config: MoAIConfig | None = None, dtype: str | torch.dtype = "auto") -> Pair:
+def read_base(name: str, config: MoAIConfig | None = None, dtype: str | torch.dtype = "auto") -> Pair:
     """Model, as its files have it or with another `config` and `dtype`, and processor of a base's name.
 
     Raises ValueError with one sentence.
     """
     folder = WEIGHTS / name.removeprefix(EMBEDDED) if name.startswith(EMBEDDED) else folder_of(name)
-    load: Any = MoAIForConditionalGeneration.from_pretrained
     try:
-        model, report = load(folder, config=config, dtype=dtype, output_loading_info=True)
-        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ValueError(f"there is no MoAI model in {name}") from error
-    if report["missing_keys"] or not isinstance(processor, MoAIProcessor):
-        raise ValueError(f"the MoAI model in {name} is incomplete")
-    return model, processor
+        return read_model(folder, dtype, config)
+    except ValueError as error:
+        raise ValueError(f"there is no MoAI model in {name}: {error}") from error
 
 
 def weights_of(model: MoAIForConditionalGeneration) -> dict[str, Tensor]:
@@ -131,7 +136,7 @@ def found(base: Base, config: MoAIConfig, prompt_style: str, replaced: set[str])
 
 
 def _places(base: Base, config: MoAIConfig, prompt_style: str) -> Iterator[Any]:
-    yield lambda: read_model(base.name, config, getattr(torch, base.dtype))
+    yield lambda: read_base(base.name, config, getattr(torch, base.dtype))
     if base.built_from is not None:
         yield lambda: _built(base, config, prompt_style)
 

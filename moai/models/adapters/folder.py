@@ -1,11 +1,11 @@
 """An adapter in a folder: the weights that training changed or added, and the name and hash of the model under them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -13,9 +13,15 @@ from moai.models.adapters.base import Base, Pair, digest, found, is_new_part, na
 from moai.models.adapters.lora import BASE, inject_lora
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.stored.explained import explained
+from moai.models.stored.files import check_files, read_settings, shapes
+from moai.models.stored.settings import check_settings
+from moai.models.stored.sizes import laid_out
 
 RECORD = "moai_adapter.json"
 WEIGHTS = "adapter.safetensors"
+LORA = re.compile(r"\.lora_[AB]\.[^.]+\.weight$")
+"""In the names of LoRA's weights, which those of partial LoRA are not like."""
 
 
 def is_adapter(folder: Path) -> bool:
@@ -90,7 +96,7 @@ def load_adapter(folder: Path, dtype: torch.dtype) -> Pair:
     Raises ValueError with one sentence for a broken folder and for a base that is not here, or another one.
     """
     (model, processor), record, weights = _under(folder)
-    _cast(model, dtype, set(record["bf16"]))
+    _cast(model, dtype, record["bf16"])
     model.config.lora = record["config"]["lora"]
     if model.config.lora:
         inject_lora(model)
@@ -107,15 +113,32 @@ def base_of(folder: Path) -> tuple[str, Pair]:
 def _under(folder: Path) -> tuple[Pair, dict[str, Any], dict[str, Tensor]]:
     """An adapter's base, its record and its weights."""
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD).read_text())
-        base, config = Base(**record["base"]), MoAIConfig.from_dict(record["config"])
+        check_files(folder)
+        record: dict[str, Any] = read_settings(folder / RECORD)
+        stored = shapes([folder / WEIGHTS])
+        with explained(f"its {RECORD} cannot be used"):
+            check_settings(record["config"])
+            base, config = Base.of(record["base"]), MoAIConfig.from_dict(record["config"])
+            prompt_style, rounded = record["prompt_style"], set(record["bf16"])
+            lora, config.lora = config.lora, None
+            _check_shapes(stored, config, base.built_from is not None)
         weights = load_file(folder / WEIGHTS)
-        prompt_style = record["prompt_style"]
-        record = {"bf16": record["bf16"], "base": record["base"], "config": {"lora": config.lora}}
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ValueError(f"the adapter in {folder} is broken or incomplete") from error
-    config.lora = None
+    except ValueError as error:
+        raise ValueError(f"the adapter in {folder} is broken or incomplete: {error}") from error
+    record = {"bf16": rounded, "base": record["base"], "config": {"lora": lora}}
     return found(base, config, prompt_style, set(weights)), record, weights
+
+
+def _check_shapes(stored: dict[str, tuple[int, ...]], config: MoAIConfig, built: bool) -> None:
+    """Raises ValueError unless an adapter's tensors are of the shapes that its configuration asks for, and of a model
+    that was `built` all its own parts are among them."""
+    model = laid_out(lambda: MoAIForConditionalGeneration(config), len(stored))
+    asked = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    for name, shape in asked.items():
+        if stored.get(name, shape) != shape:
+            raise ValueError(f"{name} is {stored[name]}, and its configuration asks for {shape}")
+        if built and is_new_part(name) and name not in stored:
+            raise ValueError(f"{name} is missing")
 
 
 @torch.no_grad()
@@ -135,4 +158,7 @@ def _put_on(model: MoAIForConditionalGeneration, weights: dict[str, Tensor]) -> 
     unknown = sorted(weights.keys() - places.keys())
     if unknown:
         raise ValueError(f"the adapter holds {unknown[0]}, which the model under it does not have")
+    branches = {name for name in places if LORA.search(name)}
+    if lost := sorted(branches - weights.keys()):
+        raise ValueError(f"the adapter lacks {lost[0]}")
     model.load_state_dict({places[name]: tensor for name, tensor in weights.items()}, strict=False)

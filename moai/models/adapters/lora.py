@@ -1,11 +1,12 @@
 """LoRA on the decoder through peft, for all tokens; partial LoRA beside it is for image tokens alone."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 if TYPE_CHECKING:
+    from moai.models.configuration import MoAIConfig
     from moai.models.modeling import MoAIForConditionalGeneration
 
 
@@ -66,10 +67,22 @@ def linear_names(decoder: nn.Module) -> set[str]:
     return {name.split(".")[-1] for name in linears if not name.endswith((".lora_A", ".lora_B"))}
 
 
+def check_lora(config: "MoAIConfig") -> None:
+    """Raises ValueError with one sentence unless `config.lora` names branches that the decoder can have."""
+    told: Any = config.lora
+    fine = isinstance(told, dict) and {"rank", "alpha", "targets"} <= told.keys()
+    fine = fine and isinstance(told["rank"], int) and 1 <= told["rank"] <= 4 * config.text_config.hidden_size
+    fine = fine and isinstance(told["alpha"], (int, float)) and told["alpha"] > 0
+    fine = fine and isinstance(told["targets"], list) and all(str(one).isidentifier() for one in told["targets"])
+    if not fine:
+        raise ValueError(f"lora is {told!r}; it needs a rank, an alpha and targets, the names of linears")
+
+
 def inject_lora(model: "MoAIForConditionalGeneration") -> None:
     """The branches that `config.lora` names."""
     from peft import LoraConfig, inject_adapter_in_model
 
+    check_lora(model.config)
     settings: dict = model.config.lora or {}
     config = LoraConfig(
         r=settings["rank"],

@@ -4,16 +4,16 @@ import hashlib
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
 from moai.models.hub import cache_folder
 from moai.models.pretrained.places import located
+from moai.models.stored.explained import explained, in_a_line
+from moai.models.stored.parts import read_part, read_part_config
 
 GGUF = (".gguf",)
 
@@ -28,19 +28,14 @@ def load_language(name: str | Path, dtype: torch.dtype | None) -> tuple[PreTrain
     folder = _spelled_out(path) if path.suffix in GGUF else path
     if not (folder / "config.json").is_file():
         raise ValueError(f"{name} holds no language model: neither a folder with config.json nor a .gguf file")
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with explained(f"no language model could be loaded from {name}"):
+        config = read_part_config(folder)
         if type(config) not in AutoModelForCausalLM._model_mapping:
-            raise ValueError(f"{name} is no causal language model but of type {config.model_type}")
+            raise ValueError(f"it is no causal language model but of type {config.model_type}")
         if config.get_text_config() is not config:
-            raise ValueError(f"{name} is of type {config.model_type}, more than a language model; name its text model")
-        load: Any = AutoModelForCausalLM.from_pretrained
-        model, report = load(folder, dtype=dtype or "auto", trust_remote_code=False, output_loading_info=True)
+            raise ValueError(f"it is of type {config.model_type}, more than a language model; name its text model")
+        model = read_part(AutoModelForCausalLM, folder, config, dtype or "auto")
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, KeyError, TypeError, SafetensorError) as error:
-        raise ValueError(f"no language model could be loaded from {name}: {_first_line(error)}") from error
-    if report["missing_keys"]:
-        raise ValueError(f"the weights of {name} are incomplete, {min(report['missing_keys'])} is missing")
     return model.eval(), tokenizer
 
 
@@ -59,7 +54,7 @@ def _spelled_out(path: Path) -> Path:
         made.rename(folder)
     except Exception as error:  # readers of such files let errors of all kinds through
         if not folder.is_dir():  # another process may have been first
-            raise ValueError(f"{path} cannot be read as a GGUF language model: {_first_line(error)}") from error
+            raise ValueError(f"{path} cannot be read as a GGUF language model: {in_a_line(error)}") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder
@@ -80,7 +75,3 @@ def _unpacked(path: Path) -> PreTrainedModel:
     plain.tie_weights()
     plain.generation_config = read.generation_config
     return plain
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,20 +1,21 @@
 """A pretrained vision encoder with what it wants of pictures, from a folder, the hub or a package."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoConfig, AutoImageProcessor, AutoModel
+from transformers import AutoImageProcessor, AutoModel
 
 from moai.models.configuration import MoAIVisionConfig
 from moai.models.inputs.image_processing import PIXEL_MEAN, PIXEL_STD
 from moai.models.pretrained.places import WHEEL, located
+from moai.models.stored.explained import explained
+from moai.models.stored.files import check_files, read_settings
+from moai.models.stored.parts import read_part, read_part_config
 from moai.models.vision import stretching, timm_features, width_and_stride
 
 CHECKPOINTS = (".safetensors", ".pth", ".pt", ".bin")
@@ -44,7 +45,7 @@ def load_vision(name: str, image_size: int | None = None, feature_level: int = -
         architecture, at, weights = PACKAGES.get(name.removeprefix(WHEEL), ""), "@", name
         if not architecture:
             raise ValueError(f"say which architecture of timm {name} is for: ARCHITECTURE@{name}")
-    try:
+    with explained(f"no vision encoder could be loaded from {name}"):
         if at:
             source = {"state_dict": _checkpoint(architecture, located(weights, CHECKPOINTS))}
             own: Any = timm.get_pretrained_cfg(architecture)  # of a known architecture
@@ -54,26 +55,21 @@ def load_vision(name: str, image_size: int | None = None, feature_level: int = -
             name = str(getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None) or name)
         folder = located(name, CHECKPOINTS)
         if not (folder / "config.json").is_file():
-            raise ValueError(f"{name} holds no vision encoder: it is no folder with config.json")
-        told = json.loads((folder / "config.json").read_text())
+            raise ValueError("it is no folder with config.json")
+        check_files(folder)
+        told = read_settings(folder / "config.json")
         if "architecture" in told:
             side = (told.get("pretrained_cfg") or told)["input_size"][-1]
             return _timm(f"local-dir:{folder}", image_size, feature_level, side, {})
-        return _transformers(folder, name, image_size)
-    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
-        told = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"no vision encoder could be loaded from {name}: {told}") from error
+        return _transformers(folder, image_size)
 
 
-def _transformers(folder: Path, name: str, image_size: int | None) -> VisionPart:
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+def _transformers(folder: Path, image_size: int | None) -> VisionPart:
+    config = read_part_config(folder)
     config = getattr(config, "vision_config", config)
     if not hasattr(config, "image_size") or type(config) not in AutoModel._model_mapping:
-        raise ValueError(f"{name} is of type {config.model_type}, which has no vision encoder for square pictures")
-    load: Any = AutoModel.from_pretrained
-    model, report = load(folder, config=config, dtype=torch.float32, output_loading_info=True)
-    if report["missing_keys"]:
-        raise ValueError(f"the weights of {name} are incomplete, {min(report['missing_keys'])} is missing")
+        raise ValueError(f"it is of type {config.model_type}, which has no vision encoder for square pictures")
+    model = read_part(AutoModel, folder, config, torch.float32)
     wanted = _image_processor(folder)
     # A feature extractor crops; of its sizes that of the crop is what the model sees.
     own = wanted.get("crop_size") or wanted.get("size") or {}

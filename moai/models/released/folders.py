@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from moai.models.hub import SMALL_FILES, HubError, cache_folder, hub, reaching
 from moai.models.released.checkpoint import Checkpoint, FolderCheckpoint, HubCheckpoint, convert, is_reference
+from moai.models.stored.files import check_files
 from weights import WEIGHTS, embedded_models
 
 FILES = (*SMALL_FILES, "*.safetensors")
@@ -25,6 +26,7 @@ def folder_of(name: str) -> Path:
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
+        check_files(folder)
         return _from_folder(folder)
     if name in embedded_models():
         return WEIGHTS / name
