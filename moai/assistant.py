@@ -21,6 +21,7 @@ from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained import build
 from moai.models.processing import MoAIProcessor, pad
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked
+from moai.untaught import speaks_without_a_picture
 from moai.wording import answer_of, ends_of, seeded, stops_of
 from perception import Perception, Scene
 from perception.forks import ProcessBound
@@ -338,6 +339,13 @@ class MoAI(ProcessBound):
         inputs |= {key: torch.cat([one.inputs[key] for one in encoded]) for key in encoded[0].inputs}
         return {name: tensor.to(self.device) for name, tensor in inputs.items()}
 
+    def speaker(self, inputs: dict[str, Any], record: GateRecord) -> tuple[Any, dict[str, Any]]:
+        """Who answers these inputs, and what it is given: without a picture the language model as it was before it was
+        taught about pictures, where that is known, so that it loses nothing."""
+        if set(inputs) == {"input_ids", "attention_mask"}:
+            return speaks_without_a_picture(self.model), inputs
+        return self.model, inputs | {"gates": record}
+
     @torch.inference_mode()
     def _answer(
         self,
@@ -362,8 +370,9 @@ class MoAI(ProcessBound):
         with timed(timings, "generate"), self._passing(len(prompts), "question", stop) as going:
             generated = inputs["input_ids"]
             if going:
+                speaker, inputs = self.speaker(inputs, record)
                 with seeded(settings.seed, self.device):
-                    generated = generate(self.model, **inputs, **arguments, gates=record, streamer=streamer)
+                    generated = generate(speaker, **inputs, **arguments, streamer=streamer)
         fresh = generated[:, inputs["input_ids"].shape[1] :].tolist()
         gates = gate_shares(record, len(prompts))
         return [

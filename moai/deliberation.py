@@ -103,14 +103,14 @@ class Deliberator:
             room, ends, tokenizer.pad_token_id, settings.temperature or None, settings.top_p, settings.seed, against
         )
         record = GateRecord()
-        inputs = assistant.prompt_inputs([self.encoded], [self.prompt]) | {"gates": record}
+        inputs = assistant.prompt_inputs([self.encoded], [self.prompt])
         streamer = self.streamer if copies == 1 else None
         if streamer is not None:
             streamer.put(inputs["input_ids"])
         with timed(self.timings, "generate"), assistant._passing(copies, "draft", self.stop) as going:
             if not going:
                 return [Outcome("", [Draft("", 0.0)], result=Answer("", self.encoded.scene))] * copies
-            told = draft(assistant.model, inputs, wording, copies, self._over(streamer))
+            told = draft(*assistant.speaker(inputs, record), wording, copies, self._over(streamer))
         if streamer is not None:
             streamer.end()
         gates = next(iter(gate_shares(record, 1)))

@@ -29,7 +29,8 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
     """A decoder language model that sees a picture and reads what external vision experts said about it.
 
     `routing` (one of `moai.models.mixer.ROUTINGS`) chooses how the attention blocks of each mixer are weighted,
-    in passes that begin afterwards.
+    in passes that begin afterwards. `taught_from` names the language model whose weights the decoder had before it was
+    taught about pictures, where that is known.
     """
 
     config_class = MoAIConfig
@@ -45,6 +46,7 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
     _skip_keys_device_placement = ("past_key_values",)  # type: ignore[assignment]
     _tp_plan = {"lm_head": "colwise_gather_output"}  # noqa: RUF012
     _is_made = False
+    taught_from: str | None = None
     _tied_weights_keys = {"lm_head.weight": "language_model.embed_tokens.weight"}  # noqa: RUF012
 
     def __init__(self, config: MoAIConfig):

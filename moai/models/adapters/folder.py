@@ -20,6 +20,7 @@ from moai.models.stored.sizes import laid_out
 
 RECORD = "moai_adapter.json"
 WEIGHTS = "adapter.safetensors"
+DECODER = "language_model."
 LORA = re.compile(r"\.lora_[AB]\.[^.]+\.weight$")
 """In the names of LoRA's weights, which those of partial LoRA are not like."""
 
@@ -101,6 +102,8 @@ def load_adapter(folder: Path, dtype: torch.dtype) -> Pair:
     if model.config.lora:
         inject_lora(model)
     _put_on(model, weights)
+    if any(name.startswith(DECODER) for name in weights):
+        model.taught_from = (record["base"]["built_from"] or {}).get("language_model")
     return model.eval(), processor
 
 

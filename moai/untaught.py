@@ -1,0 +1,26 @@
+"""The language model that a decoder was, before it was taught about pictures: it answers where there is no picture."""
+
+import threading
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.pretrained.language import load_language
+
+_LOADED: WeakKeyDictionary[MoAIForConditionalGeneration, Any] = WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def speaks_without_a_picture(model: MoAIForConditionalGeneration) -> Any:
+    """The untaught language model of a model that knows it, loaded at its first question; else the model itself.
+
+    Raises ValueError with one sentence when it is no longer there.
+    """
+    if model.taught_from is None:
+        return model
+    with _LOCK:
+        if model not in _LOADED:
+            language, _ = load_language(model.taught_from, model.dtype)
+            moved: Any = language
+            _LOADED[model] = moved.to(model.device)
+        return _LOADED[model]
