@@ -187,8 +187,9 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
     ) -> Fusion | None:
         if not len(self.mixers):
             aux = None
-        padded = experts is not None and attention_mask is not None and attention_mask.shape == image_mask.shape
-        token_mask = attention_mask.bool() if padded and attention_mask is not None else None
+        token_mask = None if experts is None else experts.token_mask
+        if token_mask is None and attention_mask is not None and attention_mask.shape == image_mask.shape:
+            token_mask = attention_mask.bool()
         if aux is None:
             if not num_image and experts is None:
                 return None

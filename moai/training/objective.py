@@ -14,6 +14,8 @@ from moai.models.inputs.image_processing import normalize_pixels
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from moai.models.prompts import CHAT
+from moai.models.sparse.balance import balance_loss
+from moai.models.sparse.record import ExpertRecord, loads
 from moai.training.stages import Stage
 from perception.panoptic import voc_palette
 
@@ -77,13 +79,14 @@ def _cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
 
 def totals_of(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What the losses of a batch are divided by, each fp32 (): the weights of answers, labelled patches, words to write
-    back."""
+    back, and batches, of whose balance the mean is taken."""
     counts = {
         "answers": lambda: batch["weights"][..., 1:].sum(),
         "patches": lambda: (batch["patch_labels"] != IGNORED).sum(),
         "transcript": lambda: batch["aux_attention_mask"].sum(),
+        "balance": lambda: batch["input_ids"].new_ones(()),
     }
-    needed = {"answers": "weights", "patches": "patch_labels", "transcript": "aux_attention_mask"}
+    needed = {"answers": "weights", "patches": "patch_labels", "transcript": "aux_attention_mask", "balance": "input_ids"}
     return {name: counted().float() for name, counted in counts.items() if needed[name] in batch}
 
 
@@ -126,6 +129,9 @@ class MoAIObjective(nn.Module):
         self.model, self.processor = model, processor
         self.patch_weight = stage.patch_weight if class_names else 0.0
         self.transcribe_weight = stage.transcribe_weight
+        weights = (stage.balance_weight, stage.device_balance_weight)
+        self.balance = (*weights, stage.balance_devices) if model.config.sparse_experts and any(weights) else None
+        self.pad = processor.tokenizer.pad_token_id
         if self.transcribe_weight:
             self.transcriber = Transcriber(model.config.text_config.hidden_size)
         self.legacy_color_map = processor.legacy_color_map
@@ -156,23 +162,48 @@ class MoAIObjective(nn.Module):
         totals = totals_of(batch) if totals is None else totals
         if "aux_input_ids" not in batch and "pixels" not in batch:  # text alone
             rows = {name: values.flatten(0, 1) for name, values in batch.items()}
-            states = self.states(input_ids=rows["input_ids"])
+            record = self.record_of(rows["input_ids"])
+            states = self.states(input_ids=rows["input_ids"], experts=record)
             losses = self.losses_of(states, rows["labels"], rows["weights"])
-            return {"loss": losses / totals["answers"].clamp(min=1.0)}
+            told = {name: one / totals["balance"] for name, one in self.balance_losses(record).items()}
+            loss = losses / totals["answers"].clamp(min=1.0) + told.get("balance", 0.0)
+            return {"loss": loss} | {name: one.detach() for name, one in told.items()}
         encoded = self.encode(batch)
         parts = {}
+        told = {}
         if "input_ids" in batch:
-            parts["answers"] = (1.0, self.answer_losses(batch, encoded))
+            record = self.record_of(batch["input_ids"].flatten(0, -2))
+            parts["answers"] = (1.0, self.answer_losses(batch, encoded, record))
+            told = self.balance_losses(record)
         if self.patch_weight:
             parts["patches"] = (self.patch_weight, self.patch_losses(encoded["image_embeds"], batch["patch_labels"]))
         if self.transcribe_weight:
             parts["transcript"] = (self.transcribe_weight, self.transcript_losses(batch, encoded["aux_tokens"]))
         means = {name: losses / totals[name].clamp(min=1.0) for name, (_, losses) in parts.items()}
         total = sum(weight * means[name] for name, (weight, _) in parts.items())
+        means |= {name: one / totals["balance"] for name, one in told.items()}
+        if told:
+            total = total + means["balance"]
         return {"loss": total} | {name: loss.detach() for name, loss in means.items()}
 
+    def record_of(self, ids: Tensor) -> ExpertRecord | None:
+        """What takes down the routers' choices about tokens (B, S), where their balance is a part of the loss."""
+        if self.balance is None:
+            return None
+        return ExpertRecord(None if self.pad is None else ids != self.pad)
+
+    def balance_losses(self, record: ExpertRecord | None) -> dict[str, Tensor]:
+        """`balance`, as it is weighted, and `busiest`, the largest share of a layer's choices that one expert got."""
+        if record is None or self.balance is None:
+            return {}
+        busiest = torch.stack([loads(routes).max() for routes in record.layers.values()]).max()
+        return {"balance": balance_loss(record, *self.balance), "busiest": busiest}
+
     def states(
-        self, attention_mask: Tensor | None = None, position_ids: Tensor | None = None, **inputs: Tensor | None
+        self,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        **inputs: Tensor | ExpertRecord | None,
     ) -> Tensor:
         """The decoder's last states (B, S, D); `inputs` as for the model's `fuse`."""
         embeds, fusion = self.model.fuse(**inputs)  # type: ignore[arg-type]
@@ -194,7 +225,9 @@ class MoAIObjective(nn.Module):
             maps = normalize_pixels(colours, self.legacy_color_map, *self.statistics)
         return self.model.encode(pixels, batch.get("aux_input_ids"), batch.get("aux_attention_mask"), maps)
 
-    def answer_losses(self, batch: dict[str, Tensor], encoded: dict[str, Tensor]) -> Tensor:
+    def answer_losses(
+        self, batch: dict[str, Tensor], encoded: dict[str, Tensor], experts: ExpertRecord | None = None
+    ) -> Tensor:
         """Cross-entropies of the answers, (P, Q, W) or packed (P, W), weighted and summed; a scene's rows share what is
         known of it."""
         fields = ("input_ids", "labels", "weights", "prompt_mask", "turn_ids")
@@ -208,6 +241,7 @@ class MoAIObjective(nn.Module):
             input_ids=ids,
             prompt_mask=rows["prompt_mask"],
             turn_ids=turns,
+            experts=experts,
             **{name: states.repeat_interleave(repeats, dim=0) for name, states in encoded.items()},
         )
         # The head is the costliest part of so small a model; answers stand behind what all share.

@@ -28,9 +28,10 @@ class Stage:
     the end; `decoder_share` scales it for the decoder when that trains too. `rows` is the number of rows a step: text
     rows, questions about images, or scenes that nothing is asked about. `expert_words` says whether the experts' words
     and colour map are given, `images` whether images are, and questions about them. `patch_weight` scales the
-    per-patch class loss and `transcribe_weight` that of writing the experts' words back from the auxiliary tokens. Of
-    an image's questions, `windows` ask to continue the experts' words; `packed` puts all of them into one row (see
-    `moai.data.packing`). `data` is what `moai.data.registry.build` takes.
+    per-patch class loss and `transcribe_weight` that of writing the experts' words back from the auxiliary tokens;
+    `balance_weight` and `device_balance_weight` scale what unevenly used experts of a sparse model cost (see
+    `moai.models.sparse.balance`). Of an image's questions, `windows` ask to continue the experts' words; `packed` puts
+    all of them into one row (see `moai.data.packing`). `data` is what `moai.data.registry.build` takes.
     """
 
     trains: tuple[str, ...] = setting(help="parts of the model that train")
@@ -45,6 +46,9 @@ class Stage:
     patch_weight: float = setting(0.0, "of the per-patch class loss", least=0)
     windows: int = setting(0, "questions that continue the experts' words", least=0)
     transcribe_weight: float = setting(0.0, "of writing the experts' words back", least=0)
+    balance_weight: float = setting(0.0, "of the balance of a sparse model's experts; 0.01 is usual", least=0)
+    device_balance_weight: float = setting(0.0, "of the balance of the devices that share its experts", least=0)
+    balance_devices: int = setting(1, "devices that share a sparse model's experts evenly, in order", least=1)
     packed: bool = setting(False, "all questions about a scene in one row: faster, not quite what answering does")
     final_share: float = setting(0.05, "of the learning rate that is left at the end", least=0, most=1)
     warmup: float = setting(0.03, "share of training until the peak", least=0, most=1)

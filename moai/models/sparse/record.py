@@ -22,10 +22,12 @@ class ExpertRecord:
     """Given to `forward` or `generate` as `experts`, holds afterwards what the routers of sparse layers said: `layers`
     maps the 0-based decoder layer to its `LayerRoutes`. Empty for a dense model; of several passes the first is kept.
 
-    Gradients flow through `scores` where the pass had them.
+    `token_mask` (B, S) bool leaves out padding, by default what the pass's attention mask leaves out. Gradients flow
+    through `scores` where the pass had them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, token_mask: Tensor | None = None) -> None:
+        self.token_mask = token_mask
         self.layers: dict[int, LayerRoutes] = {}
 
 
