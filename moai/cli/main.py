@@ -5,6 +5,7 @@ import sys
 import typer
 
 from moai.cli import ask, batch, build, convert, evaluate, export, perceive, serve, speed, train
+from moai.cli.sparse import upcycle
 from moai.terminal import guarded
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app.command("speed", **evaluate.FORWARDED)(speed.speed)
 app.command("build")(build.build)
 app.command("convert")(convert.convert)
 app.command("export")(export.export)
+app.command("upcycle")(upcycle.upcycle)
 
 
 def main(argv: list[str] | None = None) -> int:

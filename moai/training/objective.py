@@ -86,7 +86,12 @@ def totals_of(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         "transcript": lambda: batch["aux_attention_mask"].sum(),
         "balance": lambda: batch["input_ids"].new_ones(()),
     }
-    needed = {"answers": "weights", "patches": "patch_labels", "transcript": "aux_attention_mask", "balance": "input_ids"}
+    needed = {
+        "answers": "weights",
+        "patches": "patch_labels",
+        "transcript": "aux_attention_mask",
+        "balance": "input_ids",
+    }
     return {name: counted().float() for name, counted in counts.items() if needed[name] in batch}
 
 

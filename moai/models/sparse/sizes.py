@@ -14,6 +14,11 @@ def check_sparse(config: "MoAIConfig") -> None:
     routed, layers = config.sparse_experts, config.text_config.num_hidden_layers
     if not routed:
         return
+    if config.sparse_first >= layers:
+        raise ValueError(
+            f"sparse_first is {config.sparse_first}, but the decoder has layers 0 to {layers - 1}; nothing would be "
+            "sparse"
+        )
     least = {"sparse_experts": 1, "sparse_active": 1, "sparse_width": 1, "sparse_shared": 0, "sparse_first": 0}
     least |= {"sparse_routes": 0, "sparse_pruned": 0}
     for name, smallest in least.items():
@@ -27,11 +32,6 @@ def check_sparse(config: "MoAIConfig") -> None:
     if config.sparse_width % ALIGNED:
         raise ValueError(
             f"expert width {config.sparse_width} is not a multiple of {ALIGNED}, which the grouped product needs"
-        )
-    if config.sparse_first >= layers:
-        raise ValueError(
-            f"sparse_first is {config.sparse_first}, but the decoder has layers 0 to {layers - 1}; nothing would be "
-            "sparse"
         )
     if config.sparse_scaling <= 0:
         raise ValueError(f"sparse_scaling is {config.sparse_scaling}, but must be above 0")

@@ -1,0 +1,1 @@
+"""`moai upcycle`, `moai prune` and `moai merge`: models with sparse layers."""
