@@ -1,14 +1,14 @@
 """Perception: builds the experts, runs them side by side, and remembers the pictures it has seen."""
 
 import copy
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from perception import registry
 from perception.builder import Builder
@@ -16,15 +16,17 @@ from perception.expert import Expert, ExpertUnavailable, load, prepare
 from perception.forks import ProcessBound
 from perception.guard.door import admit
 from perception.guard.watch import Call, Hangs, Started, Threads, Watch
-from perception.images import Pixels, pixels_of
+from perception.images import MAX_PIXELS, Pixels, pixels_of
+from perception.images.room import Room
 from perception.kinds.kind import Kind
+from perception.memory import Memory, Trim
 from perception.presets import DEFAULT, Entry, Preset, entry_of, load_preset, names_backend
 from perception.scene import Scene
 from weights import WEIGHTS
 
 TIME_LIMIT = 60.0
 """Seconds that an expert may take for a picture."""
-MAX_CACHED_BYTES = 256 * 2**20
+MAX_CACHED_BYTES = 64 * 2**20
 MAX_SENTENCE = 400
 """Characters of what an expert says of its failure."""
 MAX_AT_ONCE = 16
@@ -75,15 +77,17 @@ class Perception(ProcessBound):
         self.time_limit = time_limit
         super().__init__()
 
-    _cache: OrderedDict[tuple, Scene]
-    _cache_lock: threading.Lock
+    _cache: Memory[tuple[Scene, list]]
+    _trim: Trim
+    _room: Room
     _pictures: Threads
     _watch: Watch
 
     def _fresh(self) -> dict[str, Any]:
         return {
-            "_cache": OrderedDict(),
-            "_cache_lock": threading.Lock(),
+            "_cache": Memory(self.cache_size, MAX_CACHED_BYTES),
+            "_trim": Trim(),
+            "_room": Room(),
             "_pictures": Threads("picture"),
             "_watch": Watch(self.time_limit),
         }
@@ -115,17 +119,17 @@ class Perception(ProcessBound):
         keys = [(pixels.digest, names) for pixels in loaded]
         scenes = {key: scene for key in keys if (scene := self._remembered(key)) is not None}
         new = {key: pixels for key, pixels in zip(keys, loaded, strict=True) if key not in scenes}
-        for start in range(0, len(new), MAX_AT_ONCE):
-            part = list(new.items())[start : start + MAX_AT_ONCE]
+        for part in _parts(new):
             if len(part) > 1:
                 self._prepare([pixels for _, pixels in part], names)
             looked = self._pictures.each(
-                lambda pixels: self._perceive(pixels, names), [pixels for _, pixels in part], SIDE_BY_SIDE
+                lambda pixels: self._in_turn(pixels, names), [pixels for _, pixels in part], SIDE_BY_SIDE
             )
             for (key, _), (scene, passing) in zip(part, looked, strict=True):
                 scenes[key] = scene
-                if not passing:
-                    self._remember(key, scenes[key])
+                if not passing and self.cache_size:
+                    self._cache.put(key, _packed(scene))
+            self._trim.after(sum(pixels.size for _, pixels in part))
         # Copies, since a caller may change its scene; masks are shared, being large and never written to.
         return [_copied(scenes[key]) for key in keys]
 
@@ -157,6 +161,11 @@ class Perception(ProcessBound):
         except Hangs:
             self._builder.renew()
             raise
+
+    def _in_turn(self, picture: Pixels, names: tuple[str, ...]) -> tuple[Scene, bool]:
+        height, width = picture.shape[:2]
+        with self._room.taken(width, height):
+            return self._perceive(picture, names)
 
     def _perceive(self, picture: Pixels, names: tuple[str, ...]) -> tuple[Scene, bool]:
         """The scene, and whether an expert failed in a way that another try may mend."""
@@ -212,21 +221,8 @@ class Perception(ProcessBound):
         return own
 
     def _remembered(self, key: tuple) -> Scene | None:
-        with self._cache_lock:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-            return self._cache.get(key)
-
-    def _remember(self, key: tuple, scene: Scene) -> None:
-        if not self.cache_size:
-            return
-        with self._cache_lock:
-            self._cache[key] = scene
-            while self._cache and (
-                len(self._cache) > self.cache_size
-                or sum(_mask_bytes(one) for one in self._cache.values()) > MAX_CACHED_BYTES
-            ):
-                self._cache.popitem(last=False)
+        kept = self._cache.get(key)
+        return None if kept is None else _unpacked(*kept)
 
 
 def _entry(kind: str, given: Any, preset: Preset) -> Entry | Expert:
@@ -274,8 +270,35 @@ def _seen_by(kind: Kind, scene: Scene) -> Scene:
     return own
 
 
-def _mask_bytes(scene: Scene) -> int:
-    return sum(one.mask.nbytes for one in scene.segments if one.mask is not None)
+def _parts(pictures: Mapping[tuple, Pixels]) -> Iterator[list[tuple[tuple, Pixels]]]:
+    """In parts of so many pictures, and of so many pixels, as networks look at in one pass."""
+    part: list[tuple[tuple, Pixels]] = []
+    pixels = 0
+    for key, picture in pictures.items():
+        if part and (len(part) == MAX_AT_ONCE or pixels + picture.size > 3 * MAX_PIXELS):
+            yield part
+            part, pixels = [], 0
+        part.append((key, picture))
+        pixels += picture.size
+    if part:
+        yield part
+
+
+def _packed(scene: Scene) -> tuple[Scene, list]:
+    """A copy without masks, and these as bits, of which eight make a byte."""
+    kept = _copied(scene)
+    masks = [None if one.mask is None else np.packbits(one.mask, axis=1) for one in kept.segments]
+    for one in kept.segments:
+        one.mask = None
+    return kept, masks
+
+
+def _unpacked(kept: Scene, masks: list) -> Scene:
+    scene = _copied(kept)
+    for one, bits in zip(scene.segments, masks, strict=True):
+        if bits is not None:
+            one.mask = np.unpackbits(bits, axis=1, count=kept.width).view(bool)
+    return scene
 
 
 def _copied(scene: Scene) -> Scene:

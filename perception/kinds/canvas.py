@@ -66,7 +66,8 @@ class Canvas:
         self.pen = ImageDraw.Draw(self.sheet)
         self.unit = max(picture.size) / MIN_SIDE * self.fine
         self.font = _font(max(8, round(_FONT_SIZE * self.unit)))
-        self.labels: list[tuple[float, float, float, float]] = []
+        self._taken = np.zeros((64, 4))
+        self._labels = 0
 
     def pixels(self, box: Box) -> tuple[float, float, float, float]:
         """A box in shares of the picture, in pixels of the sheet."""
@@ -75,12 +76,20 @@ class Canvas:
     def tint(self, mask: np.ndarray, colour) -> None:
         """Colours the picture itself where a boolean mask over it, (H, W), is true, and outlines the mask."""
         small = cv2.resize(mask.astype(np.uint8), self.picture.size, interpolation=cv2.INTER_NEAREST)
-        pixels, chosen = np.asarray(self.picture).copy(), small.astype(bool)
+        thickness = max(1, round(max(self.picture.size) / MIN_SIDE * 1.5))
+        left, top, wide, high = cv2.boundingRect(small)
+        if not wide:
+            return
+        # What the outline may reach, and no more: there may be hundreds of masks.
+        rim = thickness + 4
+        left, top, right, bottom = max(left - rim, 0), max(top - rim, 0), left + wide + rim, top + high + rim
+        area = (left, top, min(right, self.picture.width), min(bottom, self.picture.height))
+        small = np.ascontiguousarray(small[area[1] : area[3], area[0] : area[2]])
+        pixels, chosen = np.asarray(self.picture.crop(area)).copy(), small.astype(bool)
         pixels[chosen] = (pixels[chosen] * 0.62 + np.array(colour, np.float32) * 0.38).astype(np.uint8)
         outlines, _ = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        thickness = max(1, round(max(self.picture.size) / MIN_SIDE * 1.5))
         cv2.drawContours(pixels, outlines, -1, tuple(map(float, colour)), thickness, cv2.LINE_AA)
-        self.picture = Image.fromarray(pixels)
+        self.picture.paste(Image.fromarray(pixels), area[:2])
 
     def inner_places(self, mask: np.ndarray) -> list[tuple[float, float]]:
         """Points well inside a boolean mask over the picture, the innermost first."""
@@ -114,14 +123,30 @@ class Canvas:
             x = min(max(x, 0), max(self.width - width, 0))
             y = min(max(y, 0), max(self.height - height, 0))
             spot = (x, y, x + width, y + height)
-            covered = sum(_common(spot, other) for other in self.labels) / (width * height)
-            choices.append((round(covered, 2), order, spot))
+            covered = round(self._covered(spot) / (width * height), 2)
+            choices.append((covered, order, spot))
+            if not covered:
+                break
         spot = min(choices)[2]
-        self.labels.append(spot)
+        self._take(spot)
         self.pen.rounded_rectangle(spot, radius=3 * self.unit, fill=(*colour, 235))
         light = sum(share * value for share, value in zip((0.3, 0.59, 0.11), colour, strict=True)) > 150
         ink = (0, 0, 0, 255) if light else (255, 255, 255, 255)
         self.pen.text((spot[0] + pad - left, spot[1] + pad - top), text, font=self.font, fill=ink)
+
+    def _covered(self, spot: tuple[float, float, float, float]) -> float:
+        """Square pixels of a place that labels cover, each of them counted."""
+        taken = self._taken[: self._labels]
+        across = np.minimum(spot[2], taken[:, 2]) - np.maximum(spot[0], taken[:, 0])
+        down = np.minimum(spot[3], taken[:, 3]) - np.maximum(spot[1], taken[:, 1])
+        both = (across > 0) & (down > 0)
+        return sum((across[both] * down[both]).tolist())
+
+    def _take(self, spot: tuple[float, float, float, float]) -> None:
+        if self._labels == len(self._taken):
+            self._taken = np.concatenate([self._taken, np.zeros_like(self._taken)])
+        self._taken[self._labels] = spot
+        self._labels += 1
 
     def tag_height(self) -> float:
         """The height of a label."""
@@ -161,7 +186,3 @@ class Canvas:
 
 def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-
-
-def _common(a, b) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

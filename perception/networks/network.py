@@ -1,7 +1,6 @@
 """What every network does: it is loaded at its first use, and looks at a picture once, however many experts ask."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
@@ -10,8 +9,10 @@ import numpy as np
 
 from perception.forks import ProcessBound
 from perception.images import digest_of
+from perception.memory import Memory
 
 _MEMO_SIZE = 4
+_MEMO_ROOM = 256 * 2**20
 MAX_SIDE = 1280
 """Longer side in pixels above which masks are drawn on a reduced picture; they grow back afterwards."""
 
@@ -39,12 +40,11 @@ class Network(ProcessBound, Generic[Result]):
     """
 
     _model: Any
-    _memo: OrderedDict[str, Result]
-    _room: int
+    _memo: Memory[Result]
     _lock: threading.RLock
 
     def _fresh(self) -> dict[str, Any]:
-        return {"_model": None, "_memo": OrderedDict(), "_room": _MEMO_SIZE, "_lock": threading.RLock()}
+        return {"_model": None, "_memo": Memory(_MEMO_SIZE, _MEMO_ROOM, keeps_last=True), "_lock": threading.RLock()}
 
     def _load(self) -> Any:
         raise NotImplementedError
@@ -70,17 +70,14 @@ class Network(ProcessBound, Generic[Result]):
         # Held while the network runs: the second expert to ask about a picture then finds it in the memo.
         with self._lock:
             self.load()
-            known = {key: self._memo[key] for key in keys if key in self._memo}
+            known = {key: found for key in keys if (found := self._memo.get(key)) is not None}
             missing = {key: picture for key, picture in zip(keys, pictures, strict=True) if key not in known}
             if missing:
                 known.update(zip(missing, self._run(list(missing.values())), strict=True))
-            for key in keys:
-                self._memo[key] = known[key]
-                self._memo.move_to_end(key)
             if len(keys) > 1:  # its pictures will be asked for one by one
-                self._room = max(_MEMO_SIZE, len(set(keys)))
-            while len(self._memo) > self._room:
-                self._memo.popitem(last=False)
+                self._memo.most = max(_MEMO_SIZE, len(set(keys)))
+            for key in keys:
+                self._memo.put(key, known[key])
             return [known[key] for key in keys]
 
 

@@ -195,7 +195,7 @@ class Yolo(Network[Found]):
 
     def _pass(self, pictures: list[np.ndarray]) -> list[Found]:
         results = self._model.predict(
-            [_reduced(np.ascontiguousarray(picture[..., ::-1])) for picture in pictures],
+            [np.ascontiguousarray(_reduced(picture)[..., ::-1]) for picture in pictures],
             imgsz=self.imgsz or 640,
             # The network's own scores are compared with this, so the calibration is undone.
             conf=(DEFAULT_THRESHOLD if self.threshold is None else self.threshold) ** (1 / self._power),
