@@ -376,7 +376,7 @@ class MoAI(ProcessBound):
         fresh = generated[:, inputs["input_ids"].shape[1] :].tolist()
         gates = gate_shares(record, len(prompts))
         return [
-            answer_of(self.processor, ends_of(self.model), ids[:room], prompt, picture, shares, settings, timings)
+            answer_of(self.processor, ends_of(self.model), ids[:room], prompt, picture, shares, settings, timings, room)
             for ids, room, prompt, picture, shares in zip(fresh, rooms, prompts, encoded, gates, strict=True)
         ]
 

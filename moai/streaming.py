@@ -25,7 +25,8 @@ def _several(stop: str | Sequence[str] | None) -> Sequence[str]:
 class PieceStreamer(BaseStreamer):
     """Decodes one row's new tokens as they come and hands every finished piece of text to `emit`.
 
-    The pieces add up to `spoken(text, stop)`: what may turn out to be a stop text or a blank end is held back.
+    The pieces add up to `spoken(text, stop)`: what may turn out to be a stop text or a blank end is held back. `text`
+    is all that was generated so far.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class PieceStreamer(BaseStreamer):
         self.emit = emit
         self.stop = _several(stop)
         self.ids: list[int] = []
+        self.text = ""
         self.sent = ""
         self.prompt_seen = False
 
@@ -47,7 +49,7 @@ class PieceStreamer(BaseStreamer):
             self.prompt_seen = True
             return
         self.ids += value.flatten().tolist()
-        text = self._text()
+        text = self.text = self._text()
         # A character of several bytes arrives in parts; wait for all of them.
         if text.endswith("\ufffd"):
             return

@@ -25,16 +25,18 @@ def answer_of(
     gates: list[GateShares],
     settings: Decoding,
     timings: Mapping[str, float],
+    longest: int,
 ) -> Answer:
-    """The answer of the token ids that were `said`, padded behind its end unless it was cut; `ends` end one."""
+    """The answer of the token ids that were `said`, perhaps padded behind its end. Ids in `ends` end an answer, and so
+    does its length when it reaches `longest` tokens."""
     text = processor.tokenizer.decode(said, skip_special_tokens=True)
     stops = stops_of(processor, settings)
-    said, longest = list(said), len(said)
+    said = list(said)
     ended = any(token in ends for token in said)
     while not ended and said and said[-1] == processor.tokenizer.pad_token_id:
         said.pop()
     count = next((place + 1 for place, token in enumerate(said) if token in ends), len(said))
-    cut = count == longest and not (ended or any(stop in text for stop in stops))
+    cut = count >= longest and not (ended or any(stop in text for stop in stops))
     stages = {**picture.timings, **timings}
     total = {"total": sum(stages.values())}
     return Answer(spoken(text, stops), picture.scene, gates, stages | total, Usage(len(prompt), count, cut))

@@ -106,8 +106,9 @@ class Bucket:
 
     `tokens` (B,) the last tokens, `position` (B,) where they stand, `keys` and `values` (B, H, L, d) of each layer,
     `cos` and `sin` (L, d), `temperature`, `top_p`, `strength` and `plausible` scalars; `logprobs` and `changed` (B,)
-    what steps tell of the last tokens; `graphs` the captured steps, by their `Way`, `prompts` what
-    `moai.inference.captured` keeps, by its shapes, `parts` views of the rows from some row on.
+    what steps tell of the last tokens, `logits` (B, V) what those were chosen from; `graphs` the captured steps, by
+    their `Way`, `prompts` what `moai.inference.captured` keeps, by its shapes, `parts` views of the rows from some row
+    on.
     """
 
     tokens: Tensor
@@ -122,6 +123,7 @@ class Bucket:
     plausible: Tensor
     logprobs: Tensor
     changed: Tensor
+    logits: Tensor
     graphs: dict[Way, torch.cuda.CUDAGraph] = field(default_factory=dict)
     prompts: dict[tuple, Any] = field(default_factory=dict)
     parts: dict[int, "Bucket"] = field(default_factory=dict)
@@ -207,6 +209,7 @@ class Decoder:
             plausible=torch.ones((), device=self.device),
             logprobs=torch.zeros(rows, device=self.device),
             changed=torch.zeros(rows, dtype=torch.bool, device=self.device),
+            logits=self.embedding.new_zeros(rows, len(self.head)),
         )
 
     def step(self, bucket: Bucket, way: Way = PLAIN) -> None:
@@ -226,6 +229,7 @@ class Decoder:
         """Puts the next tokens of logits (N, V) into the bucket's first N rows; with contrast N is the bucket's."""
         settings = (bucket.temperature, bucket.top_p) if way.sampled else (None, None)
         rows = len(logits)
+        bucket.logits[:rows].copy_(logits)
         if not way.told:
             bucket.tokens[:rows].copy_(choose(logits, *settings))
             return

@@ -19,7 +19,7 @@ from moai.serving.pictures import Pictures
 from moai.serving.replies import DONE, Completion, Json, event, usage
 from moai.serving.schema import ChatRequest, parsed
 from moai.serving.settings import Settings
-from moai.serving.together import Together
+from moai.serving.together.assistant import Together
 from moai.web.engine import Engine
 
 MAX_HELD_BYTES = 2**30
