@@ -6,12 +6,15 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
+from filelock import FileLock, Timeout
+
 OBJECT_STORE = 2**30
 """Bytes of shared memory on this machine for what travels between processes; what does not fit goes to the disk."""
+_PREFIX, _LOCK = "moai-ray-", "lock"
 _SOCKETS = 36
 """Longest folder in which the paths of Ray's sockets fit into the system's 107 bytes."""
 
@@ -39,31 +42,39 @@ def running(feature: str, address: str | None = None) -> Iterator[ModuleType]:
         yield ray
         return
     quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
-    folder = None
-    try:
+    with ExitStack() as stack:
         if address is not None:
+            stack.callback(ray.shutdown)
             try:
                 with _silent():
                     ray.init(address=address, **quiet)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise ValueError(f"no Ray cluster answers at {address}; `ray status` says whether one runs") from error
         else:
-            folder = _folder()
-            with _importable(), _silent():
+            folder = stack.enter_context(own_folder())
+            stack.callback(ray.shutdown)
+            with importable(), _silent():
                 ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE, _temp_dir=folder, **quiet)
         # What fails is tried again; how often is nothing to print between the answers.
         ray._private.worker._worker_logs_enabled = False
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         yield ray
+
+
+@contextmanager
+def own_folder() -> Iterator[str]:
+    """A folder for Ray's sockets and logs that goes when the block ends; those of killed processes go at its start."""
+    usual = Path(tempfile.gettempdir())
+    parent = usual if len(str(usual)) < _SOCKETS - len(_PREFIX) - 9 else Path("/tmp")
+    for left in parent.glob(f"{_PREFIX}*/{_LOCK}"):
+        with suppress(Timeout, OSError), FileLock(left, timeout=0):
+            shutil.rmtree(left.parent, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+    try:
+        with FileLock(Path(folder) / _LOCK, timeout=0):
+            yield folder
     finally:
-        ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _folder() -> str:
-    usual = tempfile.gettempdir()
-    return tempfile.mkdtemp(prefix="moai-", dir=usual if len(usual) < _SOCKETS - 14 else "/tmp")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -81,7 +92,7 @@ def _silent() -> Iterator[None]:
 
 
 @contextmanager
-def _importable() -> Iterator[None]:
+def importable() -> Iterator[None]:
     """Processes that start meanwhile find this package, also in a checkout that is not installed."""
     before = os.environ.get("PYTHONPATH")
     root = str(Path(__file__).parents[2])

@@ -50,15 +50,13 @@ def serve_replicas(
     from moai.web.server import check_address
 
     check_address(host, port)
-    end = threading.Event()
-    before = {one: signal.signal(one, lambda *_: end.set()) for one in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        with running("moai serve --replicas", address) as ray, deployed(ray, replicas, host, port, allow_hosts):
+    with running("moai serve --replicas", address) as ray:
+        end = threading.Event()
+        for one in (signal.SIGTERM, signal.SIGINT):  # now, since Ray has set its own
+            signal.signal(one, lambda *_: end.set())
+        with deployed(ray, replicas, host, port, allow_hosts):
             print(f"MoAI is at http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl+C ends it)", flush=True)
             end.wait()
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
 @contextmanager
@@ -80,7 +78,8 @@ def deployed(
     there = ray.cluster_resources()
     settings = replicas.settings
     deployment = serve.deployment(
-        _Replica,
+        serve.ingress()(_Replica),
+        name=NAME,
         # The replica itself says when it has too much to do, with a time to come back at.
         max_ongoing_requests=2 * settings.max_requests,
         ray_actor_options={

@@ -9,6 +9,7 @@ import pytest
 
 from moai.assistant import MoAI
 from moai.web.engine import Engine
+from tests.serving.on_ray import cluster  # noqa: F401
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")

@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 import skimage.data
 from PIL import Image
@@ -20,13 +19,11 @@ from moai.serving.batch import job
 from moai.serving.batch.inputs import source_of
 from moai.serving.batch.pipeline import Problem, _Stage, packed, unpacked
 from moai.serving.batch.stages import Answers, Asking
-from moai.serving.cluster import _folder, _importable, ray_package
+from moai.serving.cluster import own_folder, ray_package
+from tests.serving.on_ray import EXPERTS, processes_of
 
 ROOT = Path(__file__).parents[3]
 ROWS = 150
-PRESET = (
-    "detection: {backend: nanodet, weights: 'embedded:nanodet'}\nscene_graph: geometry\nsegmentation: off\nocr: off\n"
-)
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
@@ -39,7 +36,7 @@ def folder(tmp_path_factory):
         picture = Image.fromarray(getattr(skimage.data, name)())
         picture.resize((160 + 30 * number, 200 - 20 * number)).save(folder / f"{number}.png")
     (folder / "4.png").write_bytes(b"no picture")
-    (folder / "experts.yaml").write_text(PRESET)
+    (folder / "experts.yaml").write_text(EXPERTS)
     questions = ("Why?", "Where is it?", "What does the sign say?")
     rows = [{"id": row, "picture": f"{row % 5}.png", "question": questions[row % 3]} for row in range(ROWS)]
     lines = [json.dumps(row) for row in rows]
@@ -51,27 +48,6 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def asking(folder, model_folder):
     return Asking(str(model_folder), experts_from=str(folder / "experts.yaml"), max_new_tokens=12, batch=4)
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Ray with two nodes, to the first of which this process is connected."""
-    ray = ray_package("")
-    from ray.cluster_utils import Cluster
-
-    place = _folder()
-    soon = {"health_check_period_ms": 500, "health_check_failure_threshold": 3, "health_check_initial_delay_ms": 0}
-    (Path(place) / "ray").mkdir()
-    with _importable(), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_TMPDIR", place)
-        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": soon}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        cluster.add_node(num_cpus=1)
-    ray.init(cluster.address, log_to_driver=False, logging_level="CRITICAL")
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
-    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +72,6 @@ def until(there, seconds: float = 240):
         time.sleep(0.05)
 
 
-def workers(node) -> list[psutil.Process]:
-    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-    return [one for one in raylet.children(recursive=True) if "MapWorker" in " ".join(one.cmdline())]
-
-
 def test_a_killed_job_goes_on_and_outlives_a_worker_and_a_node(folder, asking, killed, cluster):
     parts = {path.name: path.read_bytes() for path in (killed / "parts").glob("*.jsonl")}
     assert parts
@@ -109,7 +80,7 @@ def test_a_killed_job_goes_on_and_outlives_a_worker_and_a_node(folder, asking, k
     def told(done, rows):
         heard.append(done)
         if len(heard) == 2:  # the first row that comes
-            for worker in workers(cluster.head_node):
+            for worker in processes_of(cluster.head_node, "MapWorker"):
                 os.kill(worker.pid, signal.SIGKILL)
         if done == ROWS // 2:
             cluster.remove_node(*cluster.worker_nodes, allow_graceful=False)
@@ -172,6 +143,16 @@ def test_a_row_at_which_workers_die_is_an_error(folder, asking, monkeypatch):
     monkeypatch.setattr(job, "lines", lambda *_: iter(()))
     with pytest.raises(ValueError, match="the workers died before they answered anything"):
         list(job._every_line(None, missing, asking, (), None, ROWS))
+
+
+def test_folders_of_killed_processes_go():
+    with own_folder() as folder:
+        left = Path(f"{folder}x")
+        left.mkdir()
+        (left / "lock").touch()
+        with own_folder() as other:
+            assert Path(folder).is_dir() and Path(other).is_dir() and not left.exists()
+    assert not Path(folder).exists() and not Path(other).exists()
 
 
 def test_ray_is_named_where_it_is_missing(monkeypatch):
