@@ -36,6 +36,9 @@ def messages_of(session: Session) -> list[dict]:
         messages.append({"role": "user", "content": turn.question})
         answer = turn.answer or ("(stopped)" if turn.stopped else "(no words)" if turn.done else "…")
         messages.append({"role": "assistant", "content": answer})
+        if turn.drafts:
+            folded = {"title": views.drafts_title(turn), "status": "done"}
+            messages.append({"role": "assistant", "content": views.drafts_listed(turn), "metadata": folded})
     return messages
 
 
@@ -117,7 +120,7 @@ class Handlers:
         session.waiting = [(example["question"], example["picture"])]
         return example["picture"]
 
-    def on_ask(self, session: Session, path: str | None, length: int, temperature: float):
+    def on_ask(self, session: Session, path: str | None, length: int, temperature: float, twice: bool):
         """Answer the question that waits, as it comes; the charts follow. What cannot be asked is given back."""
         resting = [gr.skip()] * LISTENED
         if not session.waiting:  # several examples were clicked at once, and the last one has been asked
@@ -126,7 +129,7 @@ class Handlers:
         asked, example = session.waiting.pop(0)
         path = path and (example or path)
         stop_on, stop_off = gr.Button(interactive=True), gr.Button(interactive=False)
-        settings = Settings(int(length), float(temperature))
+        settings = Settings.of(length, temperature, twice)
         try:
             for turn in session.answer(self.engine, path, asked, settings):
                 if session.shows(turn):
@@ -172,7 +175,7 @@ class Handlers:
         try:
             progress(0.2, desc="Asking both ways")
             question = question.strip() or (session.turns[-1].question if session.turns else "")
-            settings = Settings(int(length), float(temperature))
+            settings = Settings.of(length, temperature, False)
             return views.comparison(question, session.compare(self.engine, path, question, kept, moai, settings))
         except Exception as error:
             gr.Warning(sentence_of(error), title="Not asked")

@@ -8,7 +8,7 @@ from moai.web import views
 from moai.web.engine import Engine
 from moai.web.examples import examples_for
 from moai.web.handlers import EVERY_LAYER, Handlers, expert_choices, layer_choices
-from moai.web.session import MAX_QUESTION_LENGTH, Session
+from moai.web.session import DRAFTS, MAX_QUESTION_LENGTH, Session
 from moai.web.theme import TOGGLE
 from moai.web.uploads import CheckedBlocks, UploadedImage
 from perception.registry import usual_kinds
@@ -93,6 +93,10 @@ class Page:
         with gr.Row():
             self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", size="sm", min_width=90)
             self.clear = gr.Button("Clear chat", elem_id="clear", size="sm", min_width=90)
+            about = f"{DRAFTS} drafts vote"
+            self.twice = gr.Checkbox(
+                False, label="Think twice", info=about, elem_id="twice", container=False, min_width=110
+            )
         with gr.Accordion("Settings", open=False, elem_id="settings"):
             self.length = gr.Slider(1, 256, 96, step=1, label="Longest answer (tokens)")
             self.temperature = gr.Slider(
@@ -168,7 +172,7 @@ class Page:
         self.picture.change(**look, **working)
         ask = {
             "fn": does.on_ask,
-            "inputs": [self.session, self.picture, self.length, self.temperature],
+            "inputs": [self.session, self.picture, self.length, self.temperature, self.twice],
             "outputs": [self.chat, self.question, self.speed, self.stop, *self.listened],
             "show_progress": "hidden",
         }

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -25,14 +25,22 @@ MAX_TURNS = 40
 MAX_SIDE = 1600
 """Larger pictures are reduced to this before the experts look, so that one person's picture cannot fill the memory."""
 MAX_SHOWN_SIDE = 1200
+DRAFTS = 6
+"""Drafts of an answer that is thought about twice."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How answers are worded; temperature 0 is greedy."""
+    """How answers are worded, as `moai.answers.Decoding` takes it; of several samples the one that most say."""
 
     max_new_tokens: int = 96
-    temperature: float = 0.0
+    temperature: float | None = None
+    samples: int = 1
+
+    @classmethod
+    def of(cls, length: float, temperature: float, twice: bool) -> "Settings":
+        """Of what the page's fields hold; drafts that think twice must differ, so that their 0 means the usual."""
+        return cls(int(length), float(temperature) or None, DRAFTS if twice else 1)
 
 
 @dataclass
@@ -64,6 +72,8 @@ class Turn:
     stopped: bool = False
     first_token: float | None = None
     seconds: float = 0.0
+    drafts: list = field(default_factory=list)
+    agreement: float | None = None
 
 
 @dataclass
@@ -168,8 +178,9 @@ class Session:
                 stream.stop()
             for piece in stream:
                 turn.answer += piece
+                turn.drafts = stream.drafts
                 turn.seconds = time.perf_counter() - started
-                if turn.first_token is None:
+                if turn.first_token is None and piece:
                     turn.first_token = turn.seconds
                 yield turn
         except ValueError:
@@ -183,6 +194,7 @@ class Session:
         turn.seconds = time.perf_counter() - started
         turn.stopped = self.stopping.is_set()
         turn.answer = stream.answer.text or turn.answer
+        turn.drafts, turn.agreement = stream.answer.drafts, stream.answer.agreement
         if self.look is look and self.shows(turn):
             self.gates = stream.answer.gates
         if len(self.turns) > MAX_TURNS:

@@ -174,7 +174,35 @@ def turn_times(turn: Turn) -> str:
         return "Answering …"
     ended = "stopped" if turn.stopped else "answered"
     first = f"first word after {turn.first_token:.2f} s, " if turn.first_token is not None else ""
-    return f"{first}{ended} after {turn.seconds:.2f} s"
+    return f"{first}{ended} after {turn.seconds:.2f} s{_agreement(turn)}"
+
+
+def _agreement(turn: Turn) -> str:
+    """How many drafts agree, as a bar, and what that is worth."""
+    if turn.agreement is None:
+        return ""
+    worth = "usually right" if turn.agreement == 1 else "doubtful" if turn.agreement <= 0.5 else "fairly sure"
+    said = f"{drafts_title(turn)}: {worth}"
+    return (
+        f'<span class="agreement" role="img" aria-label="{escape(said, quote=True)}">'
+        f'<i style="width:{100 * turn.agreement:.0f}%"></i></span>{escape(said)}'
+    )
+
+
+def drafts_title(turn: Turn) -> str:
+    """How many of a turn's drafts say what most of them say."""
+    most = max(draft.votes for draft in turn.drafts)
+    return f"{most} of {len(turn.drafts)} drafts agree"
+
+
+def drafts_listed(turn: Turn) -> str:
+    """A turn's drafts in plain text, those that say the same once."""
+    same: dict[str, int] = {}
+    for draft in turn.drafts:
+        same[draft.text] = same.get(draft.text, 0) + 1
+    return "\n".join(
+        f"{count} × {text or '(no words)'}" for text, count in sorted(same.items(), key=lambda one: -one[1])
+    )
 
 
 def comparison(question: str, variants: Sequence[Variant]) -> str:

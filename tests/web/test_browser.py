@@ -168,6 +168,20 @@ def test_the_answer_grows_before_the_eyes_and_can_be_cleared(person):
     assert person.source("#picture")
 
 
+def test_thinking_twice_shows_how_many_drafts_agree(person):
+    person.click(".example")
+    person.answered(1)
+    person.click("#twice input")
+    person.ask("What color is the sign?")
+    person.until(lambda: "drafts agree" in person.text("#chat"), "no drafts")
+    assert person.answers()[1] == "purple"
+    assert "of 6 drafts agree: " in person.text("#speed") and person.all("#speed .agreement i")
+    assert "× purple" not in person.text("#chat")  # folded
+    person.click("#twice input")
+    person.ask("Is there a dog?")
+    assert "drafts agree" not in person.text("#speed")
+
+
 def test_a_question_that_is_sent_while_another_is_answered_waits_its_turn(person):
     person.example(0)
     field = person.all("#question textarea")[0]

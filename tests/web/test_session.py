@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from moai.web.handlers import Handlers
+from moai.web.handlers import Handlers, messages_of
 from moai.web.session import (
     MAX_BYTES,
     MAX_QUESTION_LENGTH,
@@ -17,6 +17,7 @@ from moai.web.session import (
     checked_image,
     checked_question,
 )
+from moai.web.views import turn_times
 from perception import ImageError
 from perception.registry import expert_names
 
@@ -185,3 +186,19 @@ def test_bad_pictures_get_a_sentence_that_hides_where_the_server_keeps_them(tmp_
         assert told in sentence and "/" not in sentence and sentence.endswith(".")
     with pytest.raises(ImageError, match="Choose a picture first"):
         checked_image(None)
+
+
+def test_an_answer_that_is_thought_about_twice_shows_its_drafts(engine):
+    session = Session()
+    twice = Settings.of(12, 0, True)
+    assert twice == Settings(12, None, 6) and Settings.of(12, 1.2, False) == Settings(12, 1.2, 1)
+    turn = last(session.answer(engine, STREET, "What color is the sign?", twice))
+    assert turn.answer == "purple" and len(turn.drafts) == 6 and turn.agreement > 0.5
+    answer, folded = messages_of(session)[-2:]
+    most = round(6 * turn.agreement)
+    assert answer["content"] == "purple" and folded["metadata"] == {
+        "title": f"{most} of 6 drafts agree",
+        "status": "done",
+    }
+    assert f"{most} × purple" in folded["content"]
+    assert f"{most} of 6 drafts agree: " in turn_times(turn) and f"width:{100 * most / 6:.0f}%" in turn_times(turn)
