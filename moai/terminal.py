@@ -45,6 +45,12 @@ def guarded(run: Callable[[], object], program: str = "moai") -> int:
     except (ValueError, OSError, ImportError) as error:
         print(f"{program}: {sentence(error)}", file=sys.stderr)
         return 2
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":
+            raise
+        # So safetensors tells of a disk that is full.
+        print(f"{program}: {sentence(error)}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -1,6 +1,7 @@
 """Which kinds and which backends of experts there are. Adding one: its module, and its line here."""
 
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -57,8 +58,10 @@ def expert_names(names: Sequence[str] | str | None = None) -> tuple[str, ...]:
     """Full names of experts in their fixed order, from a list or a text separated by commas; None means all but those
     of optional kinds.
 
-    Short names are understood. Raises ValueError with one sentence for an unknown name.
+    Short names are understood. Raises ValueError with one sentence for an unknown name, or what is no list of names.
     """
+    if names is not None and not isinstance(names, Iterable):
+        raise ValueError(f"experts must be a list of names, or a text with commas between them, not {names!r:.40}")
     if names is None:
         return tuple(one.name for one in usual_kinds())
     full_names = {known: one.name for one in kinds() for known in (one.name, one.short_name)}
@@ -74,7 +77,7 @@ def expert_names(names: Sequence[str] | str | None = None) -> tuple[str, ...]:
 
 def _unknown(name: str) -> str:
     allowed = (one.name if one.short_name == one.name else f"{one.name} ({one.short_name})" for one in kinds())
-    return f"unknown expert {name!r}; allowed are {', '.join(allowed)}"
+    return f"unknown expert {reprlib.repr(name)}; allowed are {', '.join(allowed)}"
 
 
 def layers() -> dict[str, str]:

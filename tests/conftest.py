@@ -123,33 +123,47 @@ def single(inputs: dict, row: int) -> dict:
     }
 
 
-@pytest.fixture(scope="session")
-def tokenizer():
+def tiny_tokenizer():
     """One like the embedded model's that knows what experts say and a few words of questions, and spells the rest."""
     return build_tokenizer([SYSTEM, *QUESTIONS, *COCO_PANOPTIC_CLASSES, *PSG_PREDICATES, verbalize(example_scene())])
 
 
-@pytest.fixture(scope="session")
-def processor(tokenizer):
+def tiny_processor(tokenizer) -> MoAIProcessor:
     """For the tiny models: pictures of 32 pixels are 64 tokens."""
     return MoAIProcessor(tokenizer, image_size=32, num_image_tokens=64)
 
 
-@pytest.fixture(scope="session")
-def model_folder(processor, tmp_path_factory):
-    """A tiny random model with its processor, as `from_pretrained` reads it."""
+def save_tiny(processor: MoAIProcessor, folder: Path) -> Path:
+    """Writes a tiny random model with its processor, as `from_pretrained` reads it."""
     torch.manual_seed(0)
     text = tiny_config().text_config
     text.vocab_size, text.max_position_embeddings = len(processor.tokenizer), 320
     image_token = processor.tokenizer.convert_tokens_to_ids("<image>")
     text.tie_word_embeddings = False  # with tied ones a random model says one word for ever
     config = tiny_config(text_config=text, image_token_id=image_token, tie_word_embeddings=False, plora_alpha=16)
-    folder = tmp_path_factory.mktemp("model")
     model = opened(opened(MoAIForConditionalGeneration(config)))
     torch.nn.init.normal_(model.language_model.embed_tokens.weight)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    """That of the tiny models."""
+    return tiny_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def processor(tokenizer):
+    """That of the tiny models."""
+    return tiny_processor(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def model_folder(processor, tmp_path_factory):
+    """A tiny random model with its processor."""
+    return save_tiny(processor, tmp_path_factory.mktemp("model"))
 
 
 def example_scene() -> Scene:

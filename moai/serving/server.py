@@ -62,8 +62,10 @@ def mount_page(app, engine: Engine, settings: Settings) -> Path | None:
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
     import gradio
+    from starlette.middleware import Middleware
 
     from moai.serving.keys import allows
+    from moai.web.door import Forgiving
     from moai.web.layout import Page
     from moai.web.session import MAX_BYTES
     from moai.web.theme import CSS, theme
@@ -84,6 +86,7 @@ def mount_page(app, engine: Engine, settings: Settings) -> Path | None:
         ssr_mode=False,
         theme=theme(),
         css_paths=CSS,
+        app_kwargs={"middleware": [Middleware(Forgiving)]},
     )
     return Path(page.examples[0]["picture"]) if page.examples else None
 

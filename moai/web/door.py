@@ -78,6 +78,16 @@ class Door:
             told = "This server does not answer to that name; --allow-host NAME of `moai serve` allows it."
             await PlainTextResponse(told, status_code=400)(scope, receive, send)
             return
+        await self.app(scope, receive, send)
+
+
+class Forgiving:
+    """ASGI middleware for the page: what gradio fails at is told to the client in a sentence, and the log in a line."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
         async def noted(message: Message) -> None:
@@ -88,9 +98,11 @@ class Door:
         try:
             await self.app(scope, receive, noted)
         except Exception as error:
+            if scope["type"] != "http":
+                raise
             # Gradio raises whatever it stumbles over when a request is not one of its own page's.
             log = logging.getLogger("moai.web")
-            log.warning("%s %.200r: %s", scope.get("method"), scope["path"], type(error).__name__)
+            log.warning("%s %.200r: %s", scope["method"], scope["path"], type(error).__name__)
             log.debug("what it stumbled over", exc_info=error)
             if not started:
                 await _told(error)(scope, receive, send)
@@ -98,5 +110,5 @@ class Door:
 
 def _told(error: Exception) -> PlainTextResponse:
     if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:
-        return PlainTextResponse("The server could not read or keep a file. Please try once more.", status_code=500)
+        return PlainTextResponse("The server could not read or keep a file. Please try again later.", status_code=507)
     return PlainTextResponse("This is no request that the page makes. Load the page anew.", status_code=400)

@@ -77,7 +77,7 @@ def launch(page, host: str, port: int | None, allow_hosts: Iterable[str] = ()) -
     """Start listening, without waiting for the models; returns the address."""
     from starlette.middleware import Middleware
 
-    from moai.web.door import Door, names_of
+    from moai.web.door import Door, Forgiving, names_of
     from moai.web.session import MAX_BYTES
     from moai.web.theme import CSS, theme
 
@@ -95,7 +95,7 @@ def launch(page, host: str, port: int | None, allow_hosts: Iterable[str] = ()) -
         ssr_mode=False,
         theme=theme(),
         css_paths=CSS,
-        app_kwargs={"middleware": [Middleware(Door, names=names_of(host, allow_hosts))]},
+        app_kwargs={"middleware": [Middleware(Door, names=names_of(host, allow_hosts)), Middleware(Forgiving)]},
     )
     # Visitors keep a connection for as long as they look at the page.
     page.blocks.server.config.timeout_graceful_shutdown = LAST_SECONDS

@@ -42,12 +42,19 @@ def sound(scene: "Scene") -> "Scene":
 
 def _moved(kind: "Kind", found: "Scene", scene: "Scene", shape: tuple[int, int] | None) -> list[str]:
     problems: list[str] = []
-    kept = {part.name: _sound(part, found.part(part.name), shape, problems) for part in kind.parts}
+    kept = {part.name: _sound(part, _given(found, part.name), shape, problems) for part in kind.parts}
     if "objects" in kept:
         _tie(kept, found, problems)
     for name, items in kept.items():
         scene.put(name, list(items.values()))
     return problems
+
+
+def _given(found: "Scene", name: str) -> Any:
+    try:
+        return found.part(name)
+    except AttributeError:  # an expert can take a scene's own lists away
+        return None
 
 
 def _sound(part: "Part", given: Any, shape: tuple[int, int] | None, problems: list[str]) -> dict[int, Any]:

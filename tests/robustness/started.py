@@ -1,0 +1,87 @@
+"""A server in a process of its own, and what it wrote into its log."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 180
+
+
+@dataclass
+class Started:
+    """A server that answers at `address`; `said` are the lines of its log so far."""
+
+    address: str
+    said: list[str]
+    process: subprocess.Popen
+
+    @property
+    def log(self) -> str:
+        """Its log so far."""
+        return "".join(self.said)
+
+    def memory(self) -> float:
+        """MiB of memory that it holds."""
+        return memory_of(self.process.pid)
+
+
+def memory_of(process: int) -> float:
+    """MiB of memory that a process holds, without the files that it has mapped."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) / 1024
+
+
+def free_port() -> int:
+    """A port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@contextmanager
+def started(words: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[Started]:
+    """`python WORDS --port N`, when it has said that it is ready; ended by SIGTERM, or by force.
+
+    Raises RuntimeError with its log when it does not become ready.
+    """
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-u", *words, "--port", str(port)],
+        cwd=ROOT,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"} | dict(environment or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said: list[str] = []
+    ready = threading.Event()
+
+    def listen():
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("Ready"):
+                ready.set()
+        ready.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    began = time.monotonic()
+    ready.wait(PATIENCE)
+    try:
+        if process.poll() is not None or not ready.is_set():
+            raise RuntimeError(f"not ready after {time.monotonic() - began:.0f} s; it said:\n{''.join(said)}")
+        yield Started(f"http://127.0.0.1:{port}/", said, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
