@@ -36,7 +36,7 @@ class NanoDetPossible(NanoDetDetection):
 def build(kind: str, weights: str, builder: Builder, threshold: float = 0.1, **options) -> NetworkExpert:
     """The expert of a kind; those of one folder and the same options share a network."""
     key = ("nanodet", weights, *sorted(options.items()))
-    network = builder.shared(key, lambda: NanoDet(weights, **options))
+    network = builder.shared(key, lambda: NanoDet(weights, device=builder.device, **options))
     return (NanoDetPossible if kind == "possible" else NanoDetDetection)(network, threshold)
 
 

@@ -10,7 +10,7 @@ from perception.backends.backend import ONOFF, Backend, OneOf, Option, Setting, 
 from perception.builder import Builder
 from perception.expert import ExpertUnavailable
 from perception.forks import ProcessBound
-from perception.reading import lines_of
+from perception.reading import as_read, lines_of
 from perception.scene import Scene
 
 
@@ -37,7 +37,14 @@ class PaddleOCRReader(ProcessBound):
             if self._engine is None:
                 self._engine = self._load()
             result = self._engine.predict(np.ascontiguousarray(picture[..., ::-1]))[0]
-        scene.text_lines = lines_of(result["rec_polys"], result["rec_texts"], result["rec_scores"], width, height)
+        polygons = result["rec_polys"]
+        turned = result.get("textline_orientation_angles", ())
+        if len(turned) == len(polygons):
+            polygons = [
+                as_read(np.asarray(one), over == 1) if len(one) == 4 else one
+                for one, over in zip(polygons, turned, strict=True)
+            ]
+        scene.text_lines = lines_of(polygons, result["rec_texts"], result["rec_scores"], width, height)
 
     def _load(self):
         try:

@@ -10,12 +10,14 @@ from perception.backends.backend import ONOFF, Backend, OneOf, Option, Setting, 
 from perception.builder import Builder
 from perception.expert import ExpertUnavailable
 from perception.forks import ProcessBound
-from perception.networks.onnx import cores, on_gpu, threads
+from perception.networks.onnx import on_gpu, threads, workers
 from perception.networks.textlines import TextLines
 from perception.reading import lines_of
 from perception.scene import Scene
 
 MAX_ENGINES = 8
+MOST_TOGETHER = 16
+"""Lines in one pass of a GPU."""
 
 
 class RapidOCRReader(ProcessBound):
@@ -33,7 +35,7 @@ class RapidOCRReader(ProcessBound):
     _pool: ThreadPoolExecutor
 
     def __init__(self, engines: int | None = None, device: str | None = None, **settings: Any):
-        self.engines = engines or min(cores() // threads(), MAX_ENGINES)
+        self.engines = engines or workers()
         self.device = device
         self.settings = settings
         super().__init__()
@@ -49,18 +51,23 @@ class RapidOCRReader(ProcessBound):
     def __call__(self, picture: np.ndarray, scene: Scene) -> None:
         """Fills `scene.text_lines` from (H, W, 3) uint8 RGB."""
         height, width = picture.shape[:2]
+        lines = self.load()
+        with self._free:
+            found = lines(np.ascontiguousarray(picture[..., ::-1]))
+        if found:
+            scene.text_lines = lines_of(*zip(*found, strict=True), width, height)
+
+    def load(self) -> TextLines:
+        """Loads the networks if they are not there yet."""
         with self._lock:
             if self._lines is None:
                 self._lines = self._ready()
-        with self._free:
-            found = self._lines(np.ascontiguousarray(picture[..., ::-1]))
-        if found:
-            scene.text_lines = lines_of(*zip(*found, strict=True), width, height)
+            return self._lines
 
     def _ready(self) -> TextLines:
         engine = self._load()
         try:
-            return TextLines(engine, self._pool.map)
+            return TextLines(engine, self._pool.map, MOST_TOGETHER if on_gpu(self.device) else 1)
         except Exception as error:
             if self.settings:
                 raise self._refused() from error

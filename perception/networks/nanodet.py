@@ -1,6 +1,7 @@
 """NanoDet in a folder of ours: `model.onnx`, run by onnxruntime, and `config.json`."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,15 @@ import numpy as np
 
 from perception.expert import ExpertUnavailable
 from perception.networks.network import Found, Network, sorted_found
+from perception.networks.onnx import on_gpu, session, workers
 from perception.scene import Box
 
 STRIDES = (8, 16, 32)
 """Pixels a cell, of the three sizes of cells."""
 HALF = 0.6
 """Share of the longer side that a close look sees."""
+MOST_TOGETHER = 24
+"""Views in one pass of a GPU."""
 CUT = 0.05
 """What comes as near to an inner edge of a close look, in shares of it, may be cut by it."""
 
@@ -23,7 +27,8 @@ class NanoDet(Network[Found]):
 
     A score says how often such a box is right: its label, and an overlap (IoU) of at least a half with what a person
     drew. `close_looks`: whether it looks at the two halves of a picture besides, which takes
-    three times as long. `threads` of the processor; None takes those that are there.
+    three times as long. `threads` of the processor for each pass; None: as many as leave room for other passes.
+    `device` as torch names it: a GPU is used where onnxruntime can, unless it is "cpu".
 
     `folder` has `model.onnx` as `perception.networks.graph_model` writes it, and `config.json`: `labels`, `side`,
     `mean` and `std` (blue, green, red, 0..255), `least` (score of the network from which on boxes count), `nms` (most
@@ -32,11 +37,23 @@ class NanoDet(Network[Found]):
     the label is in the picture.
     """
 
-    def __init__(self, folder: str | Path, close_looks: bool = True, threads: int | None = None):
+    def __init__(
+        self,
+        folder: str | Path,
+        close_looks: bool = True,
+        threads: int | None = None,
+        device: str | None = None,
+    ):
         self.folder = Path(folder)
         self.close_looks = close_looks
         self.threads = threads
+        self.device = device
         super().__init__()
+
+    _pool: ThreadPoolExecutor
+
+    def _fresh(self) -> dict[str, Any]:
+        return super()._fresh() | {"_pool": ThreadPoolExecutor(workers(self.threads), thread_name_prefix="nanodet")}
 
     @property
     def source(self) -> str:
@@ -45,18 +62,12 @@ class NanoDet(Network[Found]):
 
     def _load(self) -> Any:
         try:
-            import onnxruntime
-        except ImportError as error:
-            raise ExpertUnavailable("the package onnxruntime is not installed; pip install onnxruntime") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads or 0
-        options.log_severity_level = 3
-        try:
             self._config = json.loads((self.folder / "config.json").read_text())
             self._centres = cell_centres(self._config["side"])
-            return onnxruntime.InferenceSession(
-                (self.folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
+            model = (self.folder / "model.onnx").read_bytes()
+            return session(model, self.device, self.threads)
+        except ImportError as error:
+            raise ExpertUnavailable("the package onnxruntime is not installed; pip install onnxruntime") from error
         except OSError as error:
             raise ExpertUnavailable(
                 f"the detector {self.folder} cannot be read ({error.strerror or 'input error'}); it needs model.onnx "
@@ -67,8 +78,12 @@ class NanoDet(Network[Found]):
 
     def _run(self, pictures: list[np.ndarray]) -> list[Found]:
         views = [self._views(picture) for picture in pictures]
-        framed = [self._framed(picture, view) for picture, seen in zip(pictures, views, strict=True) for view in seen]
-        scores, distances = self._model.run(["scores", "distances"], {"image": np.stack([one for one, _ in framed])})
+        looks = [(picture, view) for picture, seen in zip(pictures, views, strict=True) for view in seen]
+        framed = list(self._pool.map(lambda look: self._framed(*look), looks))
+        # Views in one pass save no time on a processor, and take more memory.
+        size = MOST_TOGETHER if on_gpu(self.device) else 1
+        passes = [[image for image, _ in framed[start : start + size]] for start in range(0, len(framed), size)]
+        scores, distances = (np.concatenate(found) for found in zip(*self._pool.map(self._pass, passes), strict=True))
         results, place = [], 0
         for picture, seen in zip(pictures, views, strict=True):
             parts = [
@@ -78,6 +93,9 @@ class NanoDet(Network[Found]):
             results.append(self._found(*(np.concatenate(column) for column in zip(*parts, strict=True))))
             place += len(seen)
         return results
+
+    def _pass(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        return self._model.run(["scores", "distances"], {"image": np.stack(images)})
 
     def _views(self, picture: np.ndarray) -> list[Box]:
         """The whole picture and, where it has more pixels than the network sees of it, its two halves, which overlap:

@@ -1,8 +1,10 @@
 """How networks run on onnxruntime: with how many threads, and on what."""
 
 import os
+from typing import Any
 
-MOST_THREADS, CORES_A_THREAD = 4, 4
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+MOST_THREADS, CORES_A_THREAD, MOST_WORKERS = 4, 4, 8
 """Threads of one network at most, and for how many cores it has one: several networks look at several pictures at once,
 and threads that wait for one another cost more than they bring."""
 
@@ -22,4 +24,22 @@ def on_gpu(device: str | None) -> bool:
     import onnxruntime
 
     asked = device is None or device.startswith("cuda")
-    return asked and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    return asked and CUDA in onnxruntime.get_available_providers()
+
+
+def session(model: bytes, device: str | None, count: int | None = None) -> Any:
+    """A network that runs with `count` threads; None: as many as `threads` says."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = count or threads()
+    options.log_severity_level = 3
+    # Threads that wait in a loop would take the cores from the other networks.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers = [CUDA, CPU] if on_gpu(device) else [CPU]
+    return onnxruntime.InferenceSession(model, options, providers=providers)
+
+
+def workers(count: int | None = None) -> int:
+    """How many passes of networks of `count` threads there is room for at once."""
+    return max(1, min(cores() // (count or threads()), MOST_WORKERS))

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from perception.reading.direction import as_read
+
 LONGEST, SHORTEST = 8, 30
 """A strip that is more than this many times as long as wide, or narrower than this many pixels, is framed."""
 CLEAR = 0.9
@@ -17,8 +19,11 @@ CLEAR = 0.9
 ENOUGH = 3
 WINDOW = 4.0
 """Times as wide as high is what is looked at to tell whether a line stands on its head."""
-LEAST_WIDE, STEP = 320, 32
-"""Widths in pixels that lines of 48 pixels are padded to: at least, and multiples of."""
+LEAST_WIDE, LEAST_ON_PAGES, STEP = 320, 96, 32
+"""Widths in pixels that lines of 48 pixels are padded to: at least, at least where a picture has MANY, and multiples
+of. The networks learned from lines of at least 320 pixels; those of receipts are read as well with less around them, in
+two thirds of the time."""
+MANY = 12
 
 
 class Line(NamedTuple):
@@ -32,19 +37,21 @@ class Line(NamedTuple):
 class TextLines:
     """`engine`: a RapidOCR, whose settings hold. Safe to call from several threads.
 
-    `mapped(work, items)` does some work for several items and returns the results in order, as `map` does.
+    `mapped(work, items)` does some work for several items and returns the results in order, as `map` does. `together`:
+    most lines in one pass of a network, which saves time on a GPU alone.
     """
 
-    def __init__(self, engine: Any, mapped: Callable[[Callable, Iterable], Iterable] = map):
+    def __init__(self, engine: Any, mapped: Callable[[Callable, Iterable], Iterable] = map, together: int = 1):
         self.engine = engine
         self.mapped = mapped
+        self.together = together
         self.detector = engine._load_det_model()
         self.classifier = engine._load_cls_model() if engine.use_cls else None
         self.recogniser = engine._load_rec_model()
 
     def __call__(self, picture: np.ndarray) -> list[Line]:
         """The lines of (H, W, 3) uint8 BGR, in no order."""
-        from rapidocr.utils.process_img import map_boxes_to_original
+        from rapidocr.utils.process_img import get_rotate_crop_image, map_boxes_to_original
 
         height, width = picture.shape[:2]
         fitted, steps = self.engine.preprocess_img(picture)
@@ -52,13 +59,14 @@ class TextLines:
         found = self.detector(fitted).boxes
         if found is None or not len(found):
             return []
-        crops, quads = zip(*(cut_out(fitted, quad) for quad in np.asarray(found, np.float32)), strict=True)
-        quads = map_boxes_to_original(np.array(quads), steps, height, width)
+        found = np.asarray(found, np.float32)
+        crops = [get_rotate_crop_image(fitted, quad.copy()) for quad in found]
+        quads = map_boxes_to_original(found.copy(), steps, height, width)
         turned = self._turned(crops)
         upright = [crop[::-1, ::-1] if over else crop for crop, over in zip(crops, turned, strict=True)]
-        read = list(self.mapped(self._read, upright))
+        read = self._read_all(upright)
         return [
-            Line(np.roll(quad, 2, axis=0) if over else quad, text, score)
+            Line(as_read(quad, over), text, score)
             for quad, over, (text, score) in zip(quads, turned, read, strict=True)
         ]
 
@@ -86,14 +94,32 @@ class TextLines:
         turned = list(self.classifier.postprocess_op.label_list).index("180")
         return float(self.classifier.session(given)[:, turned].mean())
 
-    def _read(self, crop: np.ndarray) -> tuple[str, float]:
-        """Text and score (0..1) of a line."""
-        high, wide = crop.shape[:2]
+    def _read_all(self, crops: Sequence[np.ndarray]) -> list[tuple[str, float]]:
+        """Text and score (0..1) of each line; those of one width go together."""
+        least = LEAST_ON_PAGES if len(crops) >= MANY else LEAST_WIDE
         line = self.recogniser.rec_image_shape[1]
-        padded = max(LEAST_WIDE, math.ceil(line * wide / high / STEP) * STEP)
-        given = self.recogniser.resize_norm_img(np.ascontiguousarray(crop), padded / line + 1e-6)
-        (((text, score),), _) = self.recogniser.postprocess_op(self.recogniser.session(given[None]))
-        return self._logical(text), float(score)
+        widths = [max(least, math.ceil(line * crop.shape[1] / crop.shape[0] / STEP) * STEP) for crop in crops]
+        passes: list[list[int]] = []
+        for number in sorted(range(len(crops)), key=lambda number: widths[number]):
+            if not passes or len(passes[-1]) == self.together or widths[passes[-1][0]] != widths[number]:
+                passes.append([])
+            passes[-1].append(number)
+        read: dict[int, tuple[str, float]] = {}
+        # The longest first, so that no core waits for it in the end.
+        for numbers, found in zip(
+            passes[::-1],
+            self.mapped(lambda part: self._read([crops[number] for number in part], widths[part[0]]), passes[::-1]),
+            strict=True,
+        ):
+            read.update(zip(numbers, found, strict=True))
+        return [read[number] for number in range(len(crops))]
+
+    def _read(self, crops: Sequence[np.ndarray], width: int) -> list[tuple[str, float]]:
+        """Text and score of lines padded to a width in pixels."""
+        ratio = width / self.recogniser.rec_image_shape[1] + 1e-6
+        given = np.stack([self.recogniser.resize_norm_img(np.ascontiguousarray(crop), ratio) for crop in crops])
+        found, _ = self.recogniser.postprocess_op(self.recogniser.session(given))
+        return [(self._logical(text), float(score)) for text, score in found]
 
     def _logical(self, text: str) -> str:
         """The text as it is spelt: what runs from right to left was read from left to right."""
@@ -118,15 +144,3 @@ def framed(picture: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
 
 def _margin(short: int, long: int) -> int:
     return abs(2 * max(long // LONGEST, SHORTEST) - short) // 2
-
-
-def cut_out(picture: np.ndarray, quad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What stands in a quadrilateral, lying: one that is clearly higher than wide holds text that runs downwards, or
-    upwards. And the quadrilateral, beginning where the crop does."""
-    from rapidocr.utils.process_img import get_rotate_crop_image
-
-    crop = get_rotate_crop_image(picture, quad.copy())
-    across = max(np.linalg.norm(quad[0] - quad[1]), np.linalg.norm(quad[2] - quad[3]))
-    stands = crop.shape[1] != int(across)
-    # np.rot90 brings the right side to the top.
-    return crop, np.roll(quad, -1, axis=0) if stands else quad

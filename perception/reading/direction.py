@@ -10,12 +10,22 @@ import numpy as np
 
 SAME_WAY = np.radians(25)
 """Pieces whose directions differ by less belong to one page."""
+STANDS = 1.5
+"""A piece so many times as high as wide holds text that runs downwards or upwards."""
 _ELONGATED, _LETTERS = 1.5, 3
 """Pieces as many times as long as high, of as many letters, tell which way they run; a lone I or 1 does not."""
 _AGREED = np.radians(3)
 """A page is tilted as its pieces are where two and half of the text agree to this; one tilted sign tilts no page."""
 _DRIFT = 0.25
 """A tilt that moves the far end of a page by a smaller share of a line's height is none."""
+
+
+def as_read(quad: np.ndarray, over: bool) -> np.ndarray:
+    """A piece of which an engine gave the corners clockwise from the top left of the picture, from where its text
+    begins. Engines turn what is clearly higher than wide, its right side up, before they read it; `over`: they turned
+    it by half besides."""
+    _, length, height = (float(value[0]) for value in sides(np.asarray(quad, float)[None]))
+    return np.roll(quad, -(height >= STANDS * length) + 2 * over, axis=0)
 
 
 def sides(quads: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

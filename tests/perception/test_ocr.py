@@ -13,6 +13,7 @@ from perception import Perception, Scene, TextLine
 from perception.backends.paddleocr import PaddleOCRReader
 from perception.backends.rapidocr import RapidOCRReader
 from perception.expert import ExpertUnavailable
+from perception.networks.textlines import TextLines
 from perception.reading import merge_lines
 
 
@@ -132,6 +133,24 @@ def test_paddleocr_results_are_adapted(monkeypatch):
     assert scene.text_lines[0].box == pytest.approx((0.1, 0.1, 0.5, 0.2))
 
 
+def test_pages_that_paddleocr_turned_are_read_from_their_top(monkeypatch):
+    class Engine:
+        def __init__(self, **settings):
+            pass
+
+        def predict(self, picture):
+            polygons = [[[10, 10], [90, 10], [90, 20], [10, 20]], [[10, 50], [90, 50], [90, 60], [10, 60]]]
+            standing = [[[10, 10], [20, 10], [20, 90], [10, 90]], [[50, 10], [60, 10], [60, 90], [50, 90]]]
+            on_its_head = picture.shape[0] == picture.shape[1]
+            return [{"rec_polys": polygons if on_its_head else standing, "rec_texts": ["second", "first"],
+                     "rec_scores": [0.9, 0.8], "textline_orientation_angles": [int(on_its_head)] * 2}]  # fmt: skip
+
+    paddle_like(monkeypatch, Engine)
+    for shape in ((100, 100, 3), (100, 101, 3)):
+        scene = read(PaddleOCRReader(), np.zeros(shape, np.uint8))
+        assert [one.text for one in scene.text_lines] == ["first", "second"]
+
+
 def test_options_reach_the_libraries(monkeypatch):
     given = {}
 
@@ -179,5 +198,25 @@ def test_several_engines_read_as_one_does(reader):
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda picture: read(several, picture).text_lines, pictures))
     alone = [read(reader, picture).text_lines for picture in pictures]
-    assert [[line.text for line in lines] for lines in found] == [[line.text for line in lines] for lines in alone]
-    assert any(alone)
+    assert found == alone and any(alone)
+
+
+def test_lines_read_the_same_in_any_company(reader, receipt):
+    """In one pass with others, as on a GPU, and in a batch of pictures."""
+    several = TextLines(reader.load().engine, together=3)
+    plain = reader.load()(np.asarray(receipt)[..., ::-1])
+    assert [line.text for line in several(np.asarray(receipt)[..., ::-1])] == [line.text for line in plain]
+    pictures = [np.asarray(receipt), np.asarray(receipt)[:150], np.asarray(receipt)[60:, 100:]]
+    eyes = Perception("ocr", experts_from="photo", cache_size=0)
+    assert [scene.text_lines for scene in eyes.batch(pictures)] == [eyes(one).text_lines for one in pictures]
+
+
+def test_short_lines_stand_as_their_page_does(reader):
+    """Alone, a short word is hard to tell from one on its head."""
+    high = np.full((48, 100, 3), 255, np.uint8)
+    lines = TextLines(reader.load().engine)
+    for likely, expected in (((0.02, 0.05, 0.1, 0.97), [0, 0, 0, 0]), ((0.99, 0.98, 0.97, 0.3), [1, 1, 1, 1])):
+        crops = [np.hstack([high] * 4)] * 3 + [high]
+        left = list(likely)
+        lines._likely_turned = lambda crop, left=left: left.pop(0)
+        assert lines._turned(crops).tolist() == expected

@@ -56,7 +56,8 @@ def test_several_pictures_go_through_at_once():
     together = network.batch(pictures)
     for picture, found in zip(pictures, together, strict=True):
         (alone,) = network._run([picture])
-        assert alone.labels == found.labels and np.allclose(alone.boxes, found.boxes, atol=1e-4)
+        assert alone.labels == found.labels
+        assert np.array_equal(alone.boxes, found.boxes) and np.array_equal(alone.scores, found.scores)
 
 
 def test_small_pictures_are_looked_at_once():
