@@ -115,7 +115,7 @@ class Deliberator:
             streamer.end()
         gates = next(iter(gate_shares(record, 1)))
         answers = [
-            answer_of(assistant.processor, ends, ids, self.prompt, self.encoded, gates, settings, {})
+            answer_of(assistant.processor, ends, ids, self.prompt, self.encoded, gates, settings, {}, room)
             for ids in told.ids.tolist()
         ]
         outcomes = [

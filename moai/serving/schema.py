@@ -1,10 +1,12 @@
 """What clients send: the body of `/v1/chat/completions`, checked, and as the assistant takes it."""
 
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from moai.answers import Decoding
+from moai.inference.strategies.registry import Deliberation
 
 # Fields of OpenAI's that change nothing here.
 _IGNORED = {
@@ -86,18 +88,32 @@ class StreamOptions(_Loose):
 
 class Extras(_Strict):
     """MoAI's own: `experts` that look (names, as a list or separated by commas; all by default), `moai` False for the
-    plain backbone, and `evidence` that the reply holds under `moai`."""
+    plain backbone, and `evidence` that the reply holds under `moai`. The rest is that of
+    `moai.inference.strategies.registry.Deliberation`: `samples` drafts that vote, or a contrast."""
 
     experts: list[str] | str | None = None
     moai: bool = True
-    evidence: bool | list[Literal["scene", "gates", "timings"]] = False
+    evidence: bool | list[Literal["scene", "gates", "timings", "drafts"]] = False
+    samples: int | None = None
+    combine: str | None = None
+    window: int | None = None
+    reserve: int | None = None
+    contrast: float | None = None
+    weak: str | None = None
+    plausible: float | None = None
 
     @property
     def shown(self) -> tuple[str, ...]:
         """The parts of the evidence that are asked for."""
         if isinstance(self.evidence, bool):
-            return ("scene", "gates", "timings") if self.evidence else ()
+            return ("scene", "gates", "timings", "drafts") if self.evidence else ()
         return tuple(self.evidence)
+
+    @property
+    def deliberation(self) -> dict[str, Any]:
+        """What of it says how an answer comes about."""
+        named = (one.name for one in fields(Deliberation))
+        return {name: value for name in named if (value := getattr(self, name)) is not None}
 
 
 class ChatRequest(_Strict):
@@ -153,7 +169,7 @@ class ChatRequest(_Strict):
         if asked is not None and asked < 1:
             raise ValueError(f"max_tokens is {asked}; allowed is 1 to {longest}")
         known = {name: value for name, value in given.items() if value is not None}
-        return Decoding(**({} if asked is None else {"max_new_tokens": asked}), **known)
+        return Decoding(**({} if asked is None else {"max_new_tokens": asked}), **known, **self.moai.deliberation)
 
     def conversation(self) -> list[dict[str, str]]:
         """Messages as the assistant takes them; system texts at the beginning are one."""

@@ -131,6 +131,7 @@ class Job:
                     picture = self.assistant.encode(pixels, extras.experts, extras.moai)
             answers = self.assistant.say(
                 picture,
+                messages,
                 prompt,
                 self.decoding,
                 self.asked.choices,

@@ -120,3 +120,23 @@ def test_other_addresses(server):
     assert "temperature" in documented["components"]["schemas"]["ChatRequest"]["properties"]
     counts = httpx.get(f"{server.url}/metrics").text
     assert 'moai_requests_total{status="200"}' in counts and "moai_completion_tokens_total" in counts
+
+
+def test_thinking_twice(client):
+    openai = pytest.importorskip("openai")
+    asked = {"model": "moai-nano", "messages": asking(SIGN, "street"), "seed": 3}
+    extras = {"moai": {"samples": 4, "evidence": ["drafts"]}}
+    whole = client.chat.completions.create(**asked, extra_body=extras)
+    told = whole.model_extra["moai"]
+    assert whole.choices[0].message.content == "GALLERY" and len(told["drafts"]) == 4 and told["agreement"] > 0.5
+    stream = list(client.chat.completions.create(**asked, extra_body=extras, stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "GALLERY"
+    assert stream[-1].model_extra["moai"] == told
+    contrasted = client.chat.completions.create(**asked, extra_body={"moai": {"contrast": 0.3, "weak": "second"}})
+    assert contrasted.choices[0].message.content
+    for wrong, sentence in (
+        ({"samples": 99}, "samples is 99; allowed is 1 to 64"),
+        ({"contrast": 0.5, "weak": "rank2"}, "rank2 needs a model with sparse layers"),
+    ):
+        with pytest.raises(openai.BadRequestError, match=sentence):
+            client.chat.completions.create(**asked, extra_body={"moai": wrong})

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from moai.answers import Answer, Decoding, EncodedImage
 from moai.assistant import MoAI
+from moai.deliberation import Deliberator
 from moai.serving.metrics import Metrics
 from moai.serving.together.looker import Looker
 from moai.serving.together.writer import Row, Writer
@@ -33,16 +34,28 @@ class Together(MoAI):
     def say(
         self,
         picture: EncodedImage,
+        messages: Sequence[dict],
         prompt: Sequence[int],
         settings: Decoding,
         count: int,
         emit: Callable[[int, str], None],
         stop: threading.Event,
     ) -> list[Answer]:
-        """`count` answers to one prompt; `emit` is called with the number of an answer and the next piece of it.
+        """`count` answers to messages with their prompt; `emit` is called with the number of an answer and the next
+        piece of it.
 
         Answers that are sampled with a seed have seeds that count up from it.
         """
+        seeds = [None if settings.seed is None else (settings.seed + number) % 2**63 for number in range(count)]
+        if settings.strategy is not None:
+            asked = [
+                Deliberator(self, picture, messages, prompt, replace(settings, seed=seed), stop=stop) for seed in seeds
+            ]
+            answers = []
+            for number, one in enumerate(asked):
+                answers.append(one.answer())
+                emit(number, answers[-1].text)
+            return answers
 
         def row(numbers: Sequence[int], own: Decoding) -> Row:
             def each(piece: str) -> None:
@@ -55,7 +68,6 @@ class Together(MoAI):
 
         if settings.temperature == 0:  # all say the same
             return self._written([row(range(count), settings)]) * count
-        seeds = [None if settings.seed is None else (settings.seed + number) % 2**63 for number in range(count)]
         return self._written([row([number], replace(settings, seed=seed)) for number, seed in enumerate(seeds)])
 
     def _stops(self, settings: Decoding) -> tuple[str, ...]:

@@ -128,6 +128,8 @@ class Writer:
         self._hear(len(self._written) - 1, logits)
 
     def _request(self, row: Row, record: GateRecord) -> Request | None:
+        if not row.picture.inputs and self.model.taught_from is not None:
+            return None  # another model answers without a picture
         device = self.model.device
         inputs: dict[str, Any] = {name: value.to(device) for name, value in row.picture.inputs.items()}
         # A copy, since tensors of inference mode would be compiled for once more.
