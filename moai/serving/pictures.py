@@ -1,5 +1,6 @@
 """Pictures of requests: in a data: URL, or behind the address of an allowed host. No file of this machine."""
 
+from moai.serving.fetching import Fetcher
 from moai.serving.settings import Settings
 from perception.images import ImageError, Pixels, pixels_of
 
@@ -9,12 +10,15 @@ class Pictures:
 
     def __init__(self, settings: Settings):
         self.settings = settings
+        self.fetch = Fetcher(settings.fetch_from, settings.max_body_bytes, settings.fetch_seconds)
 
     def content(self, url: str) -> str | bytes:
-        """What `pixels` takes: the data: URL itself. Raises ImageError with one sentence for other addresses."""
+        """What `pixels` takes: the data: URL itself, or what was fetched. Raises ImageError with one sentence."""
         if url[:5].lower() == "data:":
             return url
-        raise ImageError("a picture must be in a data: URL (data:image/png;base64,...): nothing is fetched here")
+        if not self.settings.fetch_from:
+            raise ImageError("a picture must be in a data: URL (data:image/png;base64,...): nothing is fetched here")
+        return self.fetch(url)
 
     def pixels(self, content: str | bytes) -> Pixels:
         """The decoded picture. Raises ImageError with one sentence."""
