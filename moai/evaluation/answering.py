@@ -10,10 +10,8 @@ import torch
 from PIL import Image
 from transformers import PreTrainedModel
 
-from moai.assistant import Decoding, EncodedImage, MoAI
-from moai.inference import generate
+from moai.assistant import EncodedImage, MoAI
 from moai.models.processing import MoAIProcessor
-from moai.streaming import spoken
 from perception.registry import expert_names, kind
 from perception.scene import Scene
 
@@ -112,7 +110,8 @@ class Answerer:
                 texts = self.assistant.ask_batch(pictures, questions, moai=self.variant.moai, **decoding)
                 answers |= {request.key: one.text for (request, _), one in zip(seen, texts, strict=True)}
             for request in unseen:
-                answers[request.key] = self._answer_without_image(request.question, decoding)
+                messages = [{"role": "user", "content": request.question}]
+                answers[request.key] = self.assistant.chat(None, messages, **decoding).text
         finally:
             model.routing = before
         return [(request, answers[request.key]) for request in batch]
@@ -121,17 +120,6 @@ class Answerer:
         messages = [{"role": "user", "content": question}]
         length = len(self.assistant.processor.conversation_ids(messages, with_image=True))
         return length >= self.assistant.model.config.text_config.max_position_embeddings
-
-    @torch.inference_mode()
-    def _answer_without_image(self, question: str, decoding: dict) -> str:
-        processor, model = self.assistant.processor, self.assistant.model
-        inputs = processor.prompt_inputs([[{"role": "user", "content": question}]], with_image=False)
-        inputs = {name: tensor.to(self.assistant.device) for name, tensor in inputs.items()}
-        arguments = Decoding(**decoding).arguments() | {"pad_token_id": processor.tokenizer.pad_token_id}
-        if processor.style.stop:
-            arguments |= {"stop_strings": processor.style.stop, "tokenizer": processor.tokenizer}
-        generated = generate(model, **inputs, **arguments)[0, inputs["input_ids"].shape[1] :]
-        return spoken(processor.tokenizer.decode(generated, skip_special_tokens=True), processor.style.stop)
 
 
 @torch.inference_mode()

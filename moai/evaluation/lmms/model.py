@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from moai.assistant import MoAI
+from moai.assistant import Decoding, MoAI
 from moai.evaluation.answering import Answerer, Request, Variant, fingerprint
 from moai.evaluation.journal import Journal
 from moai.evaluation.lmms.likelihood import answer_losses
@@ -27,7 +27,8 @@ class MoAIHarness(lmms):
     pretrained: folder or hub id (default, or "embedded": the embedded model). experts: names joined by "+", as
     "seg+det"; experts_from: the preset or YAML file that says which they are (default: the model's own); moai=False
     asks the plain backbone. journal: a folder that keeps answers, so that a killed run continues
-    where it stopped. `assistant` takes a loaded model in place of `pretrained`. Raises ValueError with one sentence for
+    where it stopped. thinking: other fields of `moai.assistant.Decoding`, such as samples=6 and seed=0, or contrast=0.5
+    and weak=second. `assistant` takes a loaded model in place of `pretrained`. Raises ValueError with one sentence for
     bad settings.
     """
 
@@ -44,8 +45,11 @@ class MoAIHarness(lmms):
         assistant: MoAI | None = None,
         experts_from: str | None = None,
         max_batch_size: int | str | None = None,
+        **thinking,
     ):
         super().__init__()
+        Decoding.of(thinking)  # a typo is told before anything loads
+        self.thinking = thinking
         from accelerate import Accelerator
 
         self.accelerator = Accelerator()
@@ -63,7 +67,8 @@ class MoAIHarness(lmms):
         self.answerer = Answerer(assistant, variant, int(batch_size or 1))
         if journal is not None and not isinstance(journal, Journal):
             settings = {"model": str(pretrained or "embedded"), "weights": fingerprint(assistant.model)}
-            journal = Journal(Path(journal), settings | {"experts": list(kept), "moai": moai}, self._rank)
+            settings |= {"experts": list(kept), "moai": moai} | thinking
+            journal = Journal(Path(journal), settings, self._rank)
         self.journal = journal
 
     @property
@@ -121,7 +126,7 @@ class MoAIHarness(lmms):
 
     def _request(self, context: str, settings: dict, doc_to_visual, doc_id, task: str, split: str):
         """The harness's request as ours, and where its answer is to be cut."""
-        decoding = _decoding(settings, task)
+        decoding = _decoding(settings, task) | self.thinking
         digest = hashlib.sha256(json.dumps([context, decoding], sort_keys=True).encode()).hexdigest()[:12]
 
         def load():

@@ -118,7 +118,9 @@ def test_several_rounds_are_refused(model):
         model.generate_until_multi_round([])
 
 
-@pytest.mark.parametrize("settings", [{"batch_size": "auto"}, {"experts": "seg+ears"}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"batch_size": "auto"}, {"experts": "seg+ears"}, {"samples": 99}, {"smaples": 6}], ids=str
+)
 def test_bad_model_arguments_are_refused(assistant, settings):
     with pytest.raises(ValueError):
         MoAIHarness(assistant=assistant, **settings)
