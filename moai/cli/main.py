@@ -5,7 +5,7 @@ import sys
 import typer
 
 from moai.cli import ask, batch, build, convert, evaluate, export, perceive, serve, speed, train
-from moai.cli.sparse import upcycle
+from moai.cli.sparse import merge, prune, upcycle
 from moai.terminal import guarded
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app.command("build")(build.build)
 app.command("convert")(convert.convert)
 app.command("export")(export.export)
 app.command("upcycle")(upcycle.upcycle)
+app.command("prune")(prune.prune)
+app.command("merge")(merge.merge)
 
 
 def main(argv: list[str] | None = None) -> int:

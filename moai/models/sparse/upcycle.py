@@ -70,6 +70,7 @@ def upcycle(
             _draw(cut, fresh, generator)
         state |= {prefix + name: one for name, one in cut.items()}
     made.load_state_dict(state)
+    made.tie_weights()
     made.generation_config = copy.deepcopy(model.generation_config)
     return made.to(model.device).train(model.training)
 
