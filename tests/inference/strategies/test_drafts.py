@@ -146,3 +146,18 @@ def by_two_passes(model, ids, contrast):
         with weakened(model, contrast.weak):
             weak = model(ids[None]).logits[:, -1]
     return contrasted(strong, weak, contrast.strength, contrast.plausible).argmax()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_captured_steps_draft_and_contrast_as_the_plain_path(model, inputs):
+    model = talkative().to("cuda")
+    inputs = {name: value.to("cuda") for name, value in inputs.items()}
+    engine = FastGeneration(model)
+    for wording in (NINE, Wording(9, contrast=Contrast("no-aux", 2.0, 1e-6)), Wording(9, contrast=Contrast("second"))):
+        assert torch.equal(fast_draft(engine, model, inputs, wording).ids, plain_draft(model, inputs, wording).ids)
+    hot = Wording(9, temperature=1.5, seed=5)
+    first = fast_draft(engine, model, single(inputs, 0), hot, 6)
+    assert torch.equal(fast_draft(engine, model, single(inputs, 0), hot, 6).ids, first.ids)
+    other = fast_draft(engine, model, single(inputs, 0), Wording(9, temperature=1.5, seed=6), 6)
+    assert not torch.equal(other.ids, first.ids) and len({tuple(row.tolist()) for row in first.ids}) > 1
