@@ -1,8 +1,9 @@
 """`moai perceive --all`: experts look at every picture of a data set once, and what they see is kept."""
 
-import json
 import time
 from pathlib import Path
+
+from perception.files.whole import write_json
 
 
 def perceive_all(source: str, cache: Path | None, images: Path | None, experts_from: str | None, workers: int) -> None:
@@ -50,7 +51,7 @@ def perceive_all(source: str, cache: Path | None, images: Path | None, experts_f
     report = cached.folder / "skipped.json"
     report.unlink(missing_ok=True)
     if problems:
-        report.write_text(json.dumps(problems, indent=1, ensure_ascii=False))
+        write_json(report, problems)
         print(f"{len(problems):,} skipped, listed in {report}:")
         for name, problem in list(problems.items())[:5]:
             print(f"  {name}: {problem}")

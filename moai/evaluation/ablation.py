@@ -10,8 +10,8 @@ from moai.evaluation.answering import Variant, without
 from moai.evaluation.chart import bar_chart
 from moai.evaluation.drawn.documents import MME_CATEGORIES
 from moai.evaluation.drawn.run import run_drawn
-from moai.evaluation.journal import write_json
 from perception import Perception
+from perception.files.whole import write_json, write_whole
 from perception.registry import kind
 
 STEP1 = Variant("step 1 only")
@@ -128,7 +128,7 @@ def ablate(
     markdown = ablation_markdown(table)
     settings = {"model": model or "embedded", "step1": step1, "seeds": seeds, "scenes": scenes, "limit": limit}
     write_json(Path(folder) / "ablation.json", settings | {"best": _BEST, "variants": table})
-    (Path(folder) / "ablation.md").write_text(markdown + "\n", encoding="utf-8")
+    write_whole(Path(folder) / "ablation.md", markdown + "\n")
     bars = {name: [_bar(row.get(column), _BEST[column]) for column in COLUMNS] for name, row in table.items()}
     title = f"{settings['model']}: {seeds} x {scenes} drawn scenes, mean and standard deviation"
     bar_chart(Path(folder) / "ablation.png", list(COLUMNS), bars, title)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from moai.evaluation.catalogue import BENCHMARKS, PUBLISHED_SOURCE
 from moai.evaluation.chart import bar_chart
-from moai.evaluation.journal import write_json
 from moai.evaluation.suites import SUITES, suite
+from perception.files.whole import write_json, write_whole
 
 _BEST = {"perception": 2000.0, "cognition": 800.0}
 """Best possible scores that are not 100."""
@@ -107,7 +107,7 @@ def write_report(folders: Sequence[Path], target: Path) -> str:
         lines += [f"### {result['benchmark']}, {result['model']}{cut}", "", scores_table(result), ""]
     text = "\n".join(lines)
     target.mkdir(parents=True, exist_ok=True)
-    (target / "report.md").write_text(text, encoding="utf-8")
+    write_whole(target / "report.md", text)
     headlines = [{"model": model} | asdict(row) for model, row in rows]
     write_json(
         target / "report.json", {"headlines": headlines, "published_source": PUBLISHED_SOURCE, "results": results}

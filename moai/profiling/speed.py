@@ -27,6 +27,7 @@ from moai.profiling.model import (
 from moai.profiling.perception import measure_answers, measure_perception
 from moai.profiling.training import measure_training
 from moai.terminal import Parser, guarded
+from perception.files.whole import write_json
 
 PARTS = {
     "generation": measure_generation,
@@ -128,7 +129,7 @@ def main(argv: list[str] | None = None) -> None:
     print(json.dumps(record["machine"]))
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(record, indent=1) + "\n")
+        write_json(arguments.out, record)
 
 
 if __name__ == "__main__":

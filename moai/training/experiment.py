@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from moai.training.stages import Stage, setting
+from perception.files.whole import write_whole
 from perception.registry import expert_names
 
 OPTIMIZERS = ("muon", "adamw")
@@ -216,7 +217,7 @@ def checked(experiment: Experiment) -> Experiment:
 def save_experiment(experiment: Experiment, folder: Path) -> None:
     """Writes every setting into `folder`, as a file that `load_experiment` takes."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RESOLVED).write_text(OmegaConf.to_yaml(OmegaConf.create(_plain(experiment))))
+    write_whole(folder / RESOLVED, OmegaConf.to_yaml(OmegaConf.create(_plain(experiment))))
 
 
 def _plain(experiment: Experiment) -> dict:

@@ -11,6 +11,7 @@ import torch
 from moai.evaluation.drawn.by_kind import print_table
 from moai.training.run import load_model
 from moai.training.trainer import RECORD, save_model
+from perception.files.whole import write_json, write_whole
 
 SHARD = "15MB"
 
@@ -35,9 +36,9 @@ def export(trained: Path, folder: Path, scores: Path | None = None) -> Path:
     if scores is not None:
         told = json.loads(scores.read_text())
         record |= {"scores": told["scores"], "scored_by": told["command"]}
-    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    write_json(folder / RECORD, record)
     card = folder / "README.md"
-    card.write_text(card_of(record, sum(parameter.numel() for parameter in model.parameters()), model.config))
+    write_whole(card, card_of(record, sum(parameter.numel() for parameter in model.parameters()), model.config))
     return card
 
 

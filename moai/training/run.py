@@ -28,6 +28,7 @@ from moai.models.released import folder_of
 from moai.models.stored.reading import read_model
 from moai.training.adapters import add_lora
 from moai.training.answers import SHOWN, Examination, examination, variants
+from moai.training.checkpoints import kept, newest_whole, step_of
 from moai.training.experiment import ModelExperiment, save_experiment
 from moai.training.objective import MoAIObjective
 from moai.training.progress import Budget, Watch
@@ -45,6 +46,7 @@ from moai.training.trainer import (
     training_arguments,
     weights_of,
 )
+from perception.files.whole import write_json
 from perception.presets import DEFAULT, preset_experts
 
 Start = tuple[MoAIForConditionalGeneration, MoAIProcessor]
@@ -107,11 +109,7 @@ def newest_checkpoint(experiment: ModelExperiment) -> Path | None:
     """The newest whole checkpoint in the output folder when training resumes, else None; ValueError without one."""
     if not experiment.resume:
         return None
-    # What was killed while it was written lacks the file that is written last.
-    whole = [state.parent for state in Path(experiment.output).glob("checkpoint-*/trainer_state.json")]
-    if not whole:
-        raise ValueError(f"there is no checkpoint in {experiment.output} to resume from")
-    return max(whole, key=lambda folder: int(folder.name.rsplit("-", 1)[1]))
+    return newest_whole(Path(experiment.output))
 
 
 def compile_layers(layers: Iterable[nn.Module]) -> None:
@@ -304,7 +302,7 @@ def ready(experiment: ModelExperiment, name: str, start: Start | None = None) ->
     model, processor = start or starting_model(stage, name, torch.bfloat16 if held else torch.float32)
     prepare(stage, model, held)
     # A resumed run goes on behind what its checkpoint has seen.
-    seen = 0 if earlier is None else int(earlier.name.rsplit("-", 1)[1]) * batch * count * stage.accumulate
+    seen = 0 if earlier is None else step_of(earlier) * batch * count * stage.accumulate
     experts = stage.experts or preset_experts(model.config.experts_from)
     source = data_set(stage, processor, sizes, experts, stage.seed, seen, model.config.experts_from)
     source.share(number, count)
@@ -350,8 +348,9 @@ def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
     model.routing = "gates"
     if before is not None:
         average(model, before, stage.average)
-    save_model(model, trainer.processor, output, first)
-    save_transcriber(objective, output, first)
+    with kept("the trained model", output):
+        save_model(model, trainer.processor, output, first)
+        save_transcriber(objective, output, first)
     if first:
         for told in training.source.reports():
             print(told, flush=True)
@@ -368,12 +367,12 @@ def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
         }
         history = [] if stage.init is None else _history(Path(stage.init))
         record = run | {"trains": stage.trains, "history": [*history, run], "log": trainer.state.log_history}
-        (output / RECORD).write_text(json.dumps(record, indent=1))
+        write_json(output / RECORD, record)
         print(f"saved {output} after {trainer.state.global_step} steps", flush=True)
     if stage.evaluate and training.exam is not None:
         marks = training.marks()
         if first:
-            (output / "evaluation.json").write_text(json.dumps(marks, indent=1))
+            write_json(output / "evaluation.json", marks)
             print(training.exam.table(marks), flush=True)
     left()
 

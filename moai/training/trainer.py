@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import shutil
 from pathlib import Path
 
 import torch
@@ -11,9 +12,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
+from moai.training.checkpoints import UNFINISHED, NotKept, finish, kept
 from moai.training.experiment import ModelExperiment
 from moai.training.objective import MoAIObjective, totals_of
 from moai.training.optimizer import Muon, is_matrix
@@ -145,6 +148,25 @@ class MoAITrainer(Trainer):
         """The module under whatever accelerate wrapped around it."""
         return self.accelerator.unwrap_model(self.model)
 
+    def _save_checkpoint(self, model, trial) -> None:
+        """As Trainer does, but in one step: a kill, or a full disk, leaves what was kept before as it is."""
+        output = Path(self.args.output_dir)
+        if self.args.should_save:
+            shutil.rmtree(output / UNFINISHED, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        self.args.output_dir = str(output / UNFINISHED)
+        try:
+            with kept(f"the checkpoint of step {self.state.global_step}", output):
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if self.args.should_save:
+                    finish(output, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+        except NotKept:
+            shutil.rmtree(output / UNFINISHED, ignore_errors=True)
+            raise
+        finally:
+            self.args.output_dir = str(output)
+
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """A checkpoint's weights; all processes have to ask."""
         folder, objective, keep = Path(output_dir or self.args.output_dir), self.objective, self.args.should_save
@@ -265,7 +287,6 @@ def training_arguments(
         logging_steps=stage.log_every,
         logging_nan_inf_filter=False,  # it would wait for the device at every step
         save_steps=stage.save_every,
-        save_total_limit=1,
         dataloader_num_workers=stage.workers,
         dataloader_prefetch_factor=4 if stage.workers else None,
         remove_unused_columns=False,

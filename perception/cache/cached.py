@@ -1,13 +1,12 @@
 """A Perception that keeps what it saw in a folder."""
 
 import json
-import os
-import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from perception.cache.identity import experts_digest, experts_record
+from perception.files.whole import write_whole
 from perception.images import pixels_of
 from perception.perception import Perception
 from perception.scene import Scene
@@ -83,12 +82,4 @@ class CachedPerception:
 
     def _put(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(beside, 0o644)
-            os.replace(beside, path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
+        write_whole(path, data)

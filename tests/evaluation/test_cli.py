@@ -9,9 +9,9 @@ import pytest
 from moai.assistant import MoAI
 from moai.evaluation.catalogue import BENCHMARKS, PUBLISHED_SOURCE, known_names
 from moai.evaluation.cli import main
-from moai.evaluation.journal import write_json
 from moai.evaluation.judge import Judge
 from moai.evaluation.report import headline_rows, write_report
+from perception.files.whole import write_json
 
 
 @pytest.fixture(autouse=True)

@@ -54,6 +54,8 @@ class Records:
             os.close(handle)
         try:
             record = json.loads(data)
+        except RecursionError as error:
+            raise RowError("it is not valid JSON: too deep") from error
         except ValueError as error:
             raise RowError(f"it is not valid JSON: {getattr(error, 'msg', 'not UTF-8')}") from error
         if not isinstance(record, dict):

@@ -13,6 +13,7 @@ from moai.data.photographs.photograph import Photograph
 from moai.data.rows import ImageRows, Rows, TextRows, WordRows
 from moai.data.worded.scenes import SORTS, made_up
 from moai.data.worded.source import nothing
+from perception.files.whole import lines_of
 from perception.images import pixels_of
 from perception.scene import Scene
 
@@ -93,7 +94,7 @@ def _spoken(turn: tuple[str, str]) -> list[dict[str, str]]:
 def read_answers(path: Path) -> list[tuple[str, str]]:
     """Prompts and answers of a file; raises ValueError with one sentence for a file that holds others or none."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = lines_of(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(
             f"the answers {path} cannot be read ({error.strerror or 'input error'}); make them with "

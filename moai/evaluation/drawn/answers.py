@@ -4,7 +4,6 @@ moai eval answers --questions 500
 """
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ from moai.evaluation.drawn.by_kind import Example, answer_examples, print_table,
 from moai.evaluation.options import add_model_options, assistant_of
 from moai.terminal import Parser
 from perception.cache import CachedPerception
+from perception.files.whole import write_json
 from perception.registry import expert_names
 from perception.scene import Scene
 
@@ -91,5 +91,5 @@ def main(argv: list[str] | None = None) -> int:
     print(print_table(tables))
     if arguments.out is not None:
         command = shlex.join(["moai", "eval", "answers", *(sys.argv[1:] if argv is None else argv)])
-        arguments.out.write_text(json.dumps({"command": command, "scores": tables}, indent=1))
+        write_json(arguments.out, {"command": command, "scores": tables})
     return 0

@@ -3,7 +3,6 @@
 moai eval contribution
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from moai.evaluation.answering import without
 from moai.evaluation.drawn.by_kind import Example, answer_examples
 from moai.evaluation.options import add_model_options, assistant_of
 from moai.terminal import Parser
+from perception.files.whole import write_json
 from perception.registry import expert_names
 
 _QUESTIONS = {
@@ -124,5 +124,5 @@ def main(argv: list[str] | None = None) -> int:
     table = compared(assistant, list(own_examples(assistant, *given)))
     print(markdown(table))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(table, indent=1))
+        write_json(arguments.out, table)
     return 0

@@ -7,7 +7,6 @@ picture and noise. Nobody knows the right answers here. What is scored is whethe
 """
 
 import importlib.util
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from moai.data.drawn.scoring import mentions
 from moai.evaluation.options import add_model_options, assistant_of
 from moai.terminal import Parser
 from perception import Scene
+from perception.files.whole import write_json
 from perception.images import load_image
 from perception.kinds.detection import DETECTION_THRESHOLD
 from perception.kinds.ocr import OCR_THRESHOLD
@@ -122,5 +122,5 @@ def main(argv: list[str] | None = None) -> int:
     table = measure(assistant_of(arguments), pictures())
     print(markdown(table))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(table, indent=1))
+        write_json(arguments.out, table)
     return 0

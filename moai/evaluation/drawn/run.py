@@ -10,7 +10,8 @@ from moai.assistant import MoAI
 from moai.evaluation.answering import Answerer, Request, Variant, fingerprint
 from moai.evaluation.drawn.documents import PARTS, SCENES, Document, make_documents, scene_image
 from moai.evaluation.drawn.scores import drawn_scores
-from moai.evaluation.journal import Journal, write_json
+from moai.evaluation.journal import Journal
+from perception.files.whole import write_json
 
 MAX_NEW_TOKENS = 16
 """Longest answer; a sign has at most 14 characters."""

@@ -10,9 +10,10 @@ from moai.evaluation.answering import fingerprint
 from moai.evaluation.drawn.documents import PARTS, SCENES, Document, make_documents, scene_image
 from moai.evaluation.drawn.run import MAX_NEW_TOKENS
 from moai.evaluation.drawn.scores import drawn_scores
-from moai.evaluation.journal import Journal, write_json
+from moai.evaluation.journal import Journal
 from moai.evaluation.lmms.model import MoAIHarness
 from moai.evaluation.lmms.strict import evaluate, import_lmms_eval
+from perception.files.whole import write_json
 
 ConfigurableTask = import_lmms_eval("api.task").ConfigurableTask
 METRICS = {

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from moai.evaluation.journal import Journal, write_json
+from moai.evaluation.journal import Journal
 from moai.evaluation.judge import Judge
 from moai.evaluation.lmms.strict import import_lmms_eval
 from moai.evaluation.metrics.multiple_choice import LETTERS
+from perception.files.whole import write_json
 
 Samples = Sequence[tuple[dict, str]]
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")

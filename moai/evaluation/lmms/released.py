@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 
 from moai.evaluation.metrics.mme import COGNITION, PERCEPTION
 from moai.evaluation.metrics.multiple_choice import LETTERS
+from perception.files.whole import lines_of
 
 _MAX_FIELD_LENGTH = 2**30
 
@@ -80,7 +81,7 @@ def _textvqa(folder: Path) -> list[dict]:
 def _pope(folder: Path) -> list[dict]:
     rows = []
     for category in ("random", "popular", "adversarial"):
-        for line in _find(folder, f"coco_pope_{category}.json").read_text(encoding="utf-8").splitlines():
+        for line in lines_of(_find(folder, f"coco_pope_{category}.json").read_text(encoding="utf-8")):
             one = json.loads(line)
             rows.append(
                 {
@@ -105,7 +106,7 @@ def _mme(folder: Path) -> list[dict]:
         for text in texts:
             names = [f"{place}{text.stem}{ending}" for place in ("images/", "") for ending in (".jpg", ".png")]
             picture = str(_find(part, *names))
-            for line in text.read_text(encoding="utf-8").splitlines():
+            for line in lines_of(text.read_text(encoding="utf-8")):
                 if line.strip():
                     question, answer = line.rsplit("\t", 1)
                     row = {"question_id": f"{category}/{text.stem}", "image": picture, "category": category}

@@ -8,9 +8,10 @@ from pathlib import Path
 from moai.assistant import MoAI
 from moai.evaluation.answering import fingerprint
 from moai.evaluation.catalogue import BENCHMARKS, Benchmark, what_to_download
-from moai.evaluation.journal import Journal, write_json
+from moai.evaluation.journal import Journal
 from moai.evaluation.judge import Judge
 from moai.evaluation.lmms.strict import evaluate, import_lmms_eval, some_key
+from perception.files.whole import write_json
 
 _HUB = ("huggingface.co", 443)
 _REACH_SECONDS = 3

@@ -15,7 +15,7 @@ import torch
 
 from moai.evaluation.answering import fingerprint
 from moai.evaluation.cli import RESULTS, model_label
-from moai.evaluation.journal import Journal, write_json
+from moai.evaluation.journal import Journal
 from moai.evaluation.metrics.wups import WordNet
 from moai.evaluation.options import add_model_options
 from moai.evaluation.photos.answering import Asker, answer_key
@@ -27,6 +27,7 @@ from moai.evaluation.photos.speaker import Speaker
 from moai.evaluation.photos.ways import MODEL, PLAIN, TUNED, Way, ways_of
 from moai.loading import device_named, preset_of
 from moai.terminal import Parser, guarded, quiet_libraries
+from perception.files.whole import write_json, write_whole
 from perception.verbalize import verbalize
 from weights import DEFAULT_MODEL
 
@@ -100,7 +101,7 @@ def _run(argv: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / SCORES, scores)
     text = markdown(scores, record["command"])
-    (folder / REPORT).write_text(text, encoding="utf-8")
+    write_whole(folder / REPORT, text)
     print(text)
     print(f"written to {folder}")
     if arguments.score is None and arguments.pictures == [BUILTIN]:

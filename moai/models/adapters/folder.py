@@ -1,6 +1,5 @@
 """An adapter in a folder: the weights that training changed or added, and the name and hash of the model under them."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from moai.models.stored.explained import explained
 from moai.models.stored.files import check_files, read_settings, shapes
 from moai.models.stored.settings import check_settings
 from moai.models.stored.sizes import laid_out
+from perception.files.whole import whole_file, write_json
 
 RECORD = "moai_adapter.json"
 WEIGHTS = "adapter.safetensors"
@@ -80,14 +80,15 @@ def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path, dty
         sum(tensor.numel() for tensor in kept.values()),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: _compact(tensor, dtype) for name, tensor in changed.items()}, folder / WEIGHTS)
+    with whole_file(folder / WEIGHTS) as beside:
+        save_file({name: _compact(tensor, dtype) for name, tensor in changed.items()}, beside)
     record = {
         "base": told.to_dict(),
         "bf16": sorted(rounded),
         "prompt_style": processor.prompt_style,
         "config": model.config.to_dict(),
     }
-    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    write_json(folder / RECORD, record)
     return told
 
 

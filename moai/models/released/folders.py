@@ -11,6 +11,7 @@ from filelock import FileLock
 from moai.models.hub import SMALL_FILES, HubError, cache_folder, hub, reaching
 from moai.models.released.checkpoint import Checkpoint, FolderCheckpoint, HubCheckpoint, convert, is_reference
 from moai.models.stored.files import check_files
+from perception.files.whole import write_whole
 from weights import WEIGHTS, embedded_models
 
 FILES = (*SMALL_FILES, "*.safetensors")
@@ -111,5 +112,5 @@ def _converted(checkpoint: Checkpoint, name: str, kept: Path, revision: str, pla
             for broken in place.rglob("*.incomplete") if place is not None else ():
                 broken.unlink()  # of a process that was killed; huggingface_hub begins such a file anew
             convert(checkpoint, target, checkpoint.sizes)
-        (kept / NEWEST).write_text(revision)
+        write_whole(kept / NEWEST, revision)
     return target
