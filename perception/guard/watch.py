@@ -48,7 +48,7 @@ class Threads:
         waiting = deque(enumerate(items))
 
         def work() -> list[tuple[int, Any]]:
-            done = []
+            done: list[tuple[int, Any]] = []
             while True:
                 try:
                     number, item = waiting.popleft()

@@ -15,6 +15,8 @@ from perception.scene import Box
 
 MIN_SIDE = 800
 """Smaller pictures are enlarged to this longer side, so that labels can be read."""
+MAX_LABEL = 200
+"""Characters of a label that are drawn."""
 
 _COLOURS = (
     (230, 57, 70), (29, 122, 196), (42, 157, 90), (244, 140, 6), (131, 56, 200), (0, 150, 160), (214, 51, 132),
@@ -113,6 +115,7 @@ class Canvas:
 
     def label(self, text: str, colour, places: Sequence[tuple[float, float]], anchor: str = "corner") -> None:
         """A filled tag with text at the one of several places (its top left corner, or its "middle") that is freest."""
+        text = text[:MAX_LABEL]
         left, top, right, bottom = self.pen.textbbox((0, 0), text, font=self.font)
         pad = 3 * self.unit
         width, height = right - left + 2 * pad, bottom - top + 2 * pad
@@ -154,7 +157,7 @@ class Canvas:
 
     def tag_width(self, text: str) -> float:
         """The width of a label with this text."""
-        return self.pen.textlength(text, font=self.font) + 6 * self.unit
+        return self.pen.textlength(text[:MAX_LABEL], font=self.font) + 6 * self.unit
 
     def arrow(self, a: tuple[float, float], b: tuple[float, float], colour) -> None:
         """An arrow with a white rim from a dot at `a` to its tip at `b`."""

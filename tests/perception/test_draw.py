@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from perception import Detection, Relation, Scene, Segment, TextLine
 from perception.draw import draw
-from perception.kinds.canvas import colour_of
+from perception.kinds.canvas import Canvas, colour_of
 from perception.registry import layers
 
 PICTURE = np.full((60, 90, 3), 200, np.uint8)
@@ -52,6 +53,21 @@ def test_half_a_surrogate_pair_is_drawn():
     box = (0.1, 0.2, 0.4, 0.6)
     odd = Scene(90, 60, detections=[Detection("\ud83d", box, 0.9)], text_lines=[TextLine("\ud83d", 0.9, box)])
     assert draw(PICTURE, odd).size == (800, 533)
+
+
+def test_many_boxes_and_endless_labels():
+    boxes = [(x / 20, y / 20, x / 20 + 0.1, y / 20 + 0.1) for x in range(18) for y in range(18)]
+    odd = Scene(90, 60, detections=[Detection("x" * 2_000_000, box, 0.9) for box in boxes])
+    assert draw(PICTURE, odd).size == (800, 533)
+
+
+def test_labels_stand_beside_each_other():
+    canvas = Canvas(Image.new("RGB", (800, 600)))
+    places = [(column * 150.0, row * canvas.tag_height()) for column in range(8) for row in range(10)]
+    for _ in places:
+        canvas.label("label", (0, 0, 0), places)
+    taken = canvas._taken[: canvas._labels, :2]
+    assert sorted(map(tuple, taken.tolist())) == sorted(places)
 
 
 def test_unknown_layer():
