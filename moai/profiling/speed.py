@@ -25,6 +25,7 @@ from moai.profiling.model import (
     measure_variants,
 )
 from moai.profiling.perception import measure_answers, measure_perception
+from moai.profiling.strategies import measure_strategies
 from moai.profiling.training import measure_training
 from moai.terminal import Parser, guarded
 from perception.files.whole import write_json
@@ -33,6 +34,7 @@ PARTS = {
     "generation": measure_generation,
     "questions": measure_questions,
     "agreement": measure_agreement,
+    "strategies": measure_strategies,
     "plain": measure_plain,
     "variants": measure_variants,
     "profile": measure_profile,
@@ -42,8 +44,8 @@ PARTS = {
     "answers": measure_answers,
 }
 USUAL = {
-    "nano": ("generation", "questions", "agreement", "training", "perception", "answers"),
-    "7b": ("generation", "questions", "agreement", "plain", "training", "tiers"),
+    "nano": ("generation", "questions", "agreement", "strategies", "training", "perception", "answers"),
+    "7b": ("generation", "questions", "agreement", "strategies", "plain", "training", "tiers"),
 }
 """What runs without --only."""
 PACKAGES = ("torch", "transformers", "triton", "torchao", "timm", "ultralytics", "rapidocr", "onnxruntime")

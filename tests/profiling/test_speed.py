@@ -25,8 +25,9 @@ def arguments(*given: str):
 
 def test_parts_of_the_model(capsys, monkeypatch, tmp_path):
     out = tmp_path / "deep" / "speed.json"
-    parts = "generation,questions,agreement,plain,training"
+    parts = "generation,questions,agreement,strategies,plain,training"
     monkeypatch.setattr(sys, "argv", ["speed", "--device", "cpu", "--batches", "1,2", "--repeats", "1"])
+    monkeypatch.setattr("moai.profiling.strategies.NEW_TOKENS", 3)
     sys.argv += ["--only", parts, "--out", str(out)]
     speed.main()
     record = json.loads(out.read_text())
@@ -41,8 +42,10 @@ def test_parts_of_the_model(capsys, monkeypatch, tmp_path):
         "questions",
         "agreement",
         "plain",
+        "strategies",
         "training",
     }
+    assert figures["strategies", "6 drafts over one answer"] > 0
     assert figures["agreement", "norm of the difference over norm of logits"] < 1e-5
     assert figures["agreement", "same best token"] == 100
     assert figures["training", "step 2, plain, batch 2"] > 0
