@@ -84,6 +84,7 @@ def _start(cached: CachedPerception, threads: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process ends it
     torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     _of_this_process = cached
 
 

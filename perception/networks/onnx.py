@@ -4,14 +4,16 @@ import os
 from typing import Any
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-MOST_THREADS, CORES_A_THREAD, MOST_WORKERS = 4, 4, 8
+MOST_THREADS, CORES_A_THREAD, MOST_WORKERS = 4, 8, 8
 """Threads of one network at most, and for how many cores it has one: several networks look at several pictures at once,
 and threads that wait for one another cost more than they bring."""
 
 
 def cores() -> int:
-    """Cores of the processor that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores of the processor that this process may use: OMP_NUM_THREADS, as for other libraries, or those there are."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(there, int(asked)) if asked.isdecimal() and int(asked) else there
 
 
 def threads() -> int:
