@@ -11,6 +11,7 @@ from moai.inference.untouched import is_untouched
 from moai.models.adapters.lora import add_lora, merge_lora
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.sparse.layer import SparseFeedForward, sparse_layers
+from moai.models.sparse.record import ExpertRecord
 from moai.training.stages import freeze_all_but, parameter_groups
 from tests.conftest import opened, single, tiny_config
 from tests.models.sparse.conftest import SPARSE
@@ -168,11 +169,13 @@ def test_its_routers_can_be_weakened(sparse_model, inputs):
 
 @torch.no_grad()
 def test_compiled_as_one_graph(sparse_model, inputs):
-    expected = sparse_model(**inputs).logits
+    plain, record = ExpertRecord(), ExpertRecord()
+    expected = sparse_model(**inputs, experts=plain).logits
     torch._dynamo.reset()
     layer = sparse_layers(sparse_model)[1]
     layer.compile(backend="eager", fullgraph=True)
-    torch.testing.assert_close(sparse_model(**inputs).logits, expected)
+    torch.testing.assert_close(sparse_model(**inputs, experts=record).logits, expected)
+    assert torch.equal(record.layers[1].chosen, plain.layers[1].chosen)
 
 
 def test_checkpointing_gives_the_same_gradients(sparse_model, inputs):
