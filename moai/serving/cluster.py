@@ -57,7 +57,6 @@ def running(feature: str, address: str | None = None) -> Iterator[ModuleType]:
                 ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE, _temp_dir=folder, **quiet)
         # What fails is tried again; how often is nothing to print between the answers.
         ray._private.worker._worker_logs_enabled = False
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         yield ray
 
 

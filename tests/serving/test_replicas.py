@@ -1,5 +1,6 @@
 """`moai serve --replicas`: several models behind one port, and what is told when they cannot start."""
 
+import logging
 import os
 import signal
 import socket
@@ -17,6 +18,14 @@ from tests.serving.on_ray import EXPERTS, processes_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 QUESTIONS = ("Why?", "Where is it?")
+
+
+@pytest.fixture(autouse=True)
+def loud_again():
+    """The command line quiets libraries; the other tests want to hear them."""
+    before = logging.root.manager.disable
+    yield
+    logging.disable(before)
 
 
 @pytest.fixture(scope="module")

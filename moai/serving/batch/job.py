@@ -19,6 +19,8 @@ from weights import DEFAULT_MODEL, WEIGHTS, embedded_models
 MIN_PART, PARTS = 16, 20_000
 """Rows of a part are at least so many, and more where there would be more parts than this."""
 
+FEW = 64
+"""Rows that are tried one by one even where no other was answered."""
 DEADLY = "the worker that looked at this picture died, again and again"
 Wanted = tuple[Unit, list[range]]
 """A unit, and which of its rows are to be answered."""
@@ -90,7 +92,7 @@ def _every_line(
             left[row] = False
             some = True
             yield row, line
-        if not some:
+        if not some and left.sum() > FEW:
             raise ValueError("the workers died before they answered anything, perhaps for want of memory; use fewer")
         alone = [(unit, row) for unit, wanted in missing for part in wanted for row in part if left[row]]
         missing = [(unit, [range(row, row + 1)]) for unit, row in alone]

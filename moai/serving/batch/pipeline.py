@@ -1,5 +1,6 @@
 """The stages of a batch on Ray Data: reading on CPUs, then actors that look and answer."""
 
+import logging
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 READING, LOOKING = 0.25, 0.75
 """Shares of a core that a task of reading and a worker ask Ray for: together one, so that both find a place."""
-TRIES_OF_A_LOT = 5
-"""How often a lot is given to another worker when the one that had it died."""
+TRIES_OF_A_LOT = 2
+"""How often a lot is given to another worker when the one that had it died; what is left then is tried row by row."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,14 @@ def lines(
     """
     import ray.data
 
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # it tells of every worker that dies
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = BLOCK_BYTES
     context.max_errored_blocks = -1  # what no worker survived is missing in the end
     data = ray.data.from_items([pickle.dumps(one) for one in units], override_num_blocks=len(units))
     data = data.map_batches(_Reader(), batch_size=1, batch_format="pyarrow", num_cpus=READING)
+    asking = replace(asking, threads=max(layout.cores // layout.workers, 1))
     core = LOOKING * min(layout.cores / layout.workers, 1)
     if layout.gpus:
         data = _acted(data, Experts, (replace(asking, device="cpu"),), layout.workers, asking.batch, num_cpus=core)

@@ -1,5 +1,6 @@
 """What the tasks and actors of a batch do: read and decode, look, answer. Knows nothing of Ray."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -218,4 +219,5 @@ def _prepare(asking: Asking) -> None:
     quiet_libraries()
     import torch
 
+    os.environ["OMP_NUM_THREADS"] = str(asking.threads)  # experts that have no torch read it too
     torch.set_num_threads(asking.threads)

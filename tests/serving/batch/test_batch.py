@@ -1,6 +1,7 @@
 """`moai batch` on Ray: answers are those of `ask`, whatever dies meanwhile."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -12,20 +13,30 @@ from pathlib import Path
 
 import pytest
 import skimage.data
+import torch
 from PIL import Image
 
 from moai import MoAI
 from moai.serving.batch import job
 from moai.serving.batch.inputs import source_of
 from moai.serving.batch.pipeline import Problem, _Stage, packed, unpacked
-from moai.serving.batch.stages import Answers, Asking
+from moai.serving.batch.stages import Answers, Asking, _prepare
 from moai.serving.cluster import own_folder, ray_package
+from perception.networks.onnx import cores
 from tests.serving.on_ray import EXPERTS, processes_of
 
 ROOT = Path(__file__).parents[3]
 ROWS = 150
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+
+
+@pytest.fixture(autouse=True)
+def loud_again():
+    """Commands and workers quiet libraries; the other tests want to hear them."""
+    before = logging.root.manager.disable
+    yield
+    logging.disable(before)
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +152,18 @@ def test_a_row_at_which_workers_die_is_an_error(folder, asking, monkeypatch):
         "error": job.DEADLY,
     }
     monkeypatch.setattr(job, "lines", lambda *_: iter(()))
+    assert len(dict(job._every_line(None, missing, asking, (), None, ROWS))) == 32
+    monkeypatch.setattr(job, "FEW", 31)
     with pytest.raises(ValueError, match="the workers died before they answered anything"):
         list(job._every_line(None, missing, asking, (), None, ROWS))
+
+
+def test_workers_share_the_cores(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "9")
+    threads = torch.get_num_threads()
+    _prepare(Asking(threads=1))
+    assert torch.get_num_threads() == cores() == 1
+    torch.set_num_threads(threads)
 
 
 def test_folders_of_killed_processes_go():

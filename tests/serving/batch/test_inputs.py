@@ -1,6 +1,7 @@
 """Rows of folders, JSON lines and parquet; the folder that keeps answers; every sentence a person can meet."""
 
 import json
+import logging
 import pickle
 
 import numpy as np
@@ -17,6 +18,14 @@ from moai.serving.batch.outputs import line_of
 from moai.serving.batch.stages import decode, decoded
 
 SETTINGS = {"model": "a", "format": "jsonl"}
+
+
+@pytest.fixture(autouse=True)
+def loud_again():
+    """The command line quiets libraries; the other tests want to hear them."""
+    before = logging.root.manager.disable
+    yield
+    logging.disable(before)
 
 
 def rows_of(source):
