@@ -36,7 +36,7 @@ def told(error: BaseException) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, ValueError):
-        return ApiError(400, printable(str(error)))
+        return ApiError(400, printable(" ".join(str(error).split())))
     logging.getLogger("moai.serving").error("unexpected error", exc_info=error)
     return ApiError(500, OOPS)
 

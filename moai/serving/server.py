@@ -5,11 +5,15 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moai.serving.settings import HOST, PORT, Settings
 from moai.web.engine import Engine
 from moai.web.folder import upload_folder
 from moai.web.server import MAX_VISITORS, MAX_WAITING, check_address
+
+if TYPE_CHECKING:
+    from moai.serving.service import Service
 
 
 def serve(
@@ -47,7 +51,7 @@ def serve(
             raise ValueError(f"{needed}: pip install 'moai-vlm[serve,web]'") from error
         app.add_middleware(Door, names=names_of(host, allow_hosts))
         server = DrainingServer(app, host, port)
-        loading = _Loading(engine, example, server.end)
+        loading = _Loading(app.state.service, example, server.end)
         print(f"MoAI is at http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl+C ends it)", flush=True)
         loading.start()
         server.run()
@@ -94,14 +98,15 @@ def mount_page(app, engine: Engine, settings: Settings) -> Path | None:
 class _Loading(threading.Thread):
     """Loads the model while the server is there already; `error` is why it could not, and the server ends."""
 
-    def __init__(self, engine: Engine, example: Path | None, end: Callable[[], None]):
+    def __init__(self, service: "Service", example: Path | None, end: Callable[[], None]):
         super().__init__(daemon=True)
-        self.engine, self.example, self.end = engine, example, end
+        self.service, self.example, self.end = service, example, end
         self.error: Exception | None = None
 
     def run(self) -> None:
         try:
-            self.engine.load(self.example)
+            self.service.engine.load(self.example)
+            self.service.assistant.warm_up()
             print("Ready.", flush=True)
         except Exception as error:
             self.error = error

@@ -216,6 +216,9 @@ async def _gone(request: Request) -> None:
 async def _body(request: Request, settings: Settings) -> bytes:
     """The body, of a client that neither sends too much nor takes too long. Raises ApiError."""
     limit, body = settings.max_body_bytes, bytearray()
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        # Anything else a page of another site may send from a visitor's browser without being asked.
+        raise ApiError(415, "the body must be JSON, with Content-Type: application/json")
     told_length = request.headers.get("content-length", "")
     too_large = ApiError(413, f"the body is too large; up to {limit} bytes are taken", "too_large")
     if told_length.isdecimal() and int(told_length) > limit:

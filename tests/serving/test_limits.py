@@ -20,6 +20,7 @@ from moai.serving.app import create_app  # isort: skip
 from moai.serving.settings import Settings  # isort: skip
 
 ROOT = Path(__file__).resolve().parents[2]
+JSON = "Content-Type: application/json\r\n"
 LONG = {"messages": [{"role": "user", "content": "Tell a story."}], "max_tokens": 800, "stop": ["no such text"]}
 
 
@@ -72,9 +73,13 @@ def test_bodies_and_pictures_have_a_size(small):
     large = post(small, short(messages=[{"role": "user", "content": "x" * 6000}]))
     assert large.status_code == 413 and large.json()["error"]["code"] == "too_large"
     parts = (b"x" * 1000 for _ in range(20))
-    headers = {"Authorization": "Bearer one"}
+    headers = {"Authorization": "Bearer one", "Content-Type": "application/json"}
     chunked = httpx.post(f"{small.url}/v1/chat/completions", content=parts, headers=headers)
     assert chunked.status_code == 413
+    form = httpx.post(
+        f"{small.url}/v1/chat/completions", content=json.dumps(short()), headers={"Authorization": "Bearer one"}
+    )
+    assert form.status_code == 415 and "application/json" in form.json()["error"]["message"]
 
 
 def asking_about(url):
@@ -98,7 +103,7 @@ def test_a_picture_has_a_number_of_pixels(small):
 def test_a_body_has_to_come(small):
     host, port = small.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=30) as slow:
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer one\r\n"
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer one\r\n{JSON}"
         slow.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
         assert b"408" in slow.recv(1000).split(b"\r\n")[0]
 
@@ -155,7 +160,7 @@ def test_who_leaves_before_the_answer_stops_it(small):
     body = json.dumps(LONG | {"max_tokens": 250}).encode()
     before = service.metrics.new_tokens._value.get()
     with socket.create_connection((host, int(port))) as client:
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer one\r\n"
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer one\r\n{JSON}"
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         wait_until(lambda: writer._written)
     wait_until(lambda: not writer._written and service.admission.present == 0)

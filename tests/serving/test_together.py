@@ -38,8 +38,9 @@ def pictures():
 
 
 def ask(together, picture, question, halt=None, emit=lambda *piece: None, count=1, **decoding):
-    prompt = together.prompt_ids([{"role": "user", "content": question}], picture is not NO_PICTURE)
-    return together.say(picture, prompt, Decoding(**decoding), count, emit, halt or threading.Event())
+    messages = [{"role": "user", "content": question}]
+    prompt = together.prompt_ids(messages, picture is not NO_PICTURE)
+    return together.say(picture, messages, prompt, Decoding(**decoding), count, emit, halt or threading.Event())
 
 
 def test_sixteen_at_once_are_answered_as_one_by_one(assistant, together, pictures):
@@ -146,6 +147,17 @@ def test_the_stream_of_the_page_is_written_beside_others(assistant, together, pi
 def test_without_a_picture(assistant, together):
     expected = assistant.chat(None, [{"role": "user", "content": QUESTIONS[3]}], max_new_tokens=6)
     assert ask(together, NO_PICTURE, QUESTIONS[3], max_new_tokens=6)[0].text == expected.text and expected.gates == []
+
+
+def test_before_anyone_asks_steps_of_every_size_are_taken(assistant):
+    together = Together(assistant, 4, Metrics())
+    together.warm_up()
+    samples = {
+        one.labels.get("le"): one.value
+        for one in together.metrics.rows.collect()[0].samples
+        if one.name.endswith("bucket")
+    }
+    assert samples["1.0"] > 0 and samples["4.0"] > samples["2.0"] > samples["1.0"]
 
 
 def test_a_stop_text_ends_a_row_alone(assistant, together, pictures):

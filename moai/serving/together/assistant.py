@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from moai.answers import Answer, Decoding, EncodedImage
-from moai.assistant import MoAI
+from moai.assistant import NO_PICTURE, MoAI
 from moai.deliberation import Deliberator
 from moai.serving.metrics import Metrics
 from moai.serving.together.looker import Looker
@@ -26,6 +26,13 @@ class Together(MoAI):
         self.rows, self.metrics = rows, metrics
         self._looker = Looker(self._look, rows, metrics)
         self._writer = Writer(self.model, self.processor, rows, metrics, self._alone)
+
+    def warm_up(self) -> None:
+        """Writes all rows once, which come one after the other: steps of every size are compiled before anyone asks."""
+        messages = [{"role": "user", "content": "Hello"}]
+        prompt = self.prompt_ids(messages, with_image=False)
+        settings = Decoding(max_new_tokens=self.rows + 1, temperature=1.0)
+        self.say(NO_PICTURE, messages, prompt, settings, self.rows, lambda *piece: None, threading.Event())
 
     def check_experts(self, experts: Sequence[str] | str | None) -> None:
         """Raises ValueError with one sentence for experts that are unknown or not there."""
