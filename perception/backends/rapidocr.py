@@ -1,7 +1,7 @@
 """Text reading by RapidOCR, whose weights are in its wheel."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from perception.backends.backend import ONOFF, Backend, OneOf, Option, Setting, 
 from perception.builder import Builder
 from perception.expert import ExpertUnavailable
 from perception.forks import ProcessBound
+from perception.guard.watch import Threads
 from perception.networks.onnx import on_gpu, threads, workers
 from perception.networks.textlines import TextLines
 from perception.reading import lines_of
@@ -32,7 +33,7 @@ class RapidOCRReader(ProcessBound):
     _free: threading.Semaphore
     _lock: threading.Lock
     _lines: TextLines | None
-    _pool: ThreadPoolExecutor
+    _threads: Threads
 
     def __init__(self, engines: int | None = None, device: str | None = None, **settings: Any):
         self.engines = engines or workers()
@@ -45,7 +46,7 @@ class RapidOCRReader(ProcessBound):
             "_free": threading.Semaphore(self.engines),
             "_lock": threading.Lock(),
             "_lines": None,
-            "_pool": ThreadPoolExecutor(self.engines, thread_name_prefix="line"),
+            "_threads": Threads("line"),
         }
 
     def __call__(self, picture: np.ndarray, scene: Scene) -> None:
@@ -55,7 +56,8 @@ class RapidOCRReader(ProcessBound):
         with self._free:
             found = lines(np.ascontiguousarray(picture[..., ::-1]))
         if found:
-            scene.text_lines = lines_of(*zip(*found, strict=True), width, height)
+            quads, texts, scores = zip(*found, strict=True)
+            scene.text_lines = lines_of(quads, texts, scores, width, height)
 
     def load(self) -> TextLines:
         """Loads the networks if they are not there yet."""
@@ -67,11 +69,14 @@ class RapidOCRReader(ProcessBound):
     def _ready(self) -> TextLines:
         engine = self._load()
         try:
-            return TextLines(engine, self._pool.map, MOST_TOGETHER if on_gpu(self.device) else 1)
+            return TextLines(engine, self._each, MOST_TOGETHER if on_gpu(self.device) else 1)
         except Exception as error:
             if self.settings:
                 raise self._refused() from error
             raise
+
+    def _each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list:
+        return self._threads.each(work, items, self.engines)
 
     def _load(self):
         try:

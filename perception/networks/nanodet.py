@@ -1,13 +1,14 @@
 """NanoDet in a folder of ours: `model.onnx`, run by onnxruntime, and `config.json`."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from perception.expert import ExpertUnavailable
+from perception.guard.watch import Threads
 from perception.networks.network import Found, Network, sorted_found
 from perception.networks.onnx import on_gpu, session, workers
 from perception.scene import Box
@@ -50,10 +51,10 @@ class NanoDet(Network[Found]):
         self.device = device
         super().__init__()
 
-    _pool: ThreadPoolExecutor
+    _threads: Threads
 
     def _fresh(self) -> dict[str, Any]:
-        return super()._fresh() | {"_pool": ThreadPoolExecutor(workers(self.threads), thread_name_prefix="nanodet")}
+        return super()._fresh() | {"_threads": Threads("nanodet")}
 
     @property
     def source(self) -> str:
@@ -79,11 +80,11 @@ class NanoDet(Network[Found]):
     def _run(self, pictures: list[np.ndarray]) -> list[Found]:
         views = [self._views(picture) for picture in pictures]
         looks = [(picture, view) for picture, seen in zip(pictures, views, strict=True) for view in seen]
-        framed = list(self._pool.map(lambda look: self._framed(*look), looks))
+        framed = self._each(lambda look: self._framed(*look), looks)
         # Views in one pass save no time on a processor, and take more memory.
         size = MOST_TOGETHER if on_gpu(self.device) else 1
         passes = [[image for image, _ in framed[start : start + size]] for start in range(0, len(framed), size)]
-        scores, distances = (np.concatenate(found) for found in zip(*self._pool.map(self._pass, passes), strict=True))
+        scores, distances = (np.concatenate(found) for found in zip(*self._each(self._pass, passes), strict=True))
         results, place = [], 0
         for picture, seen in zip(pictures, views, strict=True):
             parts = [
@@ -93,6 +94,9 @@ class NanoDet(Network[Found]):
             results.append(self._found(*(np.concatenate(column) for column in zip(*parts, strict=True))))
             place += len(seen)
         return results
+
+    def _each(self, work: Callable[[Any], Any], items: list) -> list:
+        return self._threads.each(work, items, workers(self.threads))
 
     def _pass(self, images: list[np.ndarray]) -> list[np.ndarray]:
         return self._model.run(["scores", "distances"], {"image": np.stack(images)})

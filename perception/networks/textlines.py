@@ -46,7 +46,7 @@ class TextLines:
         self.mapped = mapped
         self.together = together
         self.detector = engine._load_det_model()
-        self.classifier = engine._load_cls_model() if engine.use_cls else None
+        self.classifier: Any = engine._load_cls_model() if engine.use_cls else None
         self.recogniser = engine._load_rec_model()
 
     def __call__(self, picture: np.ndarray) -> list[Line]:
@@ -126,7 +126,7 @@ class TextLines:
         from rapidocr.ch_ppocr_rec.main import RTL_LANGS, normalize_lang, reorder_bidi_for_display
 
         rtl = normalize_lang(self.recogniser.cfg.lang_type) in RTL_LANGS
-        return reorder_bidi_for_display([text])[0] if rtl else text
+        return str(reorder_bidi_for_display((text,))[0]) if rtl else text
 
 
 def framed(picture: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:

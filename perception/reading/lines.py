@@ -1,6 +1,7 @@
 """Pieces of text become lines: those beside each other join, and so do the cells of a table's row."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from typing import Any
 
 import numpy as np
 
@@ -83,8 +84,8 @@ def _arranged(quads: np.ndarray, said: list[tuple[str, float]]) -> list[list[int
     return arranged
 
 
-def _page(boxes: Sequence[np.ndarray], said: list[tuple[str, float]], alone: set[int] = frozenset()) -> list[list[int]]:
-    """The numbers of the boxes of each line of a page whose lines run to the right; those `alone` do not join."""
+def _page(boxes: Any, said: list[tuple[str, float]], alone: Set[int] = frozenset()) -> list[list[int]]:
+    """The numbers of the boxes (N, 4) of each line of a page whose lines run right; those `alone` do not join."""
     cells: list[list[int]] = []
     extents: list[np.ndarray] = []
     rows: list[list[int]] = []
