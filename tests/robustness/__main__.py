@@ -2,13 +2,18 @@
 
 import argparse
 import sys
+import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
+from tests.robustness import sent
+from tests.robustness.pictures import Odd, pictures
+from tests.robustness.started import started
 from tests.robustness.tally import Tally, table
 
-PARTS = ("pictures", "parameters", "folders", "experts", "crowd", "disk", "memory", "kills")
+PARTS = ("load", "ask", "page", "server", "parameters", "folders", "experts", "crowd", "disk", "memory", "kills")
 _SERVER = ["-m", "moai", "serve", "--model", "moai-nano"]
 
 
@@ -16,7 +21,7 @@ def main() -> int:
     """Runs the parts that are asked for, prints the table, then what went wrong; status 1 when something did."""
     parser = argparse.ArgumentParser(prog="python -m tests.robustness", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all without any")
-    parser.add_argument("--pictures", type=int, default=1000, help="malformed pictures, each through four doors")
+    parser.add_argument("--pictures", type=int, default=1000, help="malformed pictures at each of the first four")
     parser.add_argument("--folders", type=int, default=300, help="changed model folders")
     parser.add_argument("--experts", type=int, default=300, help="experts that misbehave")
     parser.add_argument("--requests", type=int, default=400, help="requests of the crowd")
@@ -51,21 +56,29 @@ def timed(tallies: Iterator[Tally]) -> Iterator[Tally]:
         began = time.perf_counter()
 
 
-def _pictures(given) -> Iterator[Tally]:
+def _files(given, door: str) -> tuple[Iterable[Odd], str]:
+    command = f"python -m tests.robustness {door} --pictures {given.pictures} --seed {given.seed}"
+    return pictures(given.pictures, given.seed), command
+
+
+def _load(given) -> Iterator[Tally]:
+    yield sent.loaded(*_files(given, "load"))
+
+
+def _ask(given) -> Iterator[Tally]:
     from moai import MoAI
-    from tests.robustness import sent
-    from tests.robustness.pictures import pictures
-    from tests.robustness.started import started
 
-    def files():
-        return pictures(given.pictures, given.seed)
+    yield sent.asked(MoAI.from_pretrained("moai-nano"), *_files(given, "ask"))
 
-    command = f"python -m tests.robustness pictures --pictures {given.pictures} --seed {given.seed}"
-    yield sent.loaded(files(), command)
-    yield sent.asked(MoAI.from_pretrained("moai-nano"), files(), command)
+
+def _page(given) -> Iterator[Tally]:
     with started(_SERVER) as server:
-        yield sent.paged(server, files(), command)
-        yield sent.posted(server, files(), command)
+        yield sent.paged(server, *_files(given, "page"))
+
+
+def _server(given) -> Iterator[Tally]:
+    with started(_SERVER) as server:
+        yield sent.posted(server, *_files(given, "server"))
 
 
 def _parameters(given) -> Iterator[Tally]:
@@ -90,7 +103,6 @@ def _experts(given) -> Iterator[Tally]:
 
 def _crowd(given) -> Iterator[Tally]:
     from tests.robustness.crowd import crowd
-    from tests.robustness.started import started
 
     with started(_SERVER) as server:
         yield crowd(server, given.requests, given.clients, given.seed)
@@ -104,18 +116,33 @@ def _disk(given) -> Iterator[Tally]:
 
 def _memory(given) -> Iterator[Tally]:
     from tests.robustness.memory import memory
-    from tests.robustness.started import started
 
     with started(_SERVER) as server:
         yield memory(server, given.questions, given.seed)
 
 
 def _kills(given) -> Iterator[Tally]:
-    return iter(())
+    from tests.robustness.batches import batches
+    from tests.robustness.kills import CAMPAIGNS, kill
+
+    command = f"python -m tests.robustness kills --kills {given.kills} --seed {given.seed}"
+    for name in CAMPAIGNS:
+        with tempfile.TemporaryDirectory() as folder:
+            made = kill(name, Path(folder), given.kills, given.seed)
+        tally = Tally(f"{name.capitalize()} killed", command, tried=made.runs, accepted=made.runs - made.faults)
+        tally.lost = made.faults
+        tally.notes.append(f"killed {made.kills} times")
+        if made.faults:
+            tally.faults.append(f"{made}")
+        yield tally
+    yield batches(given.kills, given.seed)
 
 
 _RUN: dict[str, Callable[[argparse.Namespace], Iterator[Tally]]] = {
-    "pictures": _pictures,
+    "load": _load,
+    "ask": _ask,
+    "page": _page,
+    "server": _server,
     "parameters": _parameters,
     "folders": _folders,
     "experts": _experts,

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-PATIENCE = 180.0
+PATIENCE = 600.0
 _API = "gradio_api"
 
 

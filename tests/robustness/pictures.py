@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
+from perception.images import MAX_ASPECT
+
 MODES = (
     "1",
     "L",
@@ -41,7 +43,8 @@ _MAGIC = (
 
 @dataclass(frozen=True)
 class Odd:
-    """A file that somebody sends as a picture; `what` says how it was made, `whole` whether it is in order."""
+    """A file that somebody sends as a picture; `what` says how it was made, `whole` whether it is one that has to be
+    read."""
 
     what: str
     content: bytes
@@ -62,7 +65,9 @@ def picture(number: int, seed: int) -> Odd:
         return Odd(f"{number} {made.__name__.strip('_')}", made(random))
     what, whole = _written(random)
     change = random.choice(_CHANGES)
-    return Odd(f"{number} {what} {change.__name__.strip('_')}", change(whole, random), whole=change is _whole)
+    width, height = map(int, what.split()[-1].split("x"))
+    fine = change is _whole and what.split()[0] in READ and max(width, height) <= MAX_ASPECT * min(width, height)
+    return Odd(f"{number} {what} {change.__name__.strip('_')}", change(whole, random), fine)
 
 
 @cache
@@ -111,7 +116,7 @@ def _written(random: Random) -> tuple[str, bytes]:
         except Exception:  # the format cannot hold this mode or size
             continue
         return f"{name} {kept} {image.width}x{image.height}", file.getvalue()
-    return "PNG RGB", _png(image)
+    return f"PNG RGB {image.width}x{image.height}", _png(image)
 
 
 def _options(name: str, random: Random) -> dict:

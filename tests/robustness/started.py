@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 180
+PATIENCE = 600
+"""Seconds that a server has until it is ready, on a machine that is busy with others."""
 
 
 @dataclass
