@@ -13,6 +13,7 @@ from torch import Tensor
 from moai.inference.strategies.deliberation import Draft
 from moai.inference.strategies.registry import USUAL_TEMPERATURE, Deliberation
 from moai.models.fusion import GateRecord
+from moai.models.prompts import whole_characters
 from perception import Scene
 
 COLDEST = 1e-4
@@ -129,7 +130,7 @@ class Decoding(Deliberation):
         stop = [self.stop] if isinstance(self.stop, str) else self.stop
         if not isinstance(stop, Sequence) or not all(isinstance(one, str) and one for one in stop):
             raise ValueError(f"stop is {repr(self.stop)}; allowed are texts that are not empty, in a list")
-        object.__setattr__(self, "stop", tuple(stop))
+        object.__setattr__(self, "stop", tuple(map(whole_characters, stop)))
         # transformers takes no other numbers than Python's own.
         object.__setattr__(self, "max_new_tokens", int(tokens))
         object.__setattr__(self, "temperature", float(temperature) if temperature >= COLDEST else 0.0)

@@ -61,7 +61,8 @@ def expert_names(names: Sequence[str] | str | None = None) -> tuple[str, ...]:
     Short names are understood. Raises ValueError with one sentence for an unknown name, or what is no list of names.
     """
     if names is not None and not isinstance(names, Iterable):
-        raise ValueError(f"experts must be a list of names, or a text with commas between them, not {names!r:.40}")
+        told = "experts must be a list of names, or a text with commas between them"
+        raise ValueError(f"{told}, not {type(names).__name__}")
     if names is None:
         return tuple(one.name for one in usual_kinds())
     full_names = {known: one.name for one in kinds() for known in (one.name, one.short_name)}

@@ -55,7 +55,7 @@ def plain_text_ids(tokenizer, text: str) -> list[int]:
 
     Half of a character (a lone surrogate) is read as U+FFFD."""
     if not text.isascii():
-        text = _whole_characters(text)
+        text = whole_characters(text)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
@@ -65,7 +65,8 @@ def plain_text_ids(tokenizer, text: str) -> list[int]:
     return backend.encode(text, add_special_tokens=False).ids
 
 
-def _whole_characters(text: str) -> str:
+def whole_characters(text: str) -> str:
+    """The text with U+FFFD for half of a character (a lone surrogate)."""
     # The two halves of a character that come one after the other are joined.
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
@@ -131,7 +132,7 @@ class ChatTemplate:
     def conversation_ids(self, messages: Sequence[Mapping], with_image: bool, answering: bool = True) -> list[int]:
         """Token ids of checked messages; with `answering` up to the place where the next answer begins."""
         messages = messages if self.takes_system else without_system(messages)
-        texts = [_whole_characters(message["content"]) for message in messages]
+        texts = [whole_characters(message["content"]) for message in messages]
         asked = next(number for number, message in enumerate(messages) if message["role"] == "user")
         letters = any(self._special.search(text) for text in texts)
         contents = [_STAND_IN.format(number) for number in range(len(texts))] if letters else list(texts)

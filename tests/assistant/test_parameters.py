@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from moai.assistant import MoAI
+from moai.assistant import Decoding, MoAI
 from perception import Perception
 from tests.conftest import example_image
 
@@ -86,3 +86,7 @@ def test_a_system_message_stands_before_the_first_question(assistant, pictures):
     empty = {"role": "system", "content": " "}
     plain = assistant.chat(pictures[0], turns, **LONG).text
     assert assistant.chat(pictures[0], [empty, *turns], **LONG).text == plain != answer
+
+
+def test_half_of_a_character_ends_no_answer():
+    assert Decoding(stop="\ud83d").stop == ("\ufffd",)

@@ -57,6 +57,15 @@ def test_what_runs_a_fifth_kind_can_be_chosen(tagging):
     assert "tagging" not in Perception(experts_from={"ocr": "rapidocr", "tag": False}).experts
 
 
+def test_what_is_no_list_of_names():
+    for names in (3, object()):
+        with pytest.raises(ValueError, match=f"a text with commas between them, not {type(names).__name__}"):
+            registry.expert_names(names)
+    with pytest.raises(ValueError, match="unknown expert 'aaa") as caught:
+        registry.expert_names("a" * 5000)
+    assert len(str(caught.value)) < 400
+
+
 def test_names_are_taken_once():
     kinds, backends = registry.kinds(), registry.backends()
     with pytest.raises(ValueError, match="there is 'det' already; choose another name for the kind 'detection'"):
