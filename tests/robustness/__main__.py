@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.robustness import sent
 from tests.robustness.pictures import Odd, pictures
 from tests.robustness.started import started
-from tests.robustness.tally import Tally, table
+from tests.robustness.tally import Tally, table, write
 
 PARTS = ("load", "ask", "page", "server", "parameters", "folders", "experts", "crowd", "disk", "memory", "kills")
 _SERVER = ["-m", "moai", "serve", "--model", "moai-nano"]
@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=1000, help="questions over which memory is watched")
     parser.add_argument("--kills", type=int, default=20, help="processes that are killed in the middle")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the figures into the table of this page")
     given = parser.parse_args()
     for part in given.parts:
         if part not in PARTS:
@@ -36,15 +37,24 @@ def main() -> int:
     warnings.simplefilter("ignore")  # Pillow's about the pictures
     tallies = []
     for part in given.parts or PARTS:
-        for tally in timed(_RUN[part](given)):
-            tallies.append(tally)
-            print(f"{tally.name}: {tally.tried} tried, {tally.lost} lost ({tally.seconds:.0f} s)", flush=True)
-            for fault in tally.faults:
-                print(f"  {fault}", flush=True)
-    print(f"\n{table(tallies)}\n")
-    for tally in tallies:
-        print(f"{tally.name}: {tally.command}")
+        try:
+            for tally in timed(_RUN[part](given)):
+                tallies.append(tally)
+                _tell(tally)
+                if given.write is not None:
+                    write(given.write, [tally])
+        except Exception as error:  # a part that cannot be tried does not keep the others from it
+            tallies.append(Tally(part, tried=1))
+            tallies[-1].lose(part, f"could not be tried: {error}")
+            _tell(tallies[-1])
+    print(f"\n{table(tallies)}")
     return 0 if all(tally.clean for tally in tallies) else 1
+
+
+def _tell(tally: Tally) -> None:
+    print(f"{tally.name}: {tally.tried} tried, {tally.lost} lost ({tally.seconds:.0f} s)", flush=True)
+    for fault in tally.faults:
+        print(f"  {fault}", flush=True)
 
 
 def timed(tallies: Iterator[Tally]) -> Iterator[Tally]:
@@ -57,7 +67,7 @@ def timed(tallies: Iterator[Tally]) -> Iterator[Tally]:
 
 
 def _files(given, door: str) -> tuple[Iterable[Odd], str]:
-    command = f"python -m tests.robustness {door} --pictures {given.pictures} --seed {given.seed}"
+    command = f"{door} --pictures {given.pictures} --seed {given.seed}"
     return pictures(given.pictures, given.seed), command
 
 
@@ -125,7 +135,7 @@ def _kills(given) -> Iterator[Tally]:
     from tests.robustness.batches import batches
     from tests.robustness.kills import CAMPAIGNS, kill
 
-    command = f"python -m tests.robustness kills --kills {given.kills} --seed {given.seed}"
+    command = f"kills --kills {given.kills} --seed {given.seed}"
     for name in CAMPAIGNS:
         with tempfile.TemporaryDirectory() as folder:
             made = kill(name, Path(folder), given.kills, given.seed)

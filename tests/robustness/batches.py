@@ -22,7 +22,7 @@ _PATIENCE = 900
 
 def batches(kills: int, seed: int) -> Tally:
     """A job over pictures, some of them malformed, killed `kills` times on its way to its end."""
-    tally = Tally("Batch jobs killed", f"python -m tests.robustness kills --kills {kills} --seed {seed}")
+    tally = Tally("Batch jobs killed", f"kills --kills {kills} --seed {seed}")
     chance = Random(seed)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -26,8 +26,8 @@ def crowd(server: Started, requests: int, clients: int, seed: int, api: bool = T
     `mixed` are answers to another question than was asked.
     """
     tally = Tally(
-        f"{requests} requests of {clients} clients",
-        f"python -m tests.robustness crowd --requests {requests} --clients {clients} --seed {seed}",
+        "Crowd",
+        f"crowd --requests {requests} --clients {clients} --seed {seed}",
     )
     known = _alone(Asker(server.address), api)
     odd = [one for one in pictures(200, seed) if not one.whole]

@@ -65,7 +65,7 @@ def disk(seed: int, serving: bool = True, names: Sequence[str] | None = None) ->
 
     names: those of the commands; None for all.
     """
-    tally = Tally("Full disk, read-only home", f"python -m tests.robustness disk --seed {seed}")
+    tally = Tally("Full disk, read-only home", f"disk --seed {seed}")
     ask = ["ask", EXAMPLE, "What does the sign say?", "--model", "moai-nano"]
     with tempfile.TemporaryDirectory() as temporary:
         full = Path(temporary) / "full"

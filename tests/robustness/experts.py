@@ -134,7 +134,7 @@ def _part(random: Random) -> dict[str, Any]:
 def experts(count: int, seed: int, assistant=None, time_limit: float = 2.0) -> Tally:
     """`count` experts that misbehave, one at a time beside three that find nothing: the Scene comes, its words, its
     drawing and its JSON are made of it, and `assistant`, where there is one, answers."""
-    tally = Tally("Experts", f"python -m tests.robustness experts --experts {count} --seed {seed}")
+    tally = Tally("Experts", f"experts --experts {count} --seed {seed}")
     picture = Image.effect_noise((64, 48), 50).convert("RGB")
     ended = threading.Event()
     try:

@@ -35,8 +35,8 @@ def picture(number: int, seed: int) -> bytes:
 def memory(server: Started, count: int, seed: int) -> Tally:
     """`count` questions to the server about as many pictures. `leaked` is 1 when the last quarter holds 10 % more
     than the second: caches fill in the first."""
-    command = f"python -m tests.robustness memory --questions {count} --seed {seed}"
-    tally = Tally(f"Memory over {count} questions", command)
+    command = f"memory --questions {count} --seed {seed}"
+    tally = Tally("Memory", command)
     asker, held = Asker(server.address), []
     for number in range(count):
         content, question = picture(number, seed), QUESTIONS[number % len(QUESTIONS)]

@@ -109,7 +109,7 @@ def parameters(assistant, picture, seed: int, most: int | None = None) -> Tally:
 
     picture: what `load_image` takes, small. most: no more than so many trials, chosen by the seed; None for all.
     """
-    tally = Tally("Questions and parameters", f"python -m tests.robustness parameters --seed {seed}")
+    tally = Tally("Questions and parameters", f"parameters --seed {seed}")
     short = {"max_new_tokens": 2}
     calls: list[tuple[str, Any]] = []
 

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 SECONDS = 20.0
@@ -44,7 +45,8 @@ class Tally:
 
     Of `tried` some were `accepted`, some `refused` with a sentence, and `lost` is the rest: an exception that is no
     sentence, no answer in time, or a wrong end. `mixed` got what belonged to another, `leaked` is what stayed behind
-    (files, processes, memory, secrets). `notes` are figures besides, `faults` say what went wrong.
+    (files, memory, a sign that foreign code ran). `command` has the words after `python -m tests.robustness`, `notes`
+    are figures besides, `faults` say what went wrong.
     """
 
     name: str
@@ -143,12 +145,28 @@ class Tally:
         self.lost, self.faults = self.lost + len(faults), self.faults + faults
 
 
+_HEAD = (
+    "| Part | Tried | Accepted | Refused | Lost | Mixed | Leaked | Besides | `python -m tests.robustness` |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |",
+)
+
+
 def table(tallies: list[Tally]) -> str:
     """The tallies as a table in Markdown."""
-    rows = ["| Part | Tried | Accepted | Refused with a sentence | Lost | Mixed | Leaked | Besides |"]
-    rows.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
+    rows = []
     for one in tallies:
         counts = (one.tried, one.accepted, one.refused, one.lost, one.mixed, one.leaked)
         besides = "; ".join([*one.notes, f"{one.seconds:.0f} s"])
-        rows.append(f"| {one.name} | {' | '.join(f'{count:,}' for count in counts)} | {besides} |")
-    return "\n".join(rows)
+        rows.append(f"| {one.name} | {' | '.join(f'{count:,}' for count in counts)} | {besides} | `{one.command}` |")
+    return "\n".join([*_HEAD, *rows])
+
+
+def write(page: Path, tallies: list[Tally]) -> None:
+    """Puts the rows of these tallies into the table of a page, in the place of those of the same names."""
+    lines = page.read_text().splitlines()
+    for row in table(tallies).splitlines()[len(_HEAD) :]:
+        name = row.split("|")[1]
+        at = [number for number, line in enumerate(lines) if line.startswith(f"|{name}|")]
+        last = max(number for number, line in enumerate(lines) if line.startswith("|"))
+        lines[at[0] if at else last + 1 : at[0] + 1 if at else last + 1] = [row]
+    page.write_text("\n".join(lines) + "\n")

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.robustness.pictures import pictures
-from tests.robustness.tally import Tally, table, unfit
+from tests.robustness.tally import Tally, table, unfit, write
 
 
 def _raise(error):
@@ -53,7 +53,16 @@ def test_what_is_quoted_may_speak_python():
 
 
 def test_the_table_has_a_row_for_each_part():
-    assert "| some | 1,200 | 0 | 0 | 0 | 0 | 0 | 5 MiB; 0 s |" in table([Tally("some", tried=1200, notes=["5 MiB"])])
+    row = "| some | 1,200 | 0 | 0 | 0 | 0 | 0 | 5 MiB; 0 s | `some --seed 0` |"
+    assert row in table([Tally("some", "some --seed 0", tried=1200, notes=["5 MiB"])])
+
+
+def test_figures_take_the_place_of_older_ones_in_a_page(tmp_path):
+    page = tmp_path / "page.md"
+    first, second, third = (Tally(name, tried=2) for name in ("first", "second", "third"))
+    page.write_text(f"Before\n\n{table([Tally('first', tried=1), second])}\n\nAfter\n")
+    write(page, [first, third])
+    assert page.read_text() == f"Before\n\n{table([first, second, third])}\n\nAfter\n"
 
 
 def test_pictures_are_the_same_for_a_seed_and_of_many_kinds():
