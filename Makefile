@@ -35,7 +35,7 @@ test: setup
 test-core: setup
 	$(BIN)/python -m pytest tests/models tests/inference tests/perception tests/assistant
 
-# What a stranger may send, at length: an hour and a half on two cores; see docs/reliability.md.
+# What strangers send and what breaks, at length: an hour on two cores; see docs/reliability.md.
 robustness: setup
 	$(BIN)/python -m tests.robustness
 
