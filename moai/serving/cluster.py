@@ -23,6 +23,8 @@ def ray_package(feature: str) -> ModuleType:
     """The package ray, told not to report home or chatter; ValueError with one sentence when it is missing."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # It kills these workers where others fill the memory; the system's own knows better whom to end.
+    os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # `nice moai ...` is for those who want it
     try:
         import ray
