@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-STEPS = 8
+STEPS = 5
 """Of a training."""
-QUESTIONS = 12
+QUESTIONS = 8
 """Of a benchmark."""
 _PATIENCE = 300.0
 """Seconds after which a run counts as hanging."""
