@@ -40,7 +40,7 @@ def folders(count: int, seed: int) -> Tally:
 
     `leaked` counts those whose own code ran.
     """
-    tally = Tally("Model folders", f"folders --folders {count} --seed {seed}")
+    tally = Tally("Model folders", f"folders --folders {count} --seed {seed}", quotes=True)
     with tempfile.TemporaryDirectory() as temporary:
         whole = save_tiny(tiny_processor(tiny_tokenizer()), Path(temporary) / "whole")
         changes: list[tuple[str, Callable[[Path, Path], None]]] = [("whole", lambda folder, sign: None), *_malicious()]

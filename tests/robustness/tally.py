@@ -46,7 +46,7 @@ class Tally:
     Of `tried` some were `accepted`, some `refused` with a sentence, and `lost` is the rest: an exception that is no
     sentence, no answer in time, or a wrong end. `mixed` got what belonged to another, `leaked` is what stayed behind
     (files, memory, a sign that foreign code ran). `command` has the words after `python -m tests.robustness`, `notes`
-    are figures besides, `faults` say what went wrong.
+    are figures besides, `faults` say what went wrong. Refusals that `quotes` may end in what a library said.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Tally:
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    quotes: bool = False
 
     @property
     def clean(self) -> bool:
@@ -98,7 +99,7 @@ class Tally:
         except (UnicodeError, json.JSONDecodeError) as error:
             ended = f"{type(error).__name__}: {error}"
         except ValueError as error:
-            if why := unfit(str(error)):
+            if why := unfit(str(error), self.quotes):
                 ended = f"the refusal {why}: {str(error)[:300]!r}"
             elif (took := time.process_time() - started) <= seconds:
                 self.refused += 1
@@ -123,7 +124,7 @@ class Tally:
             os.close(reading)
             if memory is not None:
                 resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-            counted = Tally(self.name)
+            counted = Tally(self.name, quotes=self.quotes)
             try:
                 counted.trial(what, call, seconds)
                 os.write(writing, json.dumps([counted.accepted, counted.refused, counted.faults]).encode()[:60000])
