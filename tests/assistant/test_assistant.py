@@ -341,7 +341,7 @@ def test_faults_of_ours_are_not_hidden(model_folder, monkeypatch):
         raise AttributeError("a fault in the code")
 
     monkeypatch.setattr("moai.models.stored.reading.AutoProcessor.from_pretrained", broken)
-    with pytest.raises(ValueError, match="cannot be used: AttributeError: a fault in the code") as caught:
+    with pytest.raises(ValueError, match=r"cannot be used: .* \(AttributeError\)") as caught:
         MoAI.from_pretrained(model_folder)
     assert isinstance(caught.value.__cause__.__cause__, AttributeError)
 

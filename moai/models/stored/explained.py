@@ -15,8 +15,11 @@ def explained(what: str) -> Iterator[None]:
 
 
 def in_a_line(error: BaseException) -> str:
-    """What an error says, on one line; its kind where that is not plain."""
+    """What an error says, on one line; where that is about a program and not about files, its kind alone."""
     told = textwrap.shorten(str(error), 240, placeholder=" ...")
-    if isinstance(error, (ValueError, ImportError)) and told:
+    if isinstance(error, UnicodeError):
+        return "it holds text that is not UTF-8"
+    if isinstance(error, (ValueError, ImportError, OSError)) and told:
         return told
-    return f"{type(error).__name__}: {told}" if told else type(error).__name__
+    strict = "validation error" in told.lower()  # of transformers, which names the field
+    return told if strict else f"something in it is missing, or not what it must be ({type(error).__name__})"
