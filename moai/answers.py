@@ -73,7 +73,12 @@ class Answer:
     def to_dict(self) -> dict:
         """Plain Python values, ready for `json.dumps`."""
         gates = [vars(gate) for gate in self.gates]
-        told = {"text": self.text, "scene": self.scene.to_dict(), "gates": gates, "timings": self.timings}
+        told: dict[str, Any] = {
+            "text": self.text,
+            "scene": self.scene.to_dict(),
+            "gates": gates,
+            "timings": self.timings,
+        }
         if self.drafts:
             told |= {"drafts": [vars(draft) for draft in self.drafts], "agreement": self.agreement}
         return told | ({"changed": self.changed} if self.changed else {})
@@ -141,7 +146,7 @@ class Decoding(Deliberation):
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Decoding":
         """The decoding that these fields ask for; ValueError with one sentence for an unknown one or a bad value."""
-        allowed = [one.name for one in sorted(fields(cls), key=lambda one: one.kw_only)]
+        allowed = [one.name for one in sorted(fields(cls), key=lambda one: bool(one.kw_only))]
         for name in settings:
             if name not in allowed:
                 raise ValueError(f"there is no setting {name!r} of decoding; allowed are {', '.join(allowed)}")

@@ -44,6 +44,6 @@ def export(
         told = export_adapters(trained, folder, base, getattr(torch, dtype) if dtype else None)
         print(f"wrote {folder}, which goes on {told.name} (sha256 {told.sha256[:12]})")
         return
-    from moai.training.export import export as write
+    from moai.training.results.export import export as write
 
     print(write(trained, folder, scores))

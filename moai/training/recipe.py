@@ -17,7 +17,7 @@ import torch
 from moai.models.pretrained import build
 from moai.training import command
 from moai.training.adapters import export_adapters
-from moai.training.export import export
+from moai.training.results.export import export
 from moai.training.trainer import RECORD
 
 SEEDS_A_STEP = 50_000_000

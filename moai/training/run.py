@@ -28,10 +28,10 @@ from moai.models.released import folder_of
 from moai.models.stored.reading import read_model
 from moai.training.adapters import add_lora
 from moai.training.answers import SHOWN, Examination, examination, variants
-from moai.training.checkpoints import kept, newest_whole, step_of
 from moai.training.experiment import ModelExperiment, save_experiment
 from moai.training.objective import MoAIObjective
 from moai.training.progress import Budget, Watch
+from moai.training.results.checkpoints import kept, newest_whole, step_of
 from moai.training.sharding import joined, left, place, shared, split
 from moai.training.stages import Stage, freeze_all_but, parameter_groups
 from moai.training.tokenizer import build_tokenizer

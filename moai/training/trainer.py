@@ -16,11 +16,11 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
-from moai.training.checkpoints import UNFINISHED, NotKept, finish, kept
 from moai.training.experiment import ModelExperiment
 from moai.training.objective import MoAIObjective, totals_of
 from moai.training.optimizer import Muon, is_matrix
 from moai.training.progress import Budget, learning_rate_factor
+from moai.training.results.checkpoints import UNFINISHED, NotKept, finish, kept
 from moai.training.sharding import gathered, gathered_state, is_split, on_cpu, spread_state, whole
 from moai.training.stages import parameter_groups
 

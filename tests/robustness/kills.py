@@ -158,7 +158,7 @@ def train(model: Path, folder: Path, begun: int) -> None:
     """A tiny training, from its newest checkpoint on where it has one."""
     from moai.data.rows import RowSizes
     from moai.training import command, run
-    from moai.training.checkpoints import checkpoints
+    from moai.training.results.checkpoints import checkpoints
 
     sizes = RowSizes(text=200, turn=48, packed=96, aux=64, questions=2, packed_questions=2, text_rows=1)
     run.RowSizes = lambda: sizes  # type: ignore[misc,assignment]

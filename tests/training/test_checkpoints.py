@@ -8,7 +8,7 @@ import pytest
 
 from moai.data.rows import RowSizes
 from moai.training import command, run
-from moai.training.checkpoints import UNFINISHED, checkpoints
+from moai.training.results.checkpoints import UNFINISHED, checkpoints
 from tests.full_disk import full_disk
 
 SIZES = RowSizes(text=200, turn=48, packed=96, aux=64, questions=2, packed_questions=2, text_rows=1)

@@ -29,7 +29,7 @@ def check_fit(config: MoAIConfig, processor: MoAIProcessor) -> None:
     if largest >= text.vocab_size:
         raise ValueError(f"its tokenizer has {largest + 1} words, its configuration {text.vocab_size} (vocab_size)")
     prompt = len(processor.conversation_ids(_QUESTION, with_image=True))
-    if prompt >= positions:
+    if positions is not None and prompt >= positions:
         raise ValueError(f"a question with a picture is {prompt} tokens long, and the model has {positions} positions")
     side = processor.image_size
     pixels = processor.image_inputs([torch.zeros(side, side, 3, dtype=torch.uint8).numpy()], None)["pixel_values"]
