@@ -119,7 +119,7 @@ def test_several_rounds_are_refused(model):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"batch_size": "auto"}, {"experts": "seg+ears"}, {"samples": 99}, {"smaples": 6}], ids=str
+    "settings", [{"batch_size": "auto"}, {"experts": "seg+ears"}, {"samples": 99}, {"sample": 6}], ids=str
 )
 def test_bad_model_arguments_are_refused(assistant, settings):
     with pytest.raises(ValueError):
