@@ -40,7 +40,7 @@ def pictures(assistant):
         ({"top_p": True}, "top_p is True; allowed is above 0"),
         ({"max_new_tokens": True}, "max_new_tokens is True; allowed is 1 to 4096"),
         ({"temperature": 1j}, "temperature is 1j; allowed is 0 "),
-        ({"heat": 1}, "no setting 'temprature' of decoding; allowed are max_new_tokens, temperature, top_p"),
+        ({"heat": 1}, "no setting 'heat' of decoding; allowed are max_new_tokens, temperature, top_p"),
     ],
 )
 def test_bad_decoding(assistant, pictures, decoding, sentence):
