@@ -86,10 +86,11 @@ def test_the_command_answers_and_says_which_expert_is_missing(environment, tmp_p
 
 
 def test_a_page_without_gradio_is_refused_in_a_sentence(environment, tmp_path):
-    done = run(environment, "moai", "serve", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "pip install 'moai-vlm[web]'" in done.stderr
-    assert "Traceback" not in done.stderr
+    for command, extras in (("page", "web"), ("serve", "serve,web")):
+        done = run(environment, "moai", command, cwd=tmp_path)
+        assert done.returncode == 2
+        assert f"pip install 'moai-vlm[{extras}]'" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

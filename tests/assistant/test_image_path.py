@@ -10,7 +10,8 @@ from PIL import Image
 
 from moai.assistant import MoAI
 from moai.models.processing import MoAIProcessor
-from perception import Perception, images
+from perception import Perception
+from perception.images import loading
 from tests.conftest import example_image
 
 SHORT = {"max_new_tokens": 2}
@@ -41,8 +42,7 @@ class Work:
     def __init__(self, monkeypatch):
         self.loads = self.hashes = 0
         self.texts: Counter = Counter()
-        for name in ("_to_rgb", "_from_array"):
-            self._watch(monkeypatch, images, name, self._loaded)
+        self._watch(monkeypatch, loading, "_load", self._loaded)
         for name in ("blake2b", "sha256", "sha1", "md5"):
             self._watch(monkeypatch, hashlib, name, self._hashed)
         self._watch(monkeypatch, MoAIProcessor, "encode_text", lambda _, text: self.texts.update([text]))

@@ -92,7 +92,7 @@ def test_what_came_late_to_a_chat_that_was_cleared_is_taken_back(engine):
     session, page = Session(), Handlers(engine)
     page.on_submit(session, "Describe the picture.")
     seen = []
-    for chat, _, speed, *_ in page.on_ask(session, STREET, 64, 0.0):
+    for chat, _, speed, *_ in page.on_ask(session, STREET, 64, 0.0, False):
         seen.append((chat, speed))
         if len(seen) == 3:
             session.clear()
