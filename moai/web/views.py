@@ -181,7 +181,8 @@ def _agreement(turn: Turn) -> str:
     """How many drafts agree, as a bar, and what that is worth."""
     if turn.agreement is None:
         return ""
-    worth = "usually right" if turn.agreement == 1 else "doubtful" if turn.agreement <= 0.5 else "fairly sure"
+    # As docs/results.md has it: right in 96 of 100 where all agree, in half where most do.
+    worth = "usually right" if turn.agreement == 1 else "uncertain" if turn.agreement > 0.5 else "doubtful"
     said = f"{drafts_title(turn)}: {worth}"
     return (
         f'<span class="agreement" role="img" aria-label="{escape(said, quote=True)}">'
