@@ -14,6 +14,7 @@ from moai.answers import Answer, Decoding, EncodedImage, GateShares, Usage, gate
 from moai.batches import given_as, listed
 from moai.deliberation import Deliberator
 from moai.inference import generate
+from moai.inference.choosing import seeded
 from moai.inference.quantization import check_tier
 from moai.loading import device_named, in_memory, load_model, placed, preset_of
 from moai.models.fusion import GateRecord
@@ -22,7 +23,7 @@ from moai.models.pretrained import build
 from moai.models.processing import MoAIProcessor, pad
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked
 from moai.untaught import speaks_without_a_picture
-from moai.wording import answer_of, ends_of, seeded, stops_of
+from moai.wording import answer_of, ends_of, stops_of
 from perception import Perception, Scene
 from perception.forks import ProcessBound
 from perception.images import Pixels, pixels_of

@@ -1,9 +1,6 @@
-"""From generated token ids to an answer: where it ends, what it took, and draws that a seed repeats."""
+"""From generated token ids to an answer: where it ends, and what it took."""
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import contextmanager
-
-import torch
 
 from moai.answers import Answer, Decoding, EncodedImage, GateShares, Usage
 from moai.models.modeling import MoAIForConditionalGeneration
@@ -46,14 +43,3 @@ def ends_of(model: MoAIForConditionalGeneration) -> tuple[int, ...]:
     """Ids of the tokens that end an answer."""
     ends = model.generation_config.eos_token_id
     return () if ends is None else tuple(ends) if isinstance(ends, (list, tuple)) else (ends,)
-
-
-@contextmanager
-def seeded(seed: int | None, device: torch.device):
-    """Draws of the block begin at a seed, and those outside it go on as if there had been none."""
-    if seed is None:
-        yield
-        return
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

@@ -1,6 +1,8 @@
 """The next token: the best, a draw, or what a contrast with weak logits leaves."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -66,3 +68,14 @@ def next_step(
     said = strong.float().log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]
     best = tokens if weak is None else strong.float().argmax(dim=-1)
     return Step(tokens, said, tokens != best)
+
+
+@contextmanager
+def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
+    """Draws of the block begin at a seed, and those outside it go on as if there had been none."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

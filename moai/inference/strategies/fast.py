@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from moai.inference.choosing import Step
+from moai.inference.choosing import Step, seeded
 from moai.inference.decoding import Bucket, Way, bucket_rows
 from moai.inference.generation import FastGeneration, aligned
-from moai.inference.strategies.plain import Drafts, Wording, seeded
+from moai.inference.strategies.plain import Drafts, Wording
 from moai.inference.strategies.weak import weak_fusion
 from moai.models.modeling import MoAIForConditionalGeneration
 
@@ -74,7 +74,7 @@ def _read(
     bucket.strength.fill_(contrast.strength)
     bucket.plausible.fill_(contrast.plausible)
     part = bucket.part(half)
-    with seeded(wording.seed, contrast.weak, embeds.device):
+    with seeded(wording.seed, embeds.device):
         weak = engine.prefill(embeds, lengths, part, weak_fusion(fusion, contrast.weak))
     _spread(part, len(embeds), copies)
     bucket.position[half : half + rows].copy_(lengths.repeat_interleave(copies))

@@ -4,15 +4,15 @@ The prompt is read once however many drafts there are, and weak rows decode in o
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from moai.inference.choosing import Step, next_step
+from moai.inference.choosing import Step, next_step, seeded
 from moai.inference.strategies.contrast import Contrast
 from moai.inference.strategies.weak import OF_MIXERS, weak_inputs, weakened
 
@@ -103,7 +103,7 @@ class _Loop:
         contrast = self.wording.contrast
         logits, self.cache = self._prompt(inputs)
         if contrast is not None:
-            with weakened(self.model, contrast.weak), seeded(self.wording.seed, contrast.weak, self.mask.device):
+            with weakened(self.model, contrast.weak), seeded(self.wording.seed, self.mask.device):
                 weak, cache = self._prompt(weak_inputs(inputs, contrast.weak))
             logits = torch.cat((logits, weak))
             for layer, other in zip(self.cache.layers, cache.layers, strict=True):
@@ -147,14 +147,3 @@ class _Loop:
 
     def _places(self, positions: Tensor) -> dict[str, Tensor]:
         return {"position_ids": positions.clamp(min=0)} if self.positioned else {}
-
-
-@contextmanager
-def seeded(seed: int | None, weak: str, device: torch.device) -> Iterator[None]:
-    """What chance decides on the weak side follows the seed too, and leaves other draws alone."""
-    if seed is None or weak != "random":
-        yield
-        return
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
