@@ -3,6 +3,7 @@
 from perception.kinds.detection import DETECTION_THRESHOLD
 from perception.kinds.kind import Finding, Kind, Part
 from perception.scene import Scene, Tag
+from perception.words import boxed_label
 
 POSSIBLE_THRESHOLD = 0.12
 """Labels that are less likely than this to be in the picture are not said."""
@@ -18,8 +19,10 @@ def told(scene: Scene) -> list[Tag]:
 
 
 def say(scene: Scene) -> str:
-    """The likely labels that are not said as boxes, or the empty string."""
-    labels = [one.label for one in told(scene)]
+    """The likely labels that are not said as sure boxes, each with its likeliest box where detection found one; or the
+    empty string."""
+    boxes = {one.label: one.box for one in sorted(scene.detections, key=lambda one: one.score)}
+    labels = [boxed_label(boxes[one.label], one.label) if one.label in boxes else one.label for one in told(scene)]
     if len(labels) > 1:
         labels[-1] = f"and {labels[-1]}"
     return f"The image may also show: {', '.join(labels)}." if labels else ""

@@ -24,7 +24,7 @@ Maker = Callable[[Asking], Turn | None]
 MAKERS: dict[str, tuple[Maker, float]] = {
     "existence": (existence.existence, 3.0),
     "counting": (counting.counting, 1.6),
-    "relative": (position.relative, 2.5),
+    "relative": (position.relative, 5.0),
     "place": (position.place, 0.8),
     "beside": (position.beside, 0.3),
     "larger": (position.larger, 0.3),

@@ -1,6 +1,7 @@
 """Made-up scenes as experts tell of them, without a picture, and what of them is true: what the experts say."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,15 @@ from perception.backends.geometry import BoxGeometry
 from perception.kinds.detection import DETECTION_THRESHOLD
 from perception.scene import Box, Detection, Scene, Tag, TextLine
 
-SORTS = {"things": 0.45, "street": 0.15, "texts": 0.1, "plate": 0.08, "receipt": 0.17, "nothing": 0.05}
+SORTS = {"things": 0.4, "street": 0.14, "texts": 0.12, "plate": 0.11, "receipt": 0.2, "nothing": 0.03}
 """How often each sort of scene is made up; its name is the data set of its photograph."""
 _VEHICLES = ("car", "truck", "bus", "motorcycle", "van")
 _COUNTS = (0.52, 0.19, 0.1, 0.07, 0.05, 0.04, 0.03)
 """How often a label occurs once, twice and so on."""
 _RELATE, _RELATED = BoxGeometry(), 0.8
 """What relates boxes as the experts do, and how often a scene has its words."""
+_DOUBTED, _UNSURE_BOXES = 0.25, 0.6
+"""How often a thing that is there once is only said to be possible; how often a possible thing that is not has a box."""
 _MOST = 10
 """No further label comes into a scene that has more boxes than that."""
 
@@ -43,16 +46,14 @@ def made_up(rng: np.random.Generator, sort: str) -> tuple[Photograph, Scene, dic
     if sort == "receipt":
         made = receipt(rng)
         scene.width, scene.height, scene.text_lines, fields = 463, 1013, made.lines, made.fields
+    boxes = tuple(LabelledBox(one.label, one.box) for one in scene.detections if one.score >= DETECTION_THRESHOLD)
+    if scene.detections and rng.random() < 0.6:
+        scene.more["possible"] = _possible(rng, scene)
     if rng.random() < _RELATED:
         _RELATE(np.zeros(0), scene)
-    if scene.detections and rng.random() < 0.5:
-        likely = sorted(0.1 + 0.4 * rng.random(int(rng.random() ** 1.5 * 6)))[::-1]
-        labels = cluster(rng, len(likely))
-        scene.more["possible"] = [Tag(*one) for one in zip(labels, map(float, likely), strict=True)]
     if sort != "nothing" and rng.random() < 0.5:
         best = 0.3 + 0.6 * rng.random()
         scene.more["tags"] = [Tag(pick(rng, imagenet()), best * 0.5**place) for place in range(3)]
-    boxes = tuple(LabelledBox(one.label, one.box) for one in scene.detections if one.score >= DETECTION_THRESHOLD)
     # People write plates down as letters and digits alone.
     lines = tuple(scene.text_lines) if sort != "plate" else (TextLine(re.sub("[^A-Z0-9]", "", read), 1.0),)
     truth = Photograph(
@@ -85,6 +86,23 @@ def _detections(rng: np.random.Generator, labels: list[str]) -> list[Detection]:
     if found and rng.random() < 0.4:
         # Of what is there, so that it is not said of something else that it might be.
         found.append(Detection(pick(rng, labels), _box(rng, 0.1), 0.1 + 0.35 * rng.random()))
+    return sorted(found, key=lambda one: -one.score)
+
+
+def _possible(rng: np.random.Generator, scene: Scene) -> list[Tag]:
+    """What may be there: things that are, of which detection was too unsure, and some that it only takes for there."""
+    labels = [one.label for one in scene.detections]
+    doubted = {label for label in labels if labels.count(label) == 1 and rng.random() < _DOUBTED}
+    scene.detections = [
+        replace(one, score=0.13 + 0.35 * rng.random()) if one.label in doubted else one for one in scene.detections
+    ]
+    found = [Tag(one.label, one.score) for one in scene.detections if one.label in doubted]
+    for label in cluster(rng, int(rng.random() ** 1.5 * 6)):
+        if label not in labels:
+            found.append(Tag(label, 0.1 + 0.4 * rng.random()))
+            if rng.random() < _UNSURE_BOXES:
+                box = _box(rng, 0.05 + 0.4 * rng.random())
+                scene.detections.append(Detection(label, box, 0.1 + 0.35 * rng.random()))
     return sorted(found, key=lambda one: -one.score)
 
 

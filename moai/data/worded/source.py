@@ -42,8 +42,9 @@ class Worded:
                 continue
             labels = AnyLabel()
             asking = Asking(truth, scene, (labels, labels), rng)
-            # Who hears that something may be there cannot say that it is not.
-            asking.maybe |= {one.label for one in scene.part("possible")}
+            # Who hears that something may be there cannot say whether it is.
+            unsure = {one.label for one in scene.part("possible")}
+            asking.maybe, asking.there = asking.maybe | unsure, asking.there - unsure
             asked = ask(asking, self.rows.sizes.questions, makers(sort, kinds))
             image = nothing(rng) if isinstance(self.rows, ImageRows) else None
             yield Example(image, scene, [turn for _, turn in asked], meta)

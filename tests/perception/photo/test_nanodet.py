@@ -110,7 +110,9 @@ def test_words_of_possible_things():
     assert possible(("cup", 0.4), ("fork", 0.11)) == "The image may also show: cup."
     assert possible(("fork", 0.11)) == possible() == ""
     seen, unsure = Detection("cup", (0, 0, 1, 1), 0.5), Detection("fork", (0, 0, 1, 1), 0.4)
-    assert possible(("cup", 0.7), ("fork", 0.6), boxes=(seen, unsure)) == "The image may also show: fork."
+    assert possible(("cup", 0.7), ("fork", 0.6), ("knife", 0.3), boxes=(seen, unsure)) == (
+        "The image may also show: [0.00, 0.00, 1.00, 1.00] fork, and knife."
+    )
     assert possible(*((f"thing{n}", 0.9 - n / 100) for n in range(10))).count("thing") == 8
 
 
