@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import torch
 
 from moai.inference.fused import fuse_weights
-from moai.inference.generation import forget
+from moai.inference.generation import forget, out_of_memory
 from moai.inference.quantization import quantize as quantized
 from moai.models.adapters.base import Pair
 from moai.models.adapters.folder import is_adapter, load_adapter
@@ -52,7 +52,7 @@ def in_memory(place: torch.device, what: str, advice: str):
     try:
         yield
     except RuntimeError as error:
-        full = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        full = out_of_memory(error)
         if not full:
             raise
     if full:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,15 +20,29 @@ def sampling_order(logits: Tensor, temperature: Tensor, top_p: Tensor) -> tuple[
     return shares.masked_fill((surer >= top_p) & (surer > 0), 0.0), order
 
 
+class Part(NamedTuple):
+    """Rows of a batch that is answered in parts: where they stand, (R,) integers, among all `of` rows. They draw what
+    they would have drawn there."""
+
+    places: Tensor
+    of: int
+
+
 def choose(
-    logits: Tensor, temperature: Tensor | None, top_p: Tensor | None, generator: torch.Generator | None = None
+    logits: Tensor,
+    temperature: Tensor | None,
+    top_p: Tensor | None,
+    generator: torch.Generator | None = None,
+    part: Part | None = None,
 ) -> Tensor:
     """The next token (B,) of logits (B, V): the best without a temperature, else drawn from the nucleus."""
     if temperature is None:
         return logits.float().argmax(dim=-1)
     shares, order = sampling_order(logits, temperature, top_p)
     # The largest of shares over exponential noise is a draw by share, without asking the host.
-    drawn = (shares / torch.empty_like(shares).exponential_(generator=generator)).argmax(dim=-1, keepdim=True)
+    noise = torch.empty_like(shares) if part is None else shares.new_empty(part.of, shares.shape[1])
+    noise.exponential_(generator=generator)
+    drawn = (shares / (noise if part is None else noise[part.places])).argmax(dim=-1, keepdim=True)
     return order.gather(1, drawn)[:, 0]
 
 
@@ -61,10 +76,11 @@ def next_step(
     temperature: Tensor | None,
     top_p: Tensor | None,
     generator: torch.Generator | None,
+    part: Part | None = None,
 ) -> Step:
     """The next token of logits (R, V), contrasted with those of the weak side, if there are any."""
     scores = strong if weak is None else contrasted(strong, weak, strength, plausible)
-    tokens = choose(scores, temperature, top_p, generator)
+    tokens = choose(scores, temperature, top_p, generator, part)
     said = strong.float().log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]
     best = tokens if weak is None else strong.float().argmax(dim=-1)
     return Step(tokens, said, tokens != best)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from moai.inference.choosing import choose, next_step
+from moai.inference.choosing import Part, choose, next_step
 from moai.inference.fused import LayerWeights, layer_weights, places, project, rms_norm, rotated
 
 SPLIT = 128
@@ -90,11 +90,13 @@ def score(residual: Tensor, delta: Tensor, norm: Tensor, epsilon: float, head: T
 
 class Way(NamedTuple):
     """How steps choose: by a draw or the best, against weak rows in the second half of the bucket, and whether they
-    tell log-probabilities and where contrast chose otherwise."""
+    tell log-probabilities and where contrast chose otherwise. `drawn`: of a part of a batch, for how many rows told
+    steps draw (`moai.inference.choosing.Part`); 0 where there is no more than the bucket."""
 
     sampled: bool = False
     contrasted: bool = False
     told: bool = False
+    drawn: int = 0
 
 
 PLAIN = Way()
@@ -106,7 +108,8 @@ class Bucket:
 
     `tokens` (B,) the last tokens, `position` (B,) where they stand, `keys` and `values` (B, H, L, d) of each layer,
     `cos` and `sin` (L, d), `temperature`, `top_p`, `strength` and `plausible` scalars; `logprobs` and `changed` (B,)
-    what steps tell of the last tokens, `logits` (B, V) what those were chosen from; `graphs` the captured steps, by
+    what steps tell of the last tokens, `logits` (B, V) what those were chosen from, `places` (B,) where rows of a part
+    stand in the whole; `graphs` the captured steps, by
     their `Way`, `prompts` what `moai.inference.captured` keeps, by its shapes, `parts` views of the rows from some row
     on.
     """
@@ -124,6 +127,7 @@ class Bucket:
     logprobs: Tensor
     changed: Tensor
     logits: Tensor
+    places: Tensor
     graphs: dict[Way, torch.cuda.CUDAGraph] = field(default_factory=dict)
     prompts: dict[tuple, Any] = field(default_factory=dict)
     parts: dict[int, "Bucket"] = field(default_factory=dict)
@@ -210,6 +214,7 @@ class Decoder:
             logprobs=torch.zeros(rows, device=self.device),
             changed=torch.zeros(rows, dtype=torch.bool, device=self.device),
             logits=self.embedding.new_zeros(rows, len(self.head)),
+            places=torch.zeros(rows, dtype=torch.long, device=self.device),
         )
 
     def step(self, bucket: Bucket, way: Way = PLAIN) -> None:
@@ -234,7 +239,8 @@ class Decoder:
             bucket.tokens[:rows].copy_(choose(logits, *settings))
             return
         strong, weak = logits.chunk(2) if way.contrasted else (logits, None)
-        chosen = next_step(strong, weak, bucket.strength, bucket.plausible, *settings, self.generator)
+        part = Part(bucket.places[: len(strong)], way.drawn) if way.drawn else None
+        chosen = next_step(strong, weak, bucket.strength, bucket.plausible, *settings, self.generator, part)
         bucket.tokens[:rows].copy_(chosen.tokens.repeat(rows // len(strong)))
         bucket.logprobs[: len(strong)].copy_(chosen.logprobs)
         bucket.changed[: len(strong)].copy_(chosen.changed)

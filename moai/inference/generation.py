@@ -254,6 +254,11 @@ def fast_generation(model: MoAIForConditionalGeneration) -> FastGeneration:
         return engine
 
 
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch says so, which on the CPU has no type of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def forget() -> None:
     """Gives back the caches and captured steps of all models; the next request makes them anew."""
     with _ENGINES_LOCK:

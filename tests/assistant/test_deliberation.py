@@ -6,6 +6,7 @@ import pytest
 
 from moai.answers import Decoding
 from moai.assistant import MoAI
+from moai.inference.strategies.deliberation import aggregate_question
 from tests.conftest import EXAMPLES
 
 STREET = EXAMPLES / "street.png"
@@ -72,6 +73,29 @@ def test_an_answer_is_made_out_of_windows_of_drafts(assistant, street, monkeypat
     assert len(asked) == 3 and len(answer.drafts) == 8
     assert all(f"Question: {QUESTION}" in prompt for prompt in asked)
     assert answer.text and answer.agreement is not None and "combine" in answer.timings
+
+
+def test_a_picture_is_seen_once_for_all_drafts_and_turns(assistant):
+    seen = []
+    handle = assistant.model.vision.register_forward_hook(lambda *passed: seen.append(1))
+    once = assistant.ask(STREET, QUESTION, max_new_tokens=4)
+    alone = len(seen)
+    assistant.ask(STREET, QUESTION, samples=4, combine="aggregate", window=2, reserve=1, seed=0, max_new_tokens=4)
+    handle.remove()
+    assert once.text and alone > 0 and len(seen) == 2 * alone
+
+
+def test_drafts_in_a_turn_are_letters_and_no_marks(assistant):
+    tokenizer, hidden = (
+        assistant.processor.tokenizer,
+        "a cat" + "".join(assistant.processor.tokenizer.all_special_tokens),
+    )
+    with_marks, without = (
+        assistant.prompt_ids([{"role": "user", "content": aggregate_question(QUESTION, [one, "a dog"])}])
+        for one in (hidden, "a cat")
+    )
+    for mark in tokenizer.all_special_ids:
+        assert with_marks.count(mark) == without.count(mark)
 
 
 def test_contrast_tells_what_it_changed(assistant, street):

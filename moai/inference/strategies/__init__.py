@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from moai.inference.fused import can_be_fused
 from moai.inference.generation import fast_generation
 from moai.inference.strategies import fast, plain
+from moai.inference.strategies.halves import in_halves
 from moai.inference.strategies.plain import Drafts, Wording
 from moai.inference.strategies.weak import OF_MIXERS, check_possible
 from moai.inference.untouched import is_untouched
@@ -22,7 +23,8 @@ def draft(
     stopped: Callable[[Tensor], Tensor] | None = None,
 ) -> Drafts:
     """`copies` answers to each of B prompts, as `moai.inference.strategies.plain.draft`: of a MoAI model on CUDA by the
-    fast path, where it knows the decoder and nothing but mixers is weakened.
+    fast path, where it knows the decoder and nothing but mixers is weakened. Of a batch that does not fit into memory
+    halves are asked, which say the same.
 
     Raises ValueError with one sentence for a weak side that the model does not have.
     """
@@ -30,6 +32,11 @@ def draft(
     if weak is not None:
         check_possible(weak, model)
     on_cuda = next(model.parameters()).device.type == "cuda"
-    if on_cuda and is_untouched(model) and can_be_fused(model.config.text_config) and weak in (None, *OF_MIXERS):
-        return fast.draft(fast_generation(model), model, inputs, wording, copies, stopped)  # type: ignore[arg-type]
-    return plain.draft(model, inputs, wording, copies, stopped)
+    known = on_cuda and is_untouched(model) and can_be_fused(model.config.text_config) and weak in (None, *OF_MIXERS)
+
+    def told(inputs: Mapping[str, Tensor], wording: Wording, copies: int) -> Drafts:
+        if known:
+            return fast.draft(fast_generation(model), model, inputs, wording, copies, stopped)  # type: ignore[arg-type]
+        return plain.draft(model, inputs, wording, copies, stopped)
+
+    return in_halves(told, inputs, wording, copies)

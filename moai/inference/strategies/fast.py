@@ -24,12 +24,18 @@ def draft(
     """As `moai.inference.strategies.plain.draft`, for weak sides of mixers."""
     prompt = inputs["input_ids"]
     rows, way = len(prompt) * copies, Way(wording.temperature is not None, wording.contrast is not None, True)
+    first, part = way, wording.part
+    if part is not None and way.sampled:
+        way = way._replace(drawn=bucket_rows(part.of))
+        first = way if way.contrasted else way._replace(drawn=part.of)
     with engine.turn, torch.inference_mode(False), torch.no_grad(), torch.cuda.device_of(prompt):
         half = bucket_rows(rows)
         places = 2 * half if way.contrasted else rows
         bucket = engine.decoder.bucket(places, prompt.shape[1] + wording.max_new_tokens, way)
         logits = _read(engine, model, aligned(dict(inputs)), bucket, wording, copies, half)
-        engine.decoder.choose(logits, bucket, way)
+        if part is not None:
+            bucket.places[:rows].copy_(part.places)
+        engine.decoder.choose(logits, bucket, first)
         steps: list[Step] = []
         over = torch.zeros(rows, dtype=torch.bool)
 

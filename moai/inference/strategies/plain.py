@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from moai.inference.choosing import Step, next_step, seeded
+from moai.inference.choosing import Part, Step, next_step, seeded
 from moai.inference.strategies.contrast import Contrast
 from moai.inference.strategies.weak import OF_MIXERS, weak_inputs, weakened
 
@@ -20,7 +20,8 @@ from moai.inference.strategies.weak import OF_MIXERS, weak_inputs, weakened
 @dataclass(frozen=True)
 class Wording:
     """How tokens are chosen: at most `max_new_tokens`, up to one of `ends`; a `temperature` of None is greedy; the
-    `top_p` share of the probability; draws follow `seed`, None leaves them to chance."""
+    `top_p` share of the probability; draws follow `seed`, None leaves them to chance. `part` says which rows of a
+    larger batch these are."""
 
     max_new_tokens: int
     ends: tuple[int, ...] = ()
@@ -29,6 +30,7 @@ class Wording:
     top_p: float = 1.0
     seed: int | None = None
     contrast: Contrast | None = None
+    part: Part | None = None
 
 
 @dataclass
@@ -126,7 +128,7 @@ class _Loop:
         contrast = self.wording.contrast
         strong, weak = (logits, None) if contrast is None else logits.chunk(2)
         numbers = (0.0, 1.0) if contrast is None else (contrast.strength, contrast.plausible)
-        return next_step(strong, weak, *numbers, self.temperature, self.top_p, self.generator)
+        return next_step(strong, weak, *numbers, self.temperature, self.top_p, self.generator, self.wording.part)
 
     def go_on(self, tokens: Tensor) -> Tensor:
         """Logits after these tokens (R,)."""

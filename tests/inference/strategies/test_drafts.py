@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from moai.inference.choosing import contrasted
+from moai.inference.choosing import contrasted, next_step
 from moai.inference.generation import FastGeneration
 from moai.inference.strategies import draft
 from moai.inference.strategies.contrast import Contrast
@@ -77,6 +77,14 @@ def test_the_prompt_is_read_once(model, inputs):
     assert told.ids.shape == (6, 4) and [rows for rows, width in passes] == [1, 6, 6, 6]
 
 
+def test_copied_rows_are_prompts_read_again(model, inputs):
+    given, wording = single(inputs, 0), Wording(6, temperature=1.5, seed=3)
+    told = plain_draft(model, given, wording, copies=6)
+    read = plain_draft(model, {name: value.repeat_interleave(6, dim=0) for name, value in given.items()}, wording)
+    assert torch.equal(told.ids, read.ids) and len({tuple(row.tolist()) for row in read.ids}) > 1
+    torch.testing.assert_close(told.logprobs, read.logprobs, atol=5e-6, rtol=5e-6)
+
+
 def test_drafts_follow_the_seed(model, inputs):
     hot = Wording(9, temperature=1.5, seed=5)
     for speak in (plain_draft, lambda *given: fast_draft(FastGeneration(model, compiled=False), *given)):
@@ -138,6 +146,28 @@ def test_any_sparse_model_of_transformers(make):
         for token in told.ids[row]:
             assert token == by_two_passes(model, ids, Contrast("rank2", 1.0, 0.01))
             ids = torch.cat((ids, token[None]))
+
+
+def test_a_weak_side_that_is_as_strong_changes_nothing():
+    model, inputs = mixtral(top_k=1), {"input_ids": torch.arange(3, 9)[None]}
+    told = draft(model, inputs, Wording(9, contrast=Contrast("rank1", 2.0, 1e-6)))
+    assert torch.equal(told.ids, draft(model, inputs, NINE).ids) and not told.changed.any()
+
+
+def test_contrast_may_end_an_answer(model, inputs):
+    against = Contrast("second", 2.0, 1e-6)
+    free = plain_draft(model, single(inputs, 0), Wording(9, contrast=against)).ids[0].tolist()
+    ended = on_both(model, single(inputs, 0), Wording(9, ends=(free[3],), contrast=against)).ids[0].tolist()
+    assert ended == free[: free.index(free[3]) + 1]
+
+
+def test_draws_of_a_contrast_are_as_its_scores_say():
+    strong, weak = torch.tensor([[1.0, 0.5, 0.2]]), torch.tensor([[0.0, 1.0, 0.2]])
+    generator, temperature = torch.Generator().manual_seed(0), torch.tensor(0.8)
+    rows = [one.expand(20_000, -1) for one in (strong, weak)]
+    drawn = next_step(*rows, 0.5, 0.01, temperature, torch.tensor(1.0), generator).tokens
+    shares = (contrasted(strong, weak, 0.5, 0.01)[0] / temperature).softmax(-1)
+    torch.testing.assert_close(drawn.bincount(minlength=3) / 20_000, shares, atol=0.015, rtol=0)
 
 
 def by_two_passes(model, ids, contrast):
