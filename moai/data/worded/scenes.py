@@ -24,7 +24,7 @@ _COUNTS = (0.52, 0.19, 0.1, 0.07, 0.05, 0.04, 0.03)
 _RELATE, _RELATED = BoxGeometry(), 0.8
 """What relates boxes as the experts do, and how often a scene has its words."""
 _DOUBTED, _UNSURE_BOXES = 0.25, 0.6
-"""How often a thing that is there once is only said to be possible; how often a possible thing that is not has a box."""
+"""How often a thing that is there once is only said to be possible, and how often one that is not has a box."""
 _MOST = 10
 """No further label comes into a scene that has more boxes than that."""
 
