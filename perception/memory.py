@@ -69,8 +69,23 @@ class Trim:
             _malloc_trim(0)
 
 
+def give_back_large() -> None:
+    """From now on what this process frees of a MiB or more goes back to the system at once, for one that lives long.
+
+    An allocator takes larger and larger pieces from its heap, as it meets them, and what lies between keeps the heap
+    from shrinking: pictures of many sizes cost it hundreds of MiB that nothing uses.
+    """
+    if _mallopt is not None:
+        _mallopt(_MMAP_THRESHOLD, _LARGE)
+        _mallopt(_TRIM_THRESHOLD, _KEPT_FREE)
+
+
+_LARGE, _KEPT_FREE = 2**20, 32 * 2**20
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
 # Where the C library is glibc's.
-_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+_malloc_trim, _mallopt = (
+    getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None for name in ("malloc_trim", "mallopt")
+)
 
 
 def bytes_of(value: Any) -> int:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from perception.memory import give_back_large
+
 
 @dataclass(frozen=True)
 class About:
@@ -43,10 +45,12 @@ class Engine:
         self._done = threading.Event()
 
     def load(self, warm_up: Path | None = None) -> None:
-        """Load everything; with a picture to `warm_up` the experts load now and not at the first question.
+        """Load everything; with a picture to `warm_up` the experts load now and not at the first question. The process
+        gives large pieces of memory back as soon as they are free.
 
         Raises ValueError with one sentence when there is no such model.
         """
+        give_back_large()
         try:
             self._at("Loading PyTorch", 0.05)
             from moai.assistant import MoAI

@@ -35,8 +35,8 @@ class Started:
         return memory_of(self.process.pid)
 
 
-def memory_of(process: int) -> float:
-    """MiB of memory that a process holds, without the files that it has mapped."""
+def memory_of(process: int | str) -> float:
+    """MiB of memory that a process ("self": this one) holds, without the files that it has mapped."""
     status = Path(f"/proc/{process}/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) / 1024
 

@@ -11,6 +11,7 @@ import numpy as np
 from moai.serving.batch.inputs import Row, Unit
 from moai.serving.batch.outputs import line_of
 from moai.terminal import quiet_libraries, sentence
+from perception.memory import give_back_large
 
 if TYPE_CHECKING:
     from moai.assistant import Answer
@@ -217,6 +218,7 @@ def named(row: Row) -> dict[str, Any]:
 
 def _prepare(asking: Asking) -> None:
     quiet_libraries()
+    give_back_large()
     import torch
 
     os.environ["OMP_NUM_THREADS"] = str(asking.threads)  # experts that have no torch read it too

@@ -1,13 +1,18 @@
 """What is remembered of pictures has bounds, in number and in bytes."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from perception import Detection, Perception, Scene, Segment
-from perception.memory import Memory, Trim, bytes_of
+from perception.memory import Memory, Trim, _mallopt, bytes_of
 from perception.networks import network as networks
 from perception.networks.network import Found, Network
 
+ROOT = Path(__file__).parents[3]
 PICTURE = np.full((64, 50, 3), 90, np.uint8)
 
 
@@ -112,6 +117,29 @@ def test_a_perception_gives_memory_back(monkeypatch):
     for number in range(6):
         perception(PICTURE + number)
     assert given == [0, 0]
+
+
+_HOLES = """
+import numpy as np
+from perception.memory import give_back_large
+from tests.robustness.started import memory_of
+
+give_back_large()
+for size in (30, 8, 16):
+    np.ones(size * 2**20, np.uint8)
+before, kept, behind = memory_of("self"), [], []
+for number in range(40):
+    kept.append(np.ones(4 * 2**20, np.uint8))
+    behind.append(bytes(4000))
+kept.clear()
+print(memory_of("self") - before)
+"""
+
+
+@pytest.mark.skipif(_mallopt is None, reason="there is no malloc of glibc")
+def test_large_pieces_leave_no_holes_behind():
+    ran = subprocess.run([sys.executable, "-c", _HOLES], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert float(ran.stdout) < 4  # MiB; 24 without
 
 
 def test_a_pass_is_bounded_by_pixels(monkeypatch):
