@@ -4,6 +4,7 @@ A graph has fixed shapes, so prompts are padded on the right to a multiple of `W
 """
 
 from dataclasses import dataclass, field, replace
+from weakref import WeakSet
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +60,7 @@ class CapturedPrefill:
     def __init__(self, prefill: Prefill, graphs: bool = True):
         self.prefill = prefill
         self.graphs = graphs
-        self._pool = torch.cuda.graph_pool_handle() if graphs else None
+        self._living = WeakSet[torch.cuda.CUDAGraph]()
 
     def __call__(self, embeds: Tensor, lengths: Tensor, bucket: Bucket, fusion: Fusion | None) -> Tensor:
         """As `Prefill`."""
@@ -104,10 +105,13 @@ class CapturedPrefill:
             self._run(captured, bucket)  # compiles, and lets libraries choose their kernels
         torch.cuda.current_stream(embeds.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        # One pool for all: passes take turns, and what they leave is copied before the next.
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+        # One pool for all: passes take turns, and what they leave is copied at once. It ends with its last graph.
+        other = next(iter(self._living), None)
+        pool = None if other is None else other.pool()
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             captured.logits = self._run(captured, bucket)
         captured.graph = graph
+        self._living.add(graph)
         return captured
 
 
