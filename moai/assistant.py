@@ -26,6 +26,7 @@ from moai.untaught import speaks_without_a_picture
 from moai.wording import answer_of, ends_of, stops_of
 from perception import Perception, Scene
 from perception.forks import ProcessBound
+from perception.guard.watch import TIME_LIMIT
 from perception.images import Pixels, pixels_of
 from perception.perception import MAX_AT_ONCE
 from perception.registry import expert_names
@@ -64,6 +65,8 @@ class MoAI(ProcessBound):
         perception: Perception | None = None,
         quantize: str | None = None,
         experts_from: str | Path | Mapping | None = None,
+        time_limit: float | None = TIME_LIMIT,
+        trust_pickles: bool = False,
         **given: Any,
     ) -> "MoAI":
         """The embedded model, or the one of a name (`weights.embedded_models`), in a folder or behind a hub id.
@@ -71,17 +74,18 @@ class MoAI(ProcessBound):
         `experts` that will run: names of `perception.registry` such as segmentation or seg, as a list or separated by
         commas; None means all. `experts_from` names the preset of experts (or a YAML file, or a mapping) that takes the
         place of the one which the model names; `given` replaces single experts of it, as `perception.Perception` takes
-        them (`detection="hf_detection:PekingU/rtdetr_v2_r18vd"`); `perception` replaces them altogether. `device`, of
-        model and experts, defaults to CUDA when there is one. `quantize`, one of `moai.inference.quantization.TIERS`,
-        makes the language model smaller; None is bf16 on CUDA and fp32 elsewhere. Raises ValueError with one sentence
-        for an unknown model, expert, preset, device or quantisation.
+        them (`detection="hf_detection:PekingU/rtdetr_v2_r18vd"`), like `time_limit` and `trust_pickles`; `perception`
+        replaces them altogether. `device`, of model and experts, defaults to CUDA when there is one. `quantize`, one of
+        `moai.inference.quantization.TIERS`, makes the language model smaller; None is bf16 on CUDA and fp32 elsewhere.
+        Raises ValueError with one sentence for an unknown model, expert, preset, device or quantisation.
         """
         for names in (experts, list(given)):  # a typo is told before anything loads
             expert_names(names)
         if perception is not None and (experts_from is not None or given):
             raise ValueError("give experts_from or perception, not both: each says which experts there are")
+        looking = {"device": device, "time_limit": time_limit, "trust_pickles": trust_pickles, **given}
         if experts_from is not None:
-            perception = Perception(experts, experts_from=experts_from, device=device, **given)
+            perception = Perception(experts, experts_from=experts_from, **looking)
         elif perception is not None and experts is not None:
             perception = perception.narrowed(experts)
         place = device_named(device)
@@ -89,7 +93,7 @@ class MoAI(ProcessBound):
         dtype = torch.bfloat16 if place.type == "cuda" or quantize == "bf16" else torch.float32
         model, processor = load_model(str(DEFAULT_MODEL if name is None else name), dtype)
         if perception is None:
-            perception = Perception(experts, experts_from=preset_of(model.config), device=device, **given)
+            perception = Perception(experts, experts_from=preset_of(model.config), **looking)
         return cls(placed(model, place, quantize), processor, perception)
 
     @classmethod
@@ -280,7 +284,6 @@ class MoAI(ProcessBound):
         messages = [{"role": "user", "content": question}] if isinstance(question, str) else question
         prompt = self.prompt_ids(messages, picture is not None)
         encoded = self._encoded(picture, experts, moai)
-
         if settings.strategy is not None:
             Deliberator(self, encoded, messages, prompt, settings)  # refuses what cannot be done, now
 
@@ -383,10 +386,8 @@ class MoAI(ProcessBound):
 
     @contextmanager
     def _passing(self, count: int, what: str, stop: threading.Event | None = None):
-        """A turn of the model; when memory runs out, what can be given back is, and one sentence says so.
-
-        Gives False, without a turn, once `stop` is set.
-        """
+        """A turn of the model, or False once `stop` is set; when memory runs out, what can be given back is, and one
+        sentence says so."""
         what = f"{count} {what}{'s' * (count != 1)}"
         while not self._lock.acquire(timeout=-1 if stop is None else 0.02):
             if stop is not None and stop.is_set():

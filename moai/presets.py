@@ -5,6 +5,8 @@ from pathlib import Path
 
 from weights import DEFAULT_MODEL, WEIGHTS, embedded_models
 
+TIME_LIMIT_MEANS = "for a picture that an expert may take; then the answer comes without it"
+TRUST_PICKLES_MEANS = "run the code that weights of experts hold: only for your own"
 FILES = ("moai_adapter.json", "config.json")
 
 

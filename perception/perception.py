@@ -15,17 +15,15 @@ from perception.builder import Builder
 from perception.expert import Expert, ExpertUnavailable, load, prepare
 from perception.forks import ProcessBound
 from perception.guard.door import admit
-from perception.guard.watch import Call, Hangs, Started, Threads, Watch
+from perception.guard.watch import TIME_LIMIT, Call, Hangs, Started, Threads, Watch
 from perception.images import MAX_PIXELS, Pixels, pixels_of
 from perception.images.room import Room
 from perception.kinds.kind import Kind
 from perception.memory import Memory, Trim
-from perception.presets import DEFAULT, Entry, Preset, entry_of, load_preset, names_backend
+from perception.presets import DEFAULT, Entry, Preset, entry_of, load_preset, names_backend, trusted
 from perception.scene import Scene
 from weights import WEIGHTS
 
-TIME_LIMIT = 60.0
-"""Seconds that an expert may take for a picture."""
 MAX_CACHED_BYTES = 64 * 2**20
 MAX_SENTENCE = 400
 """Characters of what an expert says of its failure."""
@@ -45,7 +43,8 @@ class Perception(ProcessBound):
     preset.
     `weights`: folder of the embedded weights. `cache_size`: pictures remembered (0: none). `device` for the networks,
     as torch names it; None lets each choose. `time_limit`: seconds that an expert may take for a picture, once it is
-    loaded; then the scene comes without it, with a warning (None: it may take for ever).
+    loaded; then the scene comes without it, with a warning (None: it may take for ever). `trust_pickles`: weights may
+    run the code that they hold, wherever a backend asks.
 
     Experts load at the first picture; what is missing then is told in `Scene.warnings`. Pickles and copies, and forked
     children, load theirs anew. Raises ValueError with one sentence for unknown names.
@@ -60,6 +59,7 @@ class Perception(ProcessBound):
         cache_size: int = 32,
         device: str | None = None,
         time_limit: float | None = TIME_LIMIT,
+        trust_pickles: bool = False,
         **given: Any,
     ):
         if time_limit is not None and not 0 < time_limit < float("inf"):
@@ -69,6 +69,8 @@ class Perception(ProcessBound):
         for kind, one in given.items():
             if one is not None:
                 entries[registry.kind(kind).name] = _entry(kind, one, preset)
+        if trust_pickles:
+            entries = {kind: trusted(one) if isinstance(one, Entry) else one for kind, one in entries.items()}
         self.experts_from = preset.name
         self.experts = _asked(experts, [one.name for one in registry.kinds() if one.name in entries], preset.name)
         self.device = device

@@ -1,7 +1,7 @@
 """Presets: which backends and weights run the experts, as YAML files or mappings."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from weights import WEIGHTS
 DEFAULT = "drawn"
 EMBEDDED = "embedded:"
 """Weights that begin so are a folder of the package `weights`."""
+TRUST = "trust_pickle"
+"""The option of backends whose weights may hold code."""
 _HERE = Path(__file__).parent
 # In an installed package, then in a checkout.
 _FOLDERS = (_HERE / "configs", _HERE.parent / "configs" / "experts")
@@ -126,6 +128,13 @@ def entry_of(kind: str, value: Any, folder: Path | None = None, embedded: str | 
         backend.options[name].check(name, option)
     weights = _weights(kind, backend, record.get("weights"), folder, embedded)
     return Entry(backend.name, weights, {name: _placed(one, folder) for name, one in options.items()})
+
+
+def trusted(entry: Entry) -> Entry:
+    """The same, whose weights may run the code that they hold, where its backend would refuse that."""
+    if entry.backend is None or TRUST not in registry.backend(entry.backend).options:
+        return entry
+    return replace(entry, options={**entry.options, TRUST: True})
 
 
 def _in_keys(text: str) -> dict[str, str]:

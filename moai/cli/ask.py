@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from moai.cli.options import Device, Experts, ExpertsFrom, Json, Model, Picture, Quantize, Swaps
+from moai.cli.options import (
+    TIME_LIMIT,
+    Device,
+    Experts,
+    ExpertsFrom,
+    Json,
+    Model,
+    Picture,
+    Quantize,
+    Swaps,
+    TimeLimit,
+    TrustPickles,
+    looking,
+)
 from moai.terminal import print_json, quiet_libraries, typed
 
 
@@ -16,6 +29,8 @@ def ask(
     experts: Experts = None,
     experts_from: ExpertsFrom = None,
     expert: Swaps = None,
+    time_limit: TimeLimit = TIME_LIMIT,
+    trust_pickles: TrustPickles = False,
     no_moai: Annotated[bool, typer.Option("--no-moai", help="ask the plain backbone, without experts")] = False,
     max_new_tokens: Annotated[int, typer.Option(metavar="N", help="longest answer")] = 96,
     temperature: Annotated[
@@ -44,7 +59,6 @@ def ask(
     quiet_libraries()
     from moai.assistant import Decoding, MoAI
     from perception.images import pixels_of
-    from perception.presets import swaps_of
 
     # Before the models load, so that a typo is told at once.
     decoding = {
@@ -53,9 +67,9 @@ def ask(
         "plausible": plausible,
     }  # fmt: skip
     Decoding(**decoding)
-    swaps = swaps_of(expert or ())
+    looks = looking(expert, time_limit, trust_pickles)
     image = pixels_of(picture)
-    assistant = MoAI.from_pretrained(model, experts, device, quantize=quantize, experts_from=experts_from, **swaps)
+    assistant = MoAI.from_pretrained(model, experts, device, quantize=quantize, experts_from=experts_from, **looks)
     answer = assistant.ask(image, typed(question), moai=not no_moai, **decoding)
     if json:
         print_json(answer.to_dict())

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from moai.cli.options import Device, Experts, ExpertsFrom, Model, Quantize, Swaps
+from moai.cli.options import (
+    TIME_LIMIT,
+    Device,
+    Experts,
+    ExpertsFrom,
+    Model,
+    Quantize,
+    Swaps,
+    TimeLimit,
+    TrustPickles,
+    looking,
+)
 from moai.terminal import quiet_libraries, typed
 
 
@@ -47,6 +58,8 @@ def batch(
     experts: Experts = None,
     experts_from: ExpertsFrom = None,
     expert: Swaps = None,
+    time_limit: TimeLimit = TIME_LIMIT,
+    trust_pickles: TrustPickles = False,
     device: Device = None,
     quantize: Quantize = None,
 ):
@@ -58,14 +71,13 @@ def batch(
     quiet_libraries()
     from moai.serving.batch.job import answer_all
     from moai.serving.batch.stages import Asking
-    from perception.presets import swaps_of
     from perception.registry import expert_names
 
     asking = Asking(
         model=model,
         experts=None if experts is None else expert_names(experts),
         experts_from=experts_from,
-        swaps=swaps_of(expert or ()),
+        looking=looking(expert, time_limit, trust_pickles),
         quantize=quantize,
         device=device,
         max_new_tokens=max_new_tokens,

@@ -1,10 +1,13 @@
 """Options that several commands share."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from moai.presets import TIME_LIMIT_MEANS, TRUST_PICKLES_MEANS
+from perception.guard.watch import TIME_LIMIT as TIME_LIMIT
 from weights import DEFAULT_MODEL, embedded_models
 
 Picture = Annotated[str, typer.Argument(metavar="PICTURE", help="a picture file", show_default=False)]
@@ -31,6 +34,8 @@ Swaps = Annotated[
         help="another expert of one kind, such as detection=hf_detection:PekingU/rtdetr_v2_r18vd (may be repeated)",
     ),
 ]
+TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help=TIME_LIMIT_MEANS)]
+TrustPickles = Annotated[bool, typer.Option("--trust-pickles", help=TRUST_PICKLES_MEANS)]
 Device = Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, ... (default: cuda where there is one)")]
 Quantize = Annotated[
     str | None, typer.Option(metavar="TIER", help="bf16, int8 or int4: a language model that needs less memory")
@@ -41,3 +46,10 @@ AllowHost = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="print everything as JSON")]
 JsonFile = Annotated[Path | None, typer.Option(metavar="FILE", help="JSON file to write")]
+
+
+def looking(expert: Iterable[str] | None, time_limit: float, trust_pickles: bool) -> dict[str, Any]:
+    """What `Swaps`, `TimeLimit` and `TrustPickles` say, as `perception.Perception` takes it; checked."""
+    from perception.presets import swaps_of
+
+    return {**swaps_of(expert or ()), "time_limit": time_limit, "trust_pickles": trust_pickles}

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moai.cli.options import Experts, ExpertsFrom, Json, Swaps
+from moai.cli.options import TIME_LIMIT, Experts, ExpertsFrom, Json, Swaps, TimeLimit, TrustPickles, looking
 from moai.terminal import print_json, quiet_libraries
 
 Weights = Annotated[str | None, typer.Option(metavar="WEIGHTS", help="other ultralytics weights, by name or path")]
@@ -18,15 +18,11 @@ def perceive(
     experts: Experts = None,
     experts_from: ExpertsFrom = None,
     expert: Swaps = None,
+    time_limit: TimeLimit = TIME_LIMIT,
+    trust_pickles: TrustPickles = False,
     segmentation: Weights = None,
     detection: Weights = None,
     ocr: Annotated[str | None, typer.Option(metavar="NAME", help="rapidocr or paddleocr")] = None,
-    trust_pickles: Annotated[
-        bool,
-        typer.Option(
-            "--trust-pickles", help="run the code that weights of --segmentation or --detection hold: only for your own"
-        ),
-    ] = False,
     all: Annotated[
         str | None,
         typer.Option(
@@ -44,34 +40,23 @@ def perceive(
     """Show what the experts see in a picture, or keep what they see in many."""
     quiet_libraries()
     if all is not None:
-        if (
-            picture is not None
-            or json
-            or draw
-            or experts
-            or expert
-            or segmentation
-            or detection
-            or ocr
-            or trust_pickles
-        ):
-            raise ValueError("with --all, only --cache, --images, --experts-from and --workers can be given")
+        if picture is not None or json or draw or experts or expert or segmentation or detection or ocr:
+            raise ValueError(
+                "with --all, only --cache, --images, --experts-from, --time-limit, --trust-pickles and --workers "
+                "can be given"
+            )
         from moai.cli.perceive_all import perceive_all
 
-        return perceive_all(all, cache, images, experts_from, workers)
+        return perceive_all(all, cache, images, experts_from, workers, looking(None, time_limit, trust_pickles))
     if picture is None or cache is not None or images is not None:
         raise ValueError("give one picture, or --all SOURCE --cache DIR; `moai perceive --help` says what is allowed")
     from moai.presets import named_preset
     from perception import Perception, load_image, verbalize
-    from perception.presets import swaps_of
 
     image = load_image(picture)
     preset = experts_from or named_preset()
     chosen: dict[str, Any] = {"segmentation": segmentation, "detection": detection, "ocr": ocr, "experts_from": preset}
-    if trust_pickles:
-        trusted = {"backend": "yolo", "options": {"trust_pickle": True}}
-        chosen |= {name: trusted | {"weights": chosen[name]} for name in ("segmentation", "detection") if chosen[name]}
-    chosen |= swaps_of(expert or ())
+    chosen |= looking(expert, time_limit, trust_pickles)
     perception = Perception(experts=experts, **{name: one for name, one in chosen.items() if one is not None})
     scene = perception(image)
     if draw is not None:

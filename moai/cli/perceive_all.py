@@ -1,13 +1,23 @@
 """`moai perceive --all`: experts look at every picture of a data set once, and what they see is kept."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from perception.files.whole import write_json
 
 
-def perceive_all(source: str, cache: Path | None, images: Path | None, experts_from: str | None, workers: int) -> None:
+def perceive_all(
+    source: str,
+    cache: Path | None,
+    images: Path | None,
+    experts_from: str | None,
+    workers: int,
+    looks: Mapping[str, Any],
+) -> None:
     """Fills `cache` with the scenes of a folder of pictures, a file of conversations or an experiment's data.
+    `looks` has more for Perception, by name.
 
     Prints how far it is, and in the end what was skipped. Raises ValueError with one sentence for a source that cannot
     be read, an unknown preset, or a missing cache.
@@ -24,7 +34,8 @@ def perceive_all(source: str, cache: Path | None, images: Path | None, experts_f
     folder = cache or named_cache
     if folder is None:
         raise ValueError("say with --cache where what the experts see is kept")
-    cached = CachedPerception(Perception(experts_from=experts_from or named_preset or DEFAULT, cache_size=0), folder)
+    preset = experts_from or named_preset or DEFAULT
+    cached = CachedPerception(Perception(experts_from=preset, cache_size=0, **looks), folder)
     console, started = Console(stderr=True), time.monotonic()
     counts, problems = {"new": 0, "there": 0}, {}
     columns = (

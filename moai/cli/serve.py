@@ -4,9 +4,18 @@ from typing import Annotated
 
 import typer
 
-from moai.cli.options import AllowHost, ExpertsFrom, Model, Quantize, Swaps
+from moai.cli.options import (
+    TIME_LIMIT,
+    AllowHost,
+    ExpertsFrom,
+    Model,
+    Quantize,
+    Swaps,
+    TimeLimit,
+    TrustPickles,
+    looking,
+)
 from moai.serving.settings import HOST, PORT, Settings
-from perception.presets import swaps_of
 
 USUAL = Settings()
 
@@ -19,6 +28,8 @@ def serve(
     quantize: Quantize = None,
     experts_from: ExpertsFrom = None,
     expert: Swaps = None,
+    time_limit: TimeLimit = TIME_LIMIT,
+    trust_pickles: TrustPickles = False,
     key: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,15 +77,15 @@ def serve(
         max_pixels=max_pixels,
         drain_seconds=drain_seconds,
     )
-    swaps = swaps_of(expert or ())
+    looks = looking(expert, time_limit, trust_pickles)
     if replicas is None:
         if max_replicas is not None or address is not None:
             raise ValueError("--max-replicas and --address go with --replicas")
-        run(model, host, port, quantize, experts_from, swaps, settings, with_page, allow_host or ())
+        run(model, host, port, quantize, experts_from, looks, settings, with_page, allow_host or ())
         return
     from moai.serving.replicas import Replicas, serve_replicas
 
-    made = Replicas(model, quantize, experts_from, swaps, settings, replicas, max_replicas)
+    made = Replicas(model, quantize, experts_from, looks, settings, replicas, max_replicas)
     serve_replicas(made, host, port, address, allow_host or ())
 
 
@@ -86,8 +97,10 @@ def page(
     quantize: Quantize = None,
     experts_from: ExpertsFrom = None,
     expert: Swaps = None,
+    time_limit: TimeLimit = TIME_LIMIT,
+    trust_pickles: TrustPickles = False,
 ):
     """The page alone: ask about a picture, and see what the experts saw."""
     from moai.web.server import serve as run
 
-    run(model, host, port, quantize, experts_from, swaps_of(expert or ()), allow_host or ())
+    run(model, host, port, quantize, experts_from, looking(expert, time_limit, trust_pickles), allow_host or ())

@@ -4,6 +4,7 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from moai.assistant import MoAI
 from moai.evaluation.answering import Variant, without
@@ -100,15 +101,18 @@ def ablate(
     experts_from: str | None = None,
     perception: Perception | None = None,
     variants: Sequence[Variant] | None = None,
+    looks: Mapping[str, Any] | None = None,
 ) -> str:
     """Runs every variant over the scenes of `seeds` evaluation seeds, and `step1` (a checkpoint's folder) as one more.
 
     Writes ablation.md, ablation.json and ablation.png into `folder`, beside the answers of every run, and returns the
-    Markdown table. A killed run continues where it stopped. Raises ValueError with one sentence for bad settings.
+    Markdown table. A killed run continues where it stopped. `looks` has more for
+    Perception, by name. Raises ValueError with one sentence for bad settings.
     """
     if seeds < 1:
         raise ValueError(f"the number of seeds must be at least 1, got {seeds}")
-    first = MoAI.from_pretrained(model, device=device, experts_from=experts_from, perception=perception)
+    more = dict(looks or {})
+    first = MoAI.from_pretrained(model, device=device, experts_from=experts_from, perception=perception, **more)
     perception = first.perception
     perception.cache_size = _REMEMBERED  # variants with the same experts share what those saw
     assistants = {model: first}

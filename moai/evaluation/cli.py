@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from moai.evaluation.catalogue import BENCHMARKS, check_names
-from moai.evaluation.options import add_model_options, assistant_of
+from moai.evaluation.options import add_model_options, assistant_of, looking
 from moai.evaluation.suites import SUITES, suite
 from moai.terminal import Parser, guarded, quiet_libraries
 
@@ -113,6 +113,7 @@ def run_ablate(arguments: argparse.Namespace) -> None:
             batch_size=arguments.batch_size,
             device=arguments.device,
             experts_from=arguments.experts_from,
+            looks=looking(arguments),
         )
     )
     print(f"\nwritten to {folder}")

@@ -1,20 +1,38 @@
 """What every command that asks a model has in common: which model, which experts, where."""
 
 import argparse
+from typing import Any
 
 from moai.assistant import MoAI
+from moai.presets import TIME_LIMIT_MEANS, TRUST_PICKLES_MEANS
+from perception.guard.watch import TIME_LIMIT
 from weights import DEFAULT_MODEL
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """--model, --experts-from and --device."""
+    """--model, --device and those of `add_expert_options`."""
     parser.add_argument("--model", help=f"name, folder or hub id of a MoAI model (default: {DEFAULT_MODEL.name})")
+    add_expert_options(parser)
+    parser.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
+
+
+def add_expert_options(parser: argparse.ArgumentParser) -> None:
+    """--experts-from, --time-limit and --trust-pickles."""
     parser.add_argument(
         "--experts-from", metavar="PRESET|FILE", help="preset or YAML file of experts (default: the model's own)"
     )
-    parser.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
+    means = f"{TIME_LIMIT_MEANS} (default: %(default).0f)"
+    parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, metavar="SECONDS", help=means)
+    parser.add_argument("--trust-pickles", action="store_true", help=TRUST_PICKLES_MEANS)
+
+
+def looking(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `add_expert_options` say besides the preset, as `perception.Perception` takes it."""
+    return {"time_limit": arguments.time_limit, "trust_pickles": arguments.trust_pickles}
 
 
 def assistant_of(arguments: argparse.Namespace) -> MoAI:
     """The assistant that these options ask for."""
-    return MoAI.from_pretrained(arguments.model, device=arguments.device, experts_from=arguments.experts_from)
+    return MoAI.from_pretrained(
+        arguments.model, device=arguments.device, experts_from=arguments.experts_from, **looking(arguments)
+    )

@@ -29,7 +29,7 @@ class Replicas:
     model: str | None = None
     quantize: str | None = None
     experts_from: str | None = None
-    swaps: Mapping[str, str] = field(default_factory=dict)
+    looking: Mapping[str, Any] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     least: int = 1
     most: int | None = None
@@ -133,7 +133,7 @@ class _Replica:
     def __init__(self, replicas: Replicas, names: Iterable[str]):
         quiet_libraries()
         self.settings, self.names = replicas.settings, names
-        self.engine = Engine(replicas.model, replicas.quantize, replicas.experts_from, replicas.swaps)
+        self.engine = Engine(replicas.model, replicas.quantize, replicas.experts_from, replicas.looking)
         try:
             self.engine.load()
         except ValueError as error:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moai.serving.settings import HOST, PORT, Settings
 from moai.web.engine import Engine
@@ -22,20 +22,20 @@ def serve(
     port: int = PORT,
     quantize: str | None = None,
     experts_from: str | None = None,
-    swaps: Mapping[str, str] | None = None,
+    looking: Mapping[str, Any] | None = None,
     settings: Settings | None = None,
     page: bool = True,
     allow_hosts: Iterable[str] = (),
 ) -> None:
     """Serve until interrupted; the port is open at once, and `/health` tells when the model is there.
 
-    `model`, `quantize`, `experts_from`, `swaps` and `allow_hosts` as `moai.web.server.serve` takes them; without `page`
-    programs alone are answered. Raises ValueError with one sentence for a model that cannot be loaded, an address that
-    cannot be listened at, or a package that is missing.
+    `model`, `quantize`, `experts_from`, `looking` and `allow_hosts` as `moai.web.server.serve` takes them; without
+    `page` programs alone are answered. Raises ValueError with one sentence for a model that cannot be loaded, an
+    address that cannot be listened at, or a package that is missing.
     """
     check_address(host, port)
     settings = Settings() if settings is None else settings
-    engine = Engine(model, quantize, experts_from, swaps)
+    engine = Engine(model, quantize, experts_from, looking)
     with upload_folder() if page else nullcontext():  # before gradio is imported, which keeps its name
         try:
             from moai.serving.app import create_app

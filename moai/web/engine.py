@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -31,12 +32,12 @@ class Engine:
         model: str | None = None,
         quantize: str | None = None,
         experts_from: str | None = None,
-        swaps: Mapping[str, str] | None = None,
+        looking: Mapping[str, Any] | None = None,
     ):
         self.model = model
         self.quantize = quantize
         self.experts_from = experts_from
-        self.swaps = dict(swaps or {})
+        self.looking = dict(looking or {})
         self.assistant = None
         self.about: About | None = None
         self.stage = "Starting"
@@ -57,7 +58,7 @@ class Engine:
 
             self._at("Loading the language model", 0.3)
             assistant = MoAI.from_pretrained(
-                self.model, quantize=self.quantize, experts_from=self.experts_from, **self.swaps
+                self.model, quantize=self.quantize, experts_from=self.experts_from, **self.looking
             )
             if warm_up is not None:
                 self._at("Loading the experts", 0.5)

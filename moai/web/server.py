@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from moai.web.engine import Engine
 from moai.web.folder import upload_folder
@@ -23,13 +24,13 @@ def serve(
     port: int | None = PORT,
     quantize: str | None = None,
     experts_from: str | None = None,
-    swaps: Mapping[str, str] | None = None,
+    looking: Mapping[str, Any] | None = None,
     allow_hosts: Iterable[str] = (),
 ) -> None:
     """Serve the page until interrupted, by Ctrl+C or SIGTERM; uploads are removed then.
 
-    `model`, `quantize` and `experts_from` are those of `MoAI.from_pretrained`, and `swaps` the single experts that it
-    is given; without a `port` a free one is taken. `allow_hosts` are names besides `host` that it answers to.
+    `model`, `quantize` and `experts_from` are those of `MoAI.from_pretrained`, `looking` what else of experts it is
+    given, by name; without a `port` a free one is taken. `allow_hosts` are names besides `host` that it answers to.
     Raises ValueError with one sentence for a model that cannot be loaded, an address that cannot be listened at, or
     where gradio is missing.
     """
@@ -37,7 +38,7 @@ def serve(
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    engine = Engine(model, quantize, experts_from, swaps)
+    engine = Engine(model, quantize, experts_from, looking)
     try:
         with upload_folder():  # before gradio is imported, which keeps its name
             _serve(engine, host, port, allow_hosts)

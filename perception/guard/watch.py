@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from typing import Any
 
+TIME_LIMIT = 60.0
+"""Seconds that an expert may take for a picture, where nobody says otherwise."""
 LOADING = 600.0
 """Seconds that an expert may take to load, which may be a download."""
 MAX_HUNG = 3

@@ -14,12 +14,14 @@ from moai.data.drawn.levels import LEVELS, MEDIUM
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from moai.data.splits import EXPERT_ACCURACY
+from moai.evaluation.options import add_expert_options, looking
 from moai.terminal import Parser
 from perception import Perception, Scene
 from perception.kinds.detection import DETECTION_THRESHOLD
 from perception.kinds.ocr import OCR_THRESHOLD
 from perception.kinds.scene_graph import MAX_RELATIONS, RELATION_THRESHOLD
 from perception.panoptic import panoptic_ids
+from perception.presets import DEFAULT
 
 FIRST_SEED = EXPERT_ACCURACY.start
 """Seeds from here on are used for scores alone."""
@@ -97,9 +99,10 @@ def main(argv: list[str] | None = None) -> None:
     parser = Parser(prog="moai eval experts", description="Score the embedded experts on held-out drawn scenes.")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--experts", metavar="NAMES", help="those that look (default: all of the preset)")
-    parser.add_argument("--experts-from", default="drawn", metavar="PRESET|FILE", help="where they come from")
+    add_expert_options(parser)
     parser.add_argument("--level", choices=tuple(LEVELS), default="medium", help="difficulty of the scenes")
     options = parser.parse_args(argv)
-    perception = Perception(options.experts, experts_from=options.experts_from)
+    preset = options.experts_from or DEFAULT
+    perception = Perception(options.experts, experts_from=preset, **looking(options))
     table = score(perception, options.scenes, difficulty=LEVELS[options.level])
     print(json.dumps(table, indent=1))

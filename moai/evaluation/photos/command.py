@@ -17,7 +17,7 @@ from moai.evaluation.answering import fingerprint
 from moai.evaluation.cli import RESULTS, model_label
 from moai.evaluation.journal import Journal
 from moai.evaluation.metrics.wups import WordNet
-from moai.evaluation.options import add_model_options
+from moai.evaluation.options import add_model_options, looking
 from moai.evaluation.photos.answering import Asker, answer_key
 from moai.evaluation.photos.item import Item, View, items_of, task, task_names
 from moai.evaluation.photos.pictures import BUILTIN, Look, looked_at, views_of
@@ -177,7 +177,7 @@ def _looking(arguments: argparse.Namespace, speaker: Speaker) -> Look:
     from perception.cache import CachedPerception
 
     named = arguments.experts_from or preset_of(speaker.model.config)
-    perception = Perception(experts_from=named, device=arguments.device)
+    perception = Perception(experts_from=named, device=arguments.device, **looking(arguments))
     return perception.batch if arguments.cache is None else CachedPerception(perception, arguments.cache).batch
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from moai.evaluation.answering import fingerprint
 from moai.evaluation.journal import Journal
+from moai.evaluation.options import add_expert_options, looking
 from moai.evaluation.photos.pictures import BUILTIN
 from moai.evaluation.photos.speaker import Speaker
 from moai.evaluation.strategies.asking import Asker, ways
@@ -32,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     about.add_argument("--drawn", type=int, metavar="N", help="so many questions about hard drawn scenes")
     about.add_argument("--text", type=Path, metavar="JSONL", help="question and answer on each line, without pictures")
     made.add_argument("--model", help=f"a MoAI model; with --text any causal model (default: {DEFAULT_MODEL.name})")
-    made.add_argument("--experts-from", metavar="PRESET|FILE", help="experts (default: the model's own)")
+    add_expert_options(made)
     made.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
     made.add_argument("--samples", type=int, default=30, metavar="N", help="drafts of each question (default: 30)")
     made.add_argument("--temperatures", type=float, nargs="*", default=[0.7, 1.0, 1.5], metavar="T", help="of drafts")
@@ -95,7 +96,7 @@ def _asked(arguments: argparse.Namespace, speaker: Speaker) -> list[Asked]:
 
     def perception() -> Perception:
         named = arguments.experts_from or preset_of(speaker.model.config)
-        return Perception(experts_from=named, device=arguments.device)
+        return Perception(experts_from=named, device=arguments.device, **looking(arguments))
 
     if arguments.drawn is not None:
         from moai.evaluation.drawn.asked import about_drawn_scenes

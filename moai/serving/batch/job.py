@@ -122,7 +122,7 @@ def _settings(asking: Asking, source: Source, question: str | None, form: str, s
     from perception.cache.identity import contents_digest, experts_digest, experts_record
 
     model = _folder_of(asking.model)
-    perception = Perception(asking.experts, experts_from=asking.experts_from or named_preset(model), **asking.swaps)
+    perception = Perception(asking.experts, experts_from=asking.experts_from or named_preset(model), **asking.looking)
     record = experts_record({one: perception.entries[one] for one in perception.experts})
     return perception.experts, {
         "input": f"{source.count} rows of {source.kind} ({source.digest})",

@@ -31,7 +31,7 @@ class Asking:
     model: str | None = None
     experts: tuple[str, ...] | None = None
     experts_from: str | None = None
-    swaps: Mapping[str, Any] = field(default_factory=dict)
+    looking: Mapping[str, Any] = field(default_factory=dict)
     quantize: str | None = None
     device: str | None = None
     max_new_tokens: int = 96
@@ -95,7 +95,7 @@ class Experts:
 
         preset = asking.experts_from or named_preset(asking.model)
         self.perception = Perception(
-            asking.experts, experts_from=preset, cache_size=0, device=asking.device, **asking.swaps
+            asking.experts, experts_from=preset, cache_size=0, device=asking.device, **asking.looking
         )
 
     def __call__(self, works: list[Work]) -> list[Work]:
