@@ -12,10 +12,11 @@ from transformers import StopStringCriteria
 from moai.answers import Answer, Decoding, EncodedImage, gate_shares, timed
 from moai.inference.strategies import Wording, draft
 from moai.inference.strategies.contrast import Contrast
-from moai.inference.strategies.deliberation import Draft, aggregate_question
+from moai.inference.strategies.deliberation import Draft
 from moai.inference.strategies.registry import STRATEGIES, Outcome
 from moai.inference.strategies.weak import OF_MIXERS, check_possible
 from moai.models.fusion import GateRecord
+from moai.models.prompts import aggregate_question
 from moai.streaming import PieceStreamer
 from moai.wording import answer_of, ends_of, stops_of
 

@@ -22,6 +22,7 @@ SOURCES: dict[str, str] = {
     "photographs": "moai.data.photographs.source:Photographs",
     "worded": "moai.data.worded.source:Worded",
     "instructions": "moai.data.instructions.source:Instructions",
+    "drafts": "moai.data.drafts:Drafts",
 }
 
 # Conversations about pictures, as files hold them: called with the settings of their own, and read by

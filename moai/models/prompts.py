@@ -50,6 +50,20 @@ PROMPT_STYLES = {
 }
 
 
+def aggregate_question(question: str, drafts: Sequence[str], best: str | None = None, reserve: int = 0) -> str:
+    """The user's turn that asks for one answer out of several: the drafts numbered, the question last.
+
+    `best`, the answer so far, stands in front, `reserve` times.
+    """
+    answers = [best] * reserve if best is not None else []
+    answers += drafts
+    listed = "\n".join(f"{number}. {' '.join(answer.split())}" for number, answer in enumerate(answers, 1))
+    return (
+        f"Here are {len(answers)} answers to the question below, of which some may be wrong. Weigh them against what "
+        f"you see, do not just repeat one, and give a single correct answer.\n{listed}\nQuestion: {question}"
+    )
+
+
 def plain_text_ids(tokenizer, text: str) -> list[int]:
     """Token ids of `text`, no special tokens added; what looks like one in the text is read as plain letters.
 

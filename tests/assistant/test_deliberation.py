@@ -6,7 +6,7 @@ import pytest
 
 from moai.answers import Decoding
 from moai.assistant import MoAI
-from moai.inference.strategies.deliberation import aggregate_question
+from moai.models.prompts import aggregate_question
 from tests.conftest import EXAMPLES
 
 STREET = EXAMPLES / "street.png"

@@ -12,8 +12,9 @@ from moai.evaluation.photos.speaker import Inputs, Speaker
 from moai.evaluation.strategies.questions import Asked
 from moai.inference.strategies import Wording, draft
 from moai.inference.strategies.contrast import Contrast
-from moai.inference.strategies.deliberation import aggregate_question, voted, windows
+from moai.inference.strategies.deliberation import voted, windows
 from moai.models.processing import pad
+from moai.models.prompts import aggregate_question
 from moai.streaming import spoken
 from perception.registry import kinds
 
@@ -80,7 +81,7 @@ class Asker:
                 )
                 for one in waiting
             ]
-            kept = _Kept() if not last else journal
+            kept = Kept() if not last else journal
             step = named if last else replace(named, name=f"{named.name} {turn}")
             self._told(step, waiting, questions, kept)
             if not last:
@@ -147,7 +148,7 @@ class Asker:
         return self._encoded[one.picture]
 
 
-class _Kept:
+class Kept:
     """Takes answers as a journal does, for as long as they are needed."""
 
     def __init__(self) -> None:

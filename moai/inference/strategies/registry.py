@@ -7,12 +7,12 @@ from typing import Any, Protocol
 from moai.inference.strategies.contrast import Contrast
 from moai.inference.strategies.deliberation import (
     Draft,
-    aggregate_question,
     check_samples,
     check_windows,
     voted,
     windows,
 )
+from moai.models.prompts import aggregate_question
 
 USUAL_TEMPERATURE = 0.7
 """Of drafts, where none is given (Self-MoA, arXiv 2502.00674)."""

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moai.inference.strategies.deliberation import aggregate_question, check_samples, said, voted, windows
+from moai.inference.strategies.deliberation import check_samples, said, voted, windows
+from moai.models.prompts import aggregate_question
 
 
 @given(st.integers(1, 64), st.integers(2, 12), st.data())
