@@ -15,7 +15,7 @@ from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.stored.explained import explained
 from moai.models.stored.files import check_files, read_settings, shapes
 from moai.models.stored.settings import check_settings
-from moai.models.stored.sizes import laid_out
+from moai.models.stored.sizes import check_finite, laid_out
 from perception.files.whole import whole_file, write_json
 
 RECORD = "moai_adapter.json"
@@ -127,6 +127,7 @@ def _under(folder: Path) -> tuple[Pair, dict[str, Any], dict[str, Tensor]]:
             lora, config.lora = config.lora, None
             _check_shapes(stored, config, base.built_from is not None)
         weights = load_file(folder / WEIGHTS)
+        check_finite(weights.items())
     except ValueError as error:
         raise ValueError(f"the adapter in {folder} is broken or incomplete: {error}") from error
     record = {"bf16": rounded, "base": record["base"], "config": {"lora": lora}}

@@ -16,6 +16,7 @@ from moai.models.pretrained.places import WHEEL, located
 from moai.models.stored.explained import explained
 from moai.models.stored.files import check_files, read_settings
 from moai.models.stored.parts import read_part, read_part_config
+from moai.models.stored.sizes import check_finite
 from moai.models.vision import stretching, timm_features, width_and_stride
 
 CHECKPOINTS = (".safetensors", ".pth", ".pt", ".bin")
@@ -126,6 +127,7 @@ def _timm(name: str, image_size: int | None, level: int, side: int, source: dict
         hidden_size=width,
     )
     weights = {f"model.{key}": value for key, value in features.state_dict().items()}
+    check_finite(weights.items())
     return VisionPart(config, weights, tuple(told["mean"]), tuple(told["std"]))
 
 

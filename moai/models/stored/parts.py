@@ -8,7 +8,7 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from moai.models.stored.files import check_files, read_settings, shapes, weight_files
 from moai.models.stored.settings import check_settings
-from moai.models.stored.sizes import check_report, check_size
+from moai.models.stored.sizes import check_finite, check_report, check_size
 
 
 def read_part_config(folder: Path) -> PreTrainedConfig:
@@ -34,4 +34,5 @@ def read_part(kind: Any, folder: Path, config: PreTrainedConfig, dtype: torch.dt
         ignore_mismatched_sizes=True,  # they are reported, and refused here
     )
     check_report(report, model)
+    check_finite(model.named_parameters())
     return model

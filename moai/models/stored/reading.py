@@ -17,7 +17,7 @@ from moai.models.stored.explained import explained
 from moai.models.stored.files import check_files, read_settings, shapes, weight_files
 from moai.models.stored.fit import check_fit, check_generation
 from moai.models.stored.settings import check_settings
-from moai.models.stored.sizes import check_report, check_size
+from moai.models.stored.sizes import check_finite, check_report, check_size
 
 _PROCESSOR_FILES = ("tokenizer_config.json", "processor_config.json")
 
@@ -51,6 +51,7 @@ def read_model(
             ignore_mismatched_sizes=True,  # they are reported, and refused here
         )
     check_report(report)
+    check_finite(model.named_parameters())
     if report["unexpected_keys"]:
         raise ValueError(f"its weights hold {min(report['unexpected_keys'])}, which its configuration does not have")
     if not all(buffer.isfinite().all() for name, buffer in model.named_buffers() if "inv_freq" in name):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from moai.assistant import MoAI
 from moai.cli import main
@@ -181,6 +181,10 @@ def test_what_is_wrong_is_one_sentence(trained, model_folder, tmp_path, capsys):
 
     assert f"stands on {tmp_path}/gone, which cannot be had" in asked({"name": f"{tmp_path}/gone"})
     assert "another model: the SHA-256 of its weights is not 00" in asked({"sha256": "00"})
+    held = load_file(folder / WEIGHTS)
+    next(iter(held.values())).view(-1)[0] = float("inf")
+    save_file(held, folder / WEIGHTS)
+    assert "holds values that are infinite or no numbers" in asked({})
     (folder / WEIGHTS).write_bytes(b"")
     assert f"{WEIGHTS} cannot be read as a file of weights" in asked({})
 

@@ -13,7 +13,19 @@ from moai.models.pretrained.language import load_language
 from moai.models.pretrained.vision import load_vision
 from moai.models.stored.reading import read_model
 from tests.models.pretrained.families import language_model, vision_encoder
-from tests.models.stored.test_reading import DEEP, EVIL, WEIGHTS, Pickled, config, cut, index, linked, pipe, written
+from tests.models.stored.test_reading import (
+    DEEP,
+    EVIL,
+    WEIGHTS,
+    Pickled,
+    config,
+    cut,
+    index,
+    linked,
+    pipe,
+    weights,
+    written,
+)
 
 CASES = {
     "layer less": (config(num_hidden_layers=1), "its weights hold .*layers.1.* which its configuration does not have"),
@@ -26,6 +38,10 @@ CASES = {
     "deep": (written("config.json", DEEP), "its config.json is not valid JSON"),
     "cut": (cut(3000), "its model.safetensors is broken or incomplete"),
     "index": (index(a="../other.safetensors"), "allowed are files of the same folder"),
+    "no number": (
+        weights(lambda held: held[min(held)][0].fill_(float("nan"))),
+        "values that are infinite or no numbers",
+    ),
     "device": (linked(WEIGHTS, "/dev/zero"), "is no file, but a device"),
     "pipe": (pipe("preprocessor_config.json"), "is no file, but a device, a pipe"),
 }

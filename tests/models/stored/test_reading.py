@@ -164,6 +164,14 @@ CASES = {
         weights(lambda held: held.update({"projector.0.bias": torch.zeros(3)})),
         r"projector.0.bias is \(3,\), and its configuration asks for \(32,\)",
     ),
+    "no number": (
+        weights(lambda held: held["projector.0.bias"][3:4].fill_(float("nan"))),
+        "its projector.0.bias holds values that are infinite or no numbers",
+    ),
+    "infinite": (
+        weights(lambda held: held["projector.0.bias"][3:4].fill_(-float("inf"))),
+        "its projector.0.bias holds values that are infinite or no numbers",
+    ),
     "index outside": (
         index(a="../other/model.safetensors"),
         "names '../other/model.safetensors'; allowed are files of the",
