@@ -6,7 +6,7 @@ import pytest
 
 from moai.evaluation.strategies import command
 from moai.evaluation.strategies.asking import Said, choice, read, write
-from moai.evaluation.strategies.questions import Asked, in_text
+from moai.evaluation.strategies.questions import Asked, divided, in_text
 from moai.evaluation.strategies.table import report
 from tests.models.pretrained.families import language_model
 
@@ -32,6 +32,18 @@ def test_a_sparse_model_of_the_hub_in_one_command(files, tmp_path, capsys):
     assert capsys.readouterr().out == first and (tmp_path / "answers.jsonl").read_text() == kept
     row = json.loads(next(line for line in kept.splitlines() if '"drafts 1|' in line and "seconds" not in line))
     assert len(read(row["answer"])) == 6 and all(1 <= said.tokens <= 5 for said in read(row["answer"]))
+
+
+def test_photographs_of_packages_around_us(model_folder, tmp_path, capsys):
+    words = ["--model", str(model_folder), "--pictures", "builtin", "--limit", "12", "--samples", "2", "--temperatures",
+             "1", "--strengths", "0.5", "--weak", "second", "--tokens", "2", "--out", str(tmp_path)]  # fmt: skip
+    assert command.main(words) == 0
+    told = capsys.readouterr().out
+    assert "moai eval strategies --model" in told and "drafts 1: best of 2" not in told
+    for line in ("| greedy | ", "drafts 1: one draft", "contrast second 0.5", "| of 2 drafts agree |"):
+        assert line in told
+    keys = {json.loads(line)["key"].split("|")[-1] for line in (tmp_path / "answers.jsonl").read_text().splitlines()}
+    assert {key.split("/")[0] for key in keys} >= {"pope", "counting"}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +79,7 @@ def test_tables_by_hand():
         answers[f"contrast second 0.1|{one.key}"] = write([Said("wrong", -1.0, 2, 1)])
         answers[f"contrast second 0.5|{one.key}"] = write([Said(greedy, -1.0, 2, 1)])
     answers["greedy|seconds|q0"] = "40"
-    test = [number for number, one in enumerate(questions) if one.held_out]
+    test = [int(one.key[1:]) for one in divided(questions)[1]]
     share = 100 * sum(number % 2 for number in test) / len(test)
     text = report(questions, answers, "the command")
     assert f"{len(test)} questions; temperature and strengths were chosen on {40 - len(test)} others" in text
@@ -80,9 +92,16 @@ def test_tables_by_hand():
     assert choice([Said("a", -1.0, 1), Said("B.", -0.5, 1)]) == ("B.", 1)
 
 
-def test_too_few_questions_are_told():
-    with pytest.raises(ValueError, match="too few questions"):
-        report(asked(1), {"greedy|q0": write([Said("right", 0.0, 1)])}, "")
+def test_a_quarter_chooses_and_never_none_nor_all(files, tmp_path, capsys):
+    for count in range(2, 40):
+        dev, test = divided(asked(count))
+        assert dev and test and len(dev) + len(test) == count
+    assert 0.15 < len(divided(asked(1000))[0]) / 1000 < 0.35
+    # Told before anything is asked.
+    (tmp_path / "one.jsonl").write_text('{"question": "Who?", "answer": "Ada"}')
+    words = ["--text", str(tmp_path / "one.jsonl"), "--model", str(files[0]), "--weak", "rank2"]
+    assert command.main([*words, "--out", str(tmp_path / "out")]) == 2
+    assert "too few questions" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_how_text_is_marked(tmp_path):

@@ -14,7 +14,7 @@ from moai.evaluation.options import add_expert_options, looking
 from moai.evaluation.photos.pictures import BUILTIN
 from moai.evaluation.photos.speaker import Speaker
 from moai.evaluation.strategies.asking import Asker, ways
-from moai.evaluation.strategies.questions import Asked, about_photographs, in_text
+from moai.evaluation.strategies.questions import Asked, about_photographs, divided, in_text
 from moai.evaluation.strategies.table import report
 from moai.inference.strategies.deliberation import check_samples, check_windows
 from moai.inference.strategies.weak import check_possible, check_weak
@@ -73,6 +73,7 @@ def _run(argv: list[str]) -> None:
     for name in arguments.weak:
         check_possible(name, speaker.model)
     asked = _asked(arguments, speaker)
+    divided(asked)  # refuses too few questions before any is asked
     settings = {
         "model": fingerprint(speaker.model), "tokens": arguments.tokens, "seed": arguments.seed,
         "samples": arguments.samples, "questions": [one.key for one in asked],

@@ -31,9 +31,23 @@ class Asked:
     scene: Scene | None = None
 
     @property
-    def held_out(self) -> bool:
-        """Whether it is reported on; a quarter, picture by picture, is for choosing settings."""
-        return zlib.crc32((self.picture or self.key).encode()) % 4 != 0
+    def about(self) -> str:
+        """What it shares with others that are about the same: its picture, or itself."""
+        return self.picture or self.key
+
+
+def divided(asked: Sequence[Asked]) -> tuple[list[Asked], list[Asked]]:
+    """Those that settings are chosen on, a quarter, picture by picture, and at least one picture's; and the others.
+
+    Raises ValueError with one sentence where all are about one picture.
+    """
+    order = {one.about: zlib.crc32(one.about.encode()) for one in asked}
+    if len(order) < 2:
+        raise ValueError("too few questions to choose settings on some and report on others; ask more")
+    dev = {name for name, number in order.items() if number % 4 == 0}
+    if len(dev) in (0, len(order)):  # of a few pictures
+        dev = {min(order, key=order.__getitem__)}
+    return [one for one in asked if one.about in dev], [one for one in asked if one.about not in dev]
 
 
 def about_photographs(folders: Sequence[str], look: Callable, limit: int | None, seed: int = 0) -> list[Asked]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from moai.evaluation.metrics.bootstrap import interval
 from moai.evaluation.strategies.asking import AGGREGATED, Said, choice, read, seconds_of
-from moai.evaluation.strategies.questions import Asked
+from moai.evaluation.strategies.questions import Asked, divided
 
 COUNTS = (1, 6, 12, 30)
 """Numbers of drafts that are reported, as far as there are so many."""
@@ -15,9 +15,7 @@ COUNTS = (1, 6, 12, 30)
 
 def report(asked: Sequence[Asked], answers: Mapping[str, str], command: str) -> str:
     """Markdown: accuracies beside the greedy answer with paired intervals, cost, and accuracy by agreement."""
-    dev, test = ([one for one in asked if one.held_out == side] for side in (False, True))
-    if not dev or not test:
-        raise ValueError("too few questions to choose settings on some and report on others; ask more")
+    dev, test = divided(asked)
     names = list(dict.fromkeys(key.split("|")[0] for key in answers))
     drafted = _best([name for name in names if name.startswith("drafts ")], dev, answers)
     lines = [
@@ -76,7 +74,7 @@ def _row(
     greedy = _firsts("greedy", test, answers)
     marks = [one.mark(texts[one.key]) for one in test]
     ahead = [mark - one.mark(greedy[one.key]) for one, mark in zip(test, marks, strict=True)]
-    mean, low, high = interval([ahead], [[one.picture or one.key for one in test]])
+    mean, low, high = interval([ahead], [[one.about for one in test]])
     changed = sum(texts[one.key].strip() != greedy[one.key].strip() for one in test)
     said = [read(answers[f"{name}|{one.key}"])[:count] for one in test]
     tokens = np.mean([sum(draft.tokens for draft in drafts) for drafts in said])
