@@ -18,12 +18,12 @@ from moai.data.drafts import source_of
 from moai.data.registry import rows_for
 from moai.data.rows import ImageRows
 from moai.evaluation.photos.speaker import Speaker
-from moai.evaluation.strategies.asking import Asker, Kept, Way, read
+from moai.evaluation.strategies.asking import Asker, Way, read
 from moai.evaluation.strategies.questions import Asked
 from moai.inference.strategies.deliberation import check_samples, said
 from moai.loading import device_named
 from moai.terminal import Parser, guarded, quiet_libraries
-from moai.training.experiment import load_experiment
+from moai.training.experiment import ModelExperiment, load_experiment
 from perception.files.whole import lines_of
 from perception.presets import preset_experts
 from perception.scene import Scene
@@ -60,7 +60,7 @@ def _run(given: argparse.Namespace) -> None:
     for name in ("pictures", "tokens", "batch_size", "temperature"):
         if not getattr(given, name) > 0:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(given, name):g}; it must be above 0")
-    settings = _drafts_of(load_experiment(given.experiment, given.overrides).data)
+    settings = _drafts_of(load_experiment(given.experiment, given.overrides))
     path = Path(settings["file"]).expanduser()
     speaker = Speaker.moai(given.model, device_named(given.device), given.batch_size)
     preset = speaker.model.config.experts_from
@@ -95,7 +95,7 @@ def drafts(
                     key = f"{position}/{number}"
                     asked.append(Asked(key, "", question, bool, f"{position}", lambda one=pixels: one, scene))
                     truths[key] = (position, answer)
-    way, kept = Way("drafts", samples, temperature), Kept()
+    way, kept = Way("drafts", samples, temperature), _Kept()
     Asker(speaker, tokens, seed).ask(way, asked, kept)
     for one in asked:
         position, answer = truths[one.key]
@@ -107,7 +107,18 @@ def drafts(
         }  # fmt: skip
 
 
-def _drafts_of(data: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+class _Kept:
+    """Takes answers as a journal does, for as long as they are needed."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, str] = {}
+
+    def add(self, rows) -> None:
+        self.answers |= {row["key"]: row["answer"] for row in rows}
+
+
+def _drafts_of(experiment: Any) -> Mapping[str, Any]:
+    data = experiment.data if isinstance(experiment, ModelExperiment) else ()
     found = [one for one in data if one.get("name") == "drafts" and one.get("file")]
     if len(found) != 1:
         raise ValueError("the experiment needs one source named drafts with a file; see configs/train/deliberate.yaml")

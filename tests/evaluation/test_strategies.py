@@ -21,17 +21,24 @@ def files(tmp_path_factory):
 
 def test_a_sparse_model_of_the_hub_in_one_command(files, tmp_path, capsys):
     model, questions = files
-    words = ["--text", str(questions), "--model", str(model), "--samples", "6", "--temperatures", "1", "--strengths",
-             "0.5", "1", "--weak", "rank2", "--aggregate", "--tokens", "5", "--out", str(tmp_path)]  # fmt: skip
+    words = ["--text", str(questions), "--model", str(model), "--samples", "12", "--temperatures", "1", "--strengths",
+             "0.5", "1", "--weak", "rank2", "--aggregate", "--tokens", "3", "--out", str(tmp_path)]  # fmt: skip
     assert command.main(words) == 0
     first = capsys.readouterr().out
-    for line in ("| greedy | ", "drafts 1: vote of 6", "best of 6 (oracle)", "aggregate of 6", "contrast rank2"):
+    for line in (
+        "| greedy | ",
+        "drafts 1: vote of 6",
+        "best of 6 (oracle)",
+        "aggregate of 6",
+        "aggregate of 12",
+        "contrast rank2",
+    ):
         assert line in first
     kept = (tmp_path / "answers.jsonl").read_text()
     assert command.main(words) == 0
     assert capsys.readouterr().out == first and (tmp_path / "answers.jsonl").read_text() == kept
     row = json.loads(next(line for line in kept.splitlines() if '"drafts 1|' in line and "seconds" not in line))
-    assert len(read(row["answer"])) == 6 and all(1 <= said.tokens <= 5 for said in read(row["answer"]))
+    assert len(read(row["answer"])) == 12 and all(1 <= said.tokens <= 3 for said in read(row["answer"]))
 
 
 def test_photographs_of_packages_around_us(model_folder, tmp_path, capsys):
@@ -78,7 +85,11 @@ def test_tables_by_hand():
         answers[f"drafts 1|{one.key}"] = write(drafts * 2)
         answers[f"contrast second 0.1|{one.key}"] = write([Said("wrong", -1.0, 2, 1)])
         answers[f"contrast second 0.5|{one.key}"] = write([Said(greedy, -1.0, 2, 1)])
+        for number, said in ((4, "wrong"), (6, "right")):
+            answers[f"aggregate drafts 1 of {number}|{one.key}"] = write([Said(said, -1.0, 5)])
     answers["greedy|seconds|q0"] = "40"
+    for way, seconds in (("drafts 1", "20"), ("aggregate drafts 1 of 4", "40"), ("aggregate drafts 1 of 6", "80")):
+        answers[f"{way}|seconds|q0"] = seconds
     test = [int(one.key[1:]) for one in divided(questions)[1]]
     share = 100 * sum(number % 2 for number in test) / len(test)
     text = report(questions, answers, "the command")
@@ -86,6 +97,9 @@ def test_tables_by_hand():
     assert f"| greedy | {share:.1f} % |  | 0 | 2 | 1.000 |" in text
     vote = next(line for line in text.splitlines() if "vote of 6" in line)
     assert f"| 100.0 % | {100 - share:+.1f} (" in vote and "| 12 |" in vote
+    # A sequence of windows costs its drafts and all of its turns.
+    combined = next(line for line in text.splitlines() if "aggregate of 6" in line)
+    assert "| 100.0 % |" in combined and combined.endswith(" | 22 | 3.500 |") and "aggregate of 4" not in text
     # The strength that was best on the others is reported, and no other one.
     assert "contrast second 0.5" in text and "contrast second 0.1" not in text
     assert f"| 4 | {len(test)} | 100.0 % |" in text

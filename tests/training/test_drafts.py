@@ -59,8 +59,9 @@ def test_drafts_are_made_kept_and_trained_on(asked, model_folder, tmp_path, caps
     capsys.readouterr()
     assert drafted(model_folder, asked, "--pictures", "0") == 2
     assert "--pictures is 0; it must be above 0" in capsys.readouterr().err
-    assert main(["polish", "--model", str(model_folder)]) == 2
-    assert "needs one source named drafts with a file" in capsys.readouterr().err
+    for name in ("polish", "detector"):
+        assert main([name, "--model", str(model_folder)]) == 2
+        assert "needs one source named drafts with a file" in capsys.readouterr().err
 
 
 def one(drafts: str, answer: str = "a", position: int = 0) -> Asked:

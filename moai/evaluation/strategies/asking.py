@@ -4,10 +4,10 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 
-from moai.evaluation.journal import Journal
 from moai.evaluation.photos.speaker import Inputs, Speaker
 from moai.evaluation.strategies.questions import Asked
 from moai.inference.strategies import Wording, draft
@@ -53,6 +53,15 @@ class Said:
     changed: int = 0
 
 
+class Answers(Protocol):
+    """What keeps answers by their keys, as `moai.evaluation.journal.Journal` does."""
+
+    answers: dict[str, str]
+
+    def add(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Keeps rows of `key` and `answer`."""
+
+
 class Asker:
     """Asks through one speaker; pictures are encoded once."""
 
@@ -61,34 +70,30 @@ class Asker:
         self._encoded: dict[str, Inputs] = {}
         self._ends = tuple(_ends(speaker.model))
 
-    def ask(self, way: Way, asked: Sequence[Asked], journal: Journal) -> None:
+    def ask(self, way: Way, asked: Sequence[Asked], journal: Answers) -> None:
         """Answers what the journal has no answer of in this way: lists of `Said` as JSON, and the seconds of a batch
         beside its first one."""
         waiting = [one for one in asked if f"{way.name}|{one.key}" not in journal.answers]
         self._told(way, waiting, [one.question for one in waiting], journal)
 
-    def aggregate(self, way: Way, window: int, reserve: int, asked: Sequence[Asked], journal: Journal) -> None:
-        """One answer out of all drafts of `way`, which were asked before, window by window."""
-        named = replace(way, name=f"{AGGREGATED} {way.name}", copies=1, temperature=None)
-        waiting = [one for one in asked if f"{named.name}|{one.key}" not in journal.answers]
-        drafts = {one.key: [said.text for said in read(journal.answers[f"{way.name}|{one.key}"])] for one in waiting}
-        best: dict[str, str] = {}
-        for turn, group in enumerate(windows(way.copies, window, reserve)):
-            last = group.stop == way.copies
-            questions = [
-                aggregate_question(
-                    one.question, [drafts[one.key][place] for place in group], best.get(one.key), reserve
-                )
-                for one in waiting
-            ]
-            kept = Kept() if not last else journal
-            step = named if last else replace(named, name=f"{named.name} {turn}")
-            self._told(step, waiting, questions, kept)
-            if not last:
-                best = {one.key: read(kept.answers[f"{step.name}|{one.key}"])[0].text for one in waiting}
+    def aggregate(self, way: Way, window: int, reserve: int, asked: Sequence[Asked], journal: Answers) -> None:
+        """One answer out of the drafts of `way`, which were asked before, window by window; each window's is kept."""
+        before = None
+        for group in windows(way.copies, window, reserve):
+            named = replace(way, name=aggregated(way.name, group.stop), copies=1, temperature=None)
+            waiting = [one for one in asked if f"{named.name}|{one.key}" not in journal.answers]
+            questions = []
+            for one in waiting:
+                drafts = [
+                    said.text for said in read(journal.answers[f"{way.name}|{one.key}"])[group.start : group.stop]
+                ]
+                best = None if before is None else read(journal.answers[f"{before}|{one.key}"])[0].text
+                questions.append(aggregate_question(one.question, drafts, best, reserve))
+            self._told(named, waiting, questions, journal)
+            before = named.name
 
     @torch.inference_mode(False)
-    def _told(self, way: Way, asked: Sequence[Asked], questions: Sequence[str], journal) -> None:
+    def _told(self, way: Way, asked: Sequence[Asked], questions: Sequence[str], journal: Answers) -> None:
         prompts = [
             self.speaker.asked(question, with_image=bool(one.picture))
             for one, question in zip(asked, questions, strict=True)
@@ -148,14 +153,9 @@ class Asker:
         return self._encoded[one.picture]
 
 
-class Kept:
-    """Takes answers as a journal does, for as long as they are needed."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, str] = {}
-
-    def add(self, rows) -> None:
-        self.answers |= {row["key"]: row["answer"] for row in rows}
+def aggregated(drafts: str, count: int) -> str:
+    """The name of the way that makes one answer out of the first `count` drafts of a way."""
+    return f"{AGGREGATED} {drafts} of {count}"
 
 
 def write(said: Sequence[Said]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from moai.evaluation.metrics.bootstrap import interval
-from moai.evaluation.strategies.asking import AGGREGATED, Said, choice, read, seconds_of
+from moai.evaluation.strategies.asking import Said, aggregated, choice, read, seconds_of
 from moai.evaluation.strategies.questions import Asked, divided
 
 COUNTS = (1, 6, 12, 30)
@@ -26,23 +26,27 @@ def report(asked: Sequence[Asked], answers: Mapping[str, str], command: str) -> 
         "| way | right | beside greedy | changed answers | tokens | seconds a question |",
         "| --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
-    lines.append(_row("greedy", "greedy", test, answers, _firsts("greedy", test, answers)))
+    lines.append(_row("greedy", test, answers, _firsts("greedy", test, answers), [("greedy", 1)]))
     if drafted is not None:
         every = {one.key: read(answers[f"{drafted}|{one.key}"]) for one in test}
         most = min(map(len, every.values()))
         for count in [count for count in COUNTS if count <= most]:
             texts = {key: choice(drafts[:count])[0] for key, drafts in every.items()}
             label = f"{drafted}: {'one draft' if count == 1 else f'vote of {count}'}"
-            lines.append(_row(label, drafted, test, answers, texts, count, most))
+            lines.append(_row(label, test, answers, texts, [(drafted, count)], count == most))
             if count > 1:
                 lines.append(_oracle(f"{drafted}: best of {count} (oracle)", test, answers, every, count))
-        if f"{AGGREGATED} {drafted}" in names:
-            name = f"{AGGREGATED} {drafted}"
-            lines.append(_row(f"{drafted}: aggregate of {most}", name, test, answers, _firsts(name, test, answers)))
+        turns = [(count, aggregated(drafted, count)) for count in range(1, most + 1)]
+        turns = [(count, name) for count, name in turns if name in names]
+        for count, name in turns:
+            if count in (*COUNTS, most):
+                texts = _firsts(name, test, answers)
+                cost = [(drafted, count), *((one, 1) for number, one in turns if number <= count)]
+                lines.append(_row(f"{drafted}: aggregate of {count}", test, answers, texts, cost, count == most))
     for weak in dict.fromkeys(name.split(" ")[1] for name in names if name.startswith("contrast ")):
         chosen = _best([name for name in names if name.startswith(f"contrast {weak} ")], dev, answers)
         assert chosen is not None
-        lines.append(_row(chosen, chosen, test, answers, _firsts(chosen, test, answers)))
+        lines.append(_row(chosen, test, answers, _firsts(chosen, test, answers), [(chosen, 1)]))
     if drafted is not None and most > 1:
         lines += ["", *_calibration(test, every, min(6, most))]
     return "\n".join(lines) + "\n"
@@ -68,20 +72,23 @@ def _best(names: Sequence[str], dev: Sequence[Asked], answers: Mapping[str, str]
 
 
 def _row(
-    label: str, name: str, test: Sequence[Asked], answers: Mapping[str, str], texts: Mapping[str, str], count: int = 1,
-    most: int = 1,
+    label: str, test: Sequence[Asked], answers: Mapping[str, str], texts: Mapping[str, str],
+    cost: Sequence[tuple[str, int]], timed: bool = True,
 ) -> str:  # fmt: skip
+    """`cost`: the ways that took part, and how many drafts of each."""
     greedy = _firsts("greedy", test, answers)
     marks = [one.mark(texts[one.key]) for one in test]
     ahead = [mark - one.mark(greedy[one.key]) for one, mark in zip(test, marks, strict=True)]
     mean, low, high = interval([ahead], [[one.about for one in test]])
     changed = sum(texts[one.key].strip() != greedy[one.key].strip() for one in test)
-    said = [read(answers[f"{name}|{one.key}"])[:count] for one in test]
-    tokens = np.mean([sum(draft.tokens for draft in drafts) for drafts in said])
-    asked = sum(key.startswith(f"{name}|") and "|seconds|" not in key for key in answers)
+    tokens = sum(
+        np.mean([sum(draft.tokens for draft in read(answers[f"{name}|{one.key}"])[:count]) for one in test])
+        for name, count in cost
+    )
+    asked = sum(key.startswith(f"{cost[0][0]}|") and "|seconds|" not in key for key in answers)
     # Drafts of a prompt were made together: what fewer would take was not measured.
-    seconds = f"{seconds_of(name, answers) / asked:.3f}" if count == most else ""
-    beside = "" if name == "greedy" else f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+    seconds = f"{sum(seconds_of(name, answers) for name, _ in cost) / asked:.3f}" if timed else ""
+    beside = "" if label == "greedy" else f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
     return f"| {label} | {_percent(np.mean(marks))} | {beside} | {changed} | {tokens:.0f} | {seconds} |"
 
 
