@@ -1,6 +1,9 @@
 """What a server of `moai serve` bears: requests from many clients at once, every answer compared with that of one.
 
 python -m moai.profiling.serving http://127.0.0.1:7860 --clients 16 --requests 400
+python -m moai.profiling.serving http://127.0.0.1:7860 --beside 0 1 4
+
+The second asks for short answers, one at a time, while so many long ones are written beside them.
 """
 
 import argparse
@@ -23,6 +26,8 @@ from moai.terminal import Parser, guarded
 
 QUESTIONS = ("What does the sign say?", "How many people are there?", "Is there a dog?", "Describe the picture.")
 LONGEST = (8, 24, 64)
+SHORT, LONG = 8, 200
+"""Tokens of short answers and of those beside them, at most."""
 
 
 @dataclass
@@ -145,6 +150,30 @@ async def round_of(
     return tally, texts
 
 
+async def beside(client: httpx.AsyncClient, urls: Sequence[str], long: int) -> Tally:
+    """A short answer about each picture, one at a time, while `long` answers of LONG tokens are being written; each of
+    those that ends is followed by another. `tokens` are theirs."""
+    bodies = [asked(urls, number) | {"max_tokens": SHORT, "stream": False} for number in range(len(urls))]
+    # What is said at that temperature has no end of its own.
+    endless = asked(urls[:1], 3) | {"max_tokens": LONG, "stream": True, "temperature": 10}
+    written, begun = Tally(), asyncio.Event()
+
+    async def write() -> None:
+        while await answer(client, endless, written) is not None:
+            begun.set()
+
+    writers = [asyncio.create_task(write()) for _ in range(long)]
+    if writers:
+        await asyncio.wait([asyncio.create_task(begun.wait()), *writers], return_when=asyncio.FIRST_COMPLETED)
+    before = written.tokens
+    short, _ = await round_of(client, bodies, 1, [None] * len(bodies))
+    short.tokens = written.tokens - before
+    for one in writers:
+        one.cancel()
+    await asyncio.gather(*writers, return_exceptions=True)
+    return short
+
+
 def _content(body: dict) -> str:
     """What the answer depends on."""
     return json.dumps({name: value for name, value in body.items() if name != "stream"})
@@ -157,6 +186,13 @@ async def measured(arguments: argparse.Namespace) -> dict:
     async with httpx.AsyncClient(base_url=arguments.url, headers=headers, timeout=600, limits=limits) as client:
         count = arguments.requests
         urls = pictures(arguments.pictures, min(count, arguments.different))
+        if arguments.beside is not None:
+            await beside(client, urls[:2], 0)  # loads what is loaded at first use
+            each = [
+                urls[2 + start :: len(arguments.beside)][: arguments.alone] for start in range(len(arguments.beside))
+            ]
+            rounds = zip(arguments.beside, each, strict=True)  # each with pictures that nobody has looked at
+            return {f"beside {long} long": (await beside(client, new, long)).row() for long, new in rounds}
         bodies = [asked(urls, number) for number in range(count)]
         warm = [asked(pictures(arguments.pictures, 1, side=320), number) for number in range(4)]
         await round_of(client, warm, 1, [None] * 4)
@@ -180,6 +216,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--requests", type=int, default=400, help="in all (default: %(default)s)")
     top.add_argument("--alone", type=int, default=40, help="of them first one at a time (default: %(default)s)")
     top.add_argument("--different", type=int, default=400, help="different pictures (default: %(default)s)")
+    top.add_argument("--beside", type=int, nargs="+", metavar="N", help="short answers beside N long ones, alone")
     top.add_argument("--leaving", type=float, default=0.0, help="share of streams that are left (default: %(default)s)")
     top.add_argument("--pictures", type=Path, default=Path("examples"), help="a folder (default: %(default)s)")
     top.add_argument("--key", default="none", help="bearer key")

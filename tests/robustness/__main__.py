@@ -132,7 +132,7 @@ def _memory(given) -> Iterator[Tally]:
 
 
 def _kills(given) -> Iterator[Tally]:
-    from tests.robustness.batches import batches
+    from tests.robustness.batches import batches, deadly
     from tests.robustness.kills import CAMPAIGNS, kill
 
     command = f"kills --kills {given.kills} --seed {given.seed}"
@@ -146,6 +146,7 @@ def _kills(given) -> Iterator[Tally]:
             tally.faults.append(f"{made}")
         yield tally
     yield batches(given.kills, given.seed)
+    yield deadly(20, given.seed)
 
 
 _RUN: dict[str, Callable[[argparse.Namespace], Iterator[Tally]]] = {
