@@ -74,9 +74,7 @@ class Journal:
                 )
 
     def _rows(self) -> list[dict]:
-        paths = sorted(self.folder.glob("answers*.jsonl"))
-        lines = [line for path in paths for line in lines_of(path.read_text(encoding="utf-8", errors="replace"))]
-        return [row for line in lines if (row := _row(line)) is not None]
+        return rows_in(self.folder)
 
     def _drop_torn_line(self) -> None:
         if not self._file.exists() or (data := self._file.read_bytes()).endswith(b"\n") or not data:
@@ -106,6 +104,13 @@ class Journal:
         except OSError as error:
             raise self._unwritable(error) from error
         self.answers |= {row["key"]: row["answer"] for row in rows}
+
+
+def rows_in(folder: Path) -> list[dict]:
+    """The rows of all answers in a folder, in the order of their files; none where there are none."""
+    paths = sorted(folder.glob("answers*.jsonl"))
+    lines = [line for path in paths for line in lines_of(path.read_text(encoding="utf-8", errors="replace"))]
+    return [row for line in lines if (row := _row(line)) is not None]
 
 
 def _row(line: str) -> dict[str, Any] | None:

@@ -35,6 +35,12 @@ def test_a_sparse_model_of_the_hub_in_one_command(files, tmp_path, capsys):
     ):
         assert line in first
     kept = (tmp_path / "answers.jsonl").read_text()
+    assert command.main([*words, "--beside", str(tmp_path)]) == 0
+    beside = "| greedy answer of the other model | 0.0 % | +0.0 (+0.0 to +0.0) | 0 |  |  |\n"
+    again = capsys.readouterr().out.replace(f" --beside {tmp_path}", "")
+    assert again.replace(beside, "") == first != again
+    assert command.main([*words, "--beside", str(tmp_path / "none")]) == 2
+    assert "has no greedy answers to 24 of these 24 questions" in capsys.readouterr().err
     assert command.main(words) == 0
     assert capsys.readouterr().out == first and (tmp_path / "answers.jsonl").read_text() == kept
     row = json.loads(next(line for line in kept.splitlines() if '"drafts 1|' in line and "seconds" not in line))

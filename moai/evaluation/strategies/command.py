@@ -6,10 +6,11 @@ moai eval strategies --pictures FOLDER
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from moai.evaluation.answering import fingerprint
-from moai.evaluation.journal import Journal
+from moai.evaluation.journal import Journal, rows_in
 from moai.evaluation.options import add_expert_options, looking
 from moai.evaluation.photos.pictures import BUILTIN
 from moai.evaluation.photos.speaker import Speaker
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--limit", type=int, metavar="N", help="questions of each group")
     made.add_argument("--batch-size", type=int, default=64, metavar="N", help="answers at once (default: 64)")
     made.add_argument("--seed", type=int, default=0, help="of the drafts (default: 0)")
+    made.add_argument("--beside", type=Path, metavar="FOLDER", help="--out of another model that was asked the same")
     made.add_argument("--out", type=Path, default=Path("runs/strategies"), help="folder for answers and report")
     return made
 
@@ -73,6 +75,7 @@ def _run(argv: list[str]) -> None:
     for name in arguments.weak:
         check_possible(name, speaker.model)
     asked = _asked(arguments, speaker)
+    beside = None if arguments.beside is None else _other(arguments.beside, asked)
     divided(asked)  # refuses too few questions before any is asked
     settings = {
         "model": fingerprint(speaker.model), "tokens": arguments.tokens, "seed": arguments.seed,
@@ -85,9 +88,17 @@ def _run(argv: list[str]) -> None:
         if arguments.aggregate and way.copies > 1:
             asker.aggregate(way, arguments.window, arguments.reserve, asked, journal)
         print(f"{way.name}: answered", file=sys.stderr)
-    text = report(asked, journal.answers, shlex.join(["moai", "eval", "strategies", *argv]))
+    text = report(asked, journal.answers, shlex.join(["moai", "eval", "strategies", *argv]), beside)
     (arguments.out / REPORT).write_text(text, encoding="utf-8")
     print(text)
+
+
+def _other(folder: Path, asked: Sequence[Asked]) -> dict[str, str]:
+    """The answers of another model's run; raises ValueError with one sentence where it was asked other questions."""
+    answers = {row["key"]: row["answer"] for row in rows_in(folder)}
+    if missing := sum(f"greedy|{one.key}" not in answers for one in asked):
+        raise ValueError(f"{folder} has no greedy answers to {missing} of these {len(asked)} questions; ask the same")
+    return answers
 
 
 def _asked(arguments: argparse.Namespace, speaker: Speaker) -> list[Asked]:

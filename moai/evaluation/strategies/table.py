@@ -13,8 +13,11 @@ COUNTS = (1, 6, 12, 30)
 """Numbers of drafts that are reported, as far as there are so many."""
 
 
-def report(asked: Sequence[Asked], answers: Mapping[str, str], command: str) -> str:
-    """Markdown: accuracies beside the greedy answer with paired intervals, cost, and accuracy by agreement."""
+def report(
+    asked: Sequence[Asked], answers: Mapping[str, str], command: str, beside: Mapping[str, str] | None = None
+) -> str:
+    """Markdown: accuracies beside the greedy answer with paired intervals, cost, and accuracy by agreement; of another
+    model's answers, `beside`, the greedy ones."""
     dev, test = divided(asked)
     names = list(dict.fromkeys(key.split("|")[0] for key in answers))
     drafted = _best([name for name in names if name.startswith("drafts ")], dev, answers)
@@ -27,6 +30,10 @@ def report(asked: Sequence[Asked], answers: Mapping[str, str], command: str) -> 
         "| --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     lines.append(_row("greedy", test, answers, _firsts("greedy", test, answers), [("greedy", 1)]))
+    if beside is not None:
+        lines.append(
+            _row("greedy answer of the other model", test, answers, _firsts("greedy", test, beside), [], False)
+        )
     if drafted is not None:
         every = {one.key: read(answers[f"{drafted}|{one.key}"]) for one in test}
         most = min(map(len, every.values()))
@@ -85,11 +92,13 @@ def _row(
         np.mean([sum(draft.tokens for draft in read(answers[f"{name}|{one.key}"])[:count]) for one in test])
         for name, count in cost
     )
-    asked = sum(key.startswith(f"{cost[0][0]}|") and "|seconds|" not in key for key in answers)
-    # Drafts of a prompt were made together: what fewer would take was not measured.
-    seconds = f"{sum(seconds_of(name, answers) for name, _ in cost) / asked:.3f}" if timed else ""
+    spent = f"{tokens:.0f}" if cost else ""
+    seconds = ""
+    if timed:  # drafts of a prompt were made together: what fewer would take was not measured
+        asked = sum(key.startswith(f"{cost[0][0]}|") and "|seconds|" not in key for key in answers)
+        seconds = f"{sum(seconds_of(name, answers) for name, _ in cost) / asked:.3f}"
     beside = "" if label == "greedy" else f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-    return f"| {label} | {_percent(np.mean(marks))} | {beside} | {changed} | {tokens:.0f} | {seconds} |"
+    return f"| {label} | {_percent(np.mean(marks))} | {beside} | {changed} | {spent} | {seconds} |"
 
 
 def _oracle(
