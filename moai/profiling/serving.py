@@ -187,9 +187,9 @@ async def measured(arguments: argparse.Namespace) -> dict:
         count = arguments.requests
         urls = pictures(arguments.pictures, min(count, arguments.different))
         if arguments.beside is not None:
-            await beside(client, urls[:2], 0)  # loads what is loaded at first use
+            await beside(client, urls[:1], 0)  # loads what is loaded at first use
             each = [
-                urls[2 + start :: len(arguments.beside)][: arguments.alone] for start in range(len(arguments.beside))
+                urls[1 + start :: len(arguments.beside)][: arguments.alone] for start in range(len(arguments.beside))
             ]
             rounds = zip(arguments.beside, each, strict=True)  # each with pictures that nobody has looked at
             return {f"beside {long} long": (await beside(client, new, long)).row() for long, new in rounds}

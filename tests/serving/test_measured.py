@@ -1,0 +1,16 @@
+"""A running server is measured from outside."""
+
+import json
+
+from moai.profiling import serving
+
+
+def test_short_answers_beside_long_ones(server, capsys, monkeypatch):
+    monkeypatch.setattr(serving, "LONG", 10)
+    serving.main([server.url, "--beside", "0", "1", "--alone", "1", "--requests", "3"])
+    told = json.loads(capsys.readouterr().out)
+    assert {name: (row["answers"], row["lost"]) for name, row in told.items()} == {
+        "beside 0 long": (1, 0),
+        "beside 1 long": (1, 0),
+    }
+    assert told["beside 0 long"]["tokens/s"] == 0 < told["beside 1 long"]["tokens/s"]
