@@ -237,7 +237,8 @@ def prepare(stage: ModelExperiment, model: MoAIForConditionalGeneration, held: b
 
 @dataclass
 class Training:
-    """A training that is ready to begin on this process, `number` of `count`, and what belongs to it."""
+    """A training that is ready to begin on this process, `number` of `count`, and what belongs to it; `before` has the
+    weights that its first step began with, where some of what it changes is taken back."""
 
     stage: ModelExperiment
     trainer: MoAITrainer
@@ -247,6 +248,7 @@ class Training:
     earlier: Path | None
     number: int
     count: int
+    before: dict[str, torch.Tensor] | None
 
     @property
     def objective(self) -> MoAIObjective:
@@ -265,7 +267,7 @@ class Training:
 
     def run(self) -> None:
         """Trains, from the checkpoint on if there is one."""
-        self.trainer.train(resume_from_checkpoint=None if self.earlier is None else str(self.earlier))
+        self.trainer.go_on(self.earlier)
 
     def answers(self, step: int) -> None:
         """Shows sample answers."""
@@ -307,6 +309,7 @@ def ready(experiment: ModelExperiment, name: str, start: Start | None = None) ->
     source = data_set(stage, processor, sizes, experts, stage.seed, seen, model.config.experts_from)
     source.share(number, count)
     objective = MoAIObjective(model, processor, stage, source.class_names)
+    before = {name: tensor.clone() for name, tensor in weights_of(model).items()} if stage.average < 1 else None
     if earlier is not None:
         restore(objective, earlier)
     elif stage.init is not None:
@@ -328,7 +331,7 @@ def ready(experiment: ModelExperiment, name: str, start: Start | None = None) ->
         train_dataset=source,
         data_collator=default_collate if device.type == "cuda" or compiled else trimmed,
     )
-    training = Training(stage, trainer, source, exam, held, earlier, number, count)
+    training = Training(stage, trainer, source, exam, held, earlier, number, count, before)
     trainer.add_callback(Watch(budget, stage.rows, training.answers if every and exam else None, every))
     return training
 
@@ -341,13 +344,12 @@ def train_model(experiment: ModelExperiment, name: str, command: str) -> None:
     training = ready(experiment, name)
     stage, trainer, objective, first = training.stage, training.trainer, training.objective, training.number == 0
     model, output = objective.model, Path(trainer.args.output_dir)
-    before = {name: tensor.clone() for name, tensor in weights_of(model).items()} if stage.average < 1 else None
     started = time.monotonic()
     training.run()
     seconds = round(time.monotonic() - started)
     model.routing = "gates"
-    if before is not None:
-        average(model, before, stage.average)
+    if training.before is not None:
+        average(model, training.before, stage.average)
     with kept("the trained model", output):
         save_model(model, trainer.processor, output, first)
         save_transcriber(objective, output, first)

@@ -10,8 +10,8 @@ from accelerate.data_loader import prepare_data_loader
 from safetensors.torch import load_file, save_file
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer, TrainingArguments
-from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
+from transformers import PrinterCallback, Trainer, TrainerState, TrainingArguments
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from moai.models.modeling import MoAIForConditionalGeneration
@@ -20,8 +20,8 @@ from moai.training.experiment import ModelExperiment
 from moai.training.objective import MoAIObjective, totals_of
 from moai.training.optimizer import Muon, is_matrix
 from moai.training.progress import Budget, learning_rate_factor
-from moai.training.results.checkpoints import UNFINISHED, NotKept, finish, kept
-from moai.training.sharding import gathered, gathered_state, is_split, on_cpu, spread_state, whole
+from moai.training.results.checkpoints import UNFINISHED, NotKept, finish, kept, step_of
+from moai.training.sharding import gathered, gathered_state, is_split, like, on_cpu, spread_state, whole
 from moai.training.stages import parameter_groups
 
 RECORD = "training.json"
@@ -61,6 +61,14 @@ class MoAITrainer(Trainer):
         if is_split(self.model):
             prepare = functools.partial(self.accelerator.prepare_model, evaluation_mode=True)
             self.accelerator.prepare_model = prepare  # type: ignore[method-assign]
+
+    def go_on(self, earlier: Path | None) -> None:
+        """Trains, from a checkpoint on if there is one. Behind the last step there is nothing left to do, as when a
+        training was killed before its model was written; Trainer would take a step more."""
+        if earlier is not None and step_of(earlier) >= self.args.max_steps:
+            self.state = TrainerState.load_from_json(str(earlier / TRAINER_STATE_NAME))
+            return
+        self.train(resume_from_checkpoint=None if earlier is None else str(earlier))
 
     def get_train_dataloader(self) -> DataLoader:
         """Each process reads positions of its own, so nothing is sent from one to the other."""
@@ -249,13 +257,13 @@ def weights_of(model: MoAIForConditionalGeneration) -> dict[str, torch.Tensor]:
 
 
 def average(model: MoAIForConditionalGeneration, before: dict[str, torch.Tensor], share: float) -> None:
-    """Moves the weights back towards those of `before`, by name: `share` of what training changed stays.
+    """Moves the weights back towards those of `before` (whole, by name): `share` of what training changed stays.
 
     A short training on few rows then keeps what it brought and loses little else (Wortsman et al. 2022, "Robust
     fine-tuning of zero-shot models").
     """
     for name, tensor in weights_of(model).items():
-        tensor.lerp_(before[name], 1 - share)
+        tensor.lerp_(like(before[name].to(tensor.device).reshape(tensor.shape), tensor), 1 - share)
 
 
 def save_model(

@@ -5,6 +5,8 @@ import os
 import shutil
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from moai.data.rows import RowSizes
 from moai.training import command, run
@@ -31,6 +33,14 @@ def trained(model_folder, tmp_path_factory):
     """Two steps, with a checkpoint after each."""
     folder = tmp_path_factory.mktemp("trained")
     assert train(model_folder, folder, "--steps", "2") == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def averaged(model_folder, tmp_path_factory):
+    """Two steps, of which half is taken back in the end."""
+    folder = tmp_path_factory.mktemp("averaged")
+    assert train(model_folder, folder, "--steps", "2", "--average", "0.5") == 0
     return folder
 
 
@@ -98,3 +108,17 @@ def test_a_full_disk_leaves_what_was_kept(copied, model_folder, capsys):
     assert [one.name for one in checkpoints(copied)] == ["checkpoint-2", "checkpoint-1"]
     assert not (copied / UNFINISHED).exists()
     assert train(model_folder, copied, "--steps", "3", "--resume") == 0
+
+
+@pytest.mark.parametrize("gone", [["model.safetensors"], ["model.safetensors", "training.json", "checkpoint-2"]])
+def test_a_training_killed_near_its_end_ends_as_one_that_was_not(gone, averaged, model_folder, tmp_path):
+    folder = shutil.copytree(averaged, tmp_path / "killed")
+    for name in gone:
+        shutil.rmtree(folder / name) if (folder / name).is_dir() else (folder / name).unlink()
+    assert train(model_folder, folder, "--steps", "2", "--average", "0.5", "--resume") == 0
+    ours, theirs = (load_file(one / "model.safetensors") for one in (folder, averaged))
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    records = [json.loads((one / "training.json").read_text()) for one in (folder, averaged)]
+    assert records[0]["steps"] == 2
+    losses, expected = ([step["loss"] for step in one["log"] if "loss" in step] for one in records)
+    assert losses == expected
