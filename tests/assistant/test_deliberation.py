@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import torch
 
 from moai.answers import Decoding
 from moai.assistant import MoAI
@@ -83,6 +84,27 @@ def test_a_picture_is_seen_once_for_all_drafts_and_turns(assistant):
     assistant.ask(STREET, QUESTION, samples=4, combine="aggregate", window=2, reserve=1, seed=0, max_new_tokens=4)
     handle.remove()
     assert once.text and alone > 0 and len(seen) == 2 * alone
+
+
+def test_drafts_that_do_not_fit_are_made_in_parts(assistant, street):
+    settings = {"samples": 5, "temperature": 1.5, "seed": 3, "max_new_tokens": 6}
+    whole = assistant.ask(street, "Describe the picture.", **settings)
+
+    def full(module, args, kwargs):
+        if len(kwargs["inputs_embeds"]) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    handle = assistant.model.language_model.register_forward_pre_hook(full, with_kwargs=True)
+    try:
+        fits = 2
+        parts = assistant.ask(street, "Describe the picture.", **settings)
+        assert [one.text for one in parts.drafts] == [one.text for one in whole.drafts]
+        assert parts.text == whole.text and parts.gates == whole.gates
+        fits = 0
+        with pytest.raises(ValueError, match="5 drafts did not fit into the memory of cpu"):
+            assistant.ask(street, "Describe the picture.", **settings)
+    finally:
+        handle.remove()
 
 
 def test_drafts_in_a_turn_are_letters_and_no_marks(assistant):
