@@ -11,6 +11,7 @@ from moai.data.photographs.annotations import read_photographs
 from moai.data.photographs.asking import Asking
 from moai.data.photographs.makers import ask
 from moai.data.photographs.photograph import LabelledBox, Photograph
+from moai.data.photographs.questions import lists
 from moai.data.photographs.questions.captions import tidy
 from moai.data.photographs.questions.existence import existence
 from moai.data.photographs.questions.reading import field, plate, seen_text
@@ -66,6 +67,14 @@ def test_sides_and_letters_follow_the_boxes(folder):
                 letters.add(options[answer])
     assert sides == {("cat", "left"), ("car", "right")}
     assert {"cat", "1"} < letters <= {"cat", "car", "1", "left", "right"}
+
+
+def test_a_sort_of_which_there_is_nothing_is_said_to_be_missing():
+    photograph = Photograph("x", "made", 9, 9, (LabelledBox("bus", (0, 0, 1, 1)),), exhaustive=True)
+    absences = Absence.of_boxes([photograph]), Absence.of_captions([])
+    made = [lists.sort(Asking(photograph, None, absences, np.random.default_rng(seed))) for seed in range(300)]
+    said = {answer for question, answer in filter(None, made) if question.startswith(("What", "Which"))}
+    assert said == {"bus", "There is no animal.", "There is no food."}
 
 
 def test_yes_and_no_are_balanced_label_by_label():

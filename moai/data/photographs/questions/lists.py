@@ -48,11 +48,13 @@ def _some(asking: Asking, label: str) -> str:
 
 
 def sort(asking: Asking) -> Turn | None:
-    """Which animal, vehicle or food it is, where there is one sort; or whether there is any."""
+    """Which animal, vehicle or food it is, where there is one sort; that there is none; or whether there is any."""
     name = pick(asking.rng, tuple(SORTS))
     members, templates = SORTS[name]
     found = sorted(asking.there & members)
     if asking.coin(0.25) and asking.photograph.exhaustive:
         # Most pictures hold none: "No" is asked for less.
         return (asking.say(MEMBERS[name]), yes(bool(found))) if found or asking.coin(0.3) else None
+    if not found and asking.photograph.exhaustive:
+        return (asking.say(templates), f"There is no {name}.") if asking.coin(0.2) else None
     return (asking.say(templates), found[0]) if len(found) == 1 else None
