@@ -44,7 +44,7 @@ def test_things_of_photographs_are_found(look, bus):
 
 def test_boxes_are_sorted_shares_down_to_unsure_ones(bus):
     scores = [one.score for one in bus.detections]
-    assert scores == sorted(scores, reverse=True) and 0.1 <= scores[-1] < 0.5 < scores[0] <= 1
+    assert scores == sorted(scores, reverse=True) and 0.05 <= scores[-1] < 0.1 and 0.5 < scores[0] <= 1
     assert all(0 <= low < high <= 1 for one in bus.detections for low, high in zip(one.box, one.box[2:], strict=False))
     x1, y1, x2, y2 = bus.detections[0].box
     assert bus.detections[0].label == "bus" and x1 < 0.1 and x2 > 0.9 and 0.1 < y1 < 0.35 and 0.6 < y2 < 0.8
