@@ -17,7 +17,7 @@ import torch
 from moai.models.pretrained import build
 from moai.training import command
 from moai.training.adapters import export_adapters
-from moai.training.results.export import export
+from moai.training.results.export import SHARD, export
 from moai.training.trainer import RECORD
 
 SEEDS_A_STEP = 50_000_000
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.export is not None and recipe.built is None:
             export(init, options.export)
         elif options.export is not None:
-            export_adapters(init, options.export, dtype=torch.float16)
+            export_adapters(init, options.export, dtype=torch.float16, shard=SHARD)
     return 0
 
 

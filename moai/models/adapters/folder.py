@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -13,13 +14,15 @@ from moai.models.adapters.lora import BASE, inject_lora
 from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.stored.explained import explained
-from moai.models.stored.files import check_files, read_settings, shapes
+from moai.models.stored.files import INDEX, check_files, read_settings, shapes, weight_files
 from moai.models.stored.settings import check_settings
 from moai.models.stored.sizes import check_finite, laid_out
 from perception.files.whole import whole_file, write_json
 
 RECORD = "moai_adapter.json"
-WEIGHTS = "adapter.safetensors"
+WEIGHTS, PARTS = "adapter.safetensors", "adapter{suffix}.safetensors"
+SHARD = "5GB"
+"""Of the weights, one file holds so much at most."""
 DECODER = "language_model."
 LORA = re.compile(r"\.lora_[AB]\.[^.]+\.weight$")
 """In the names of LoRA's weights, which those of partial LoRA are not like."""
@@ -56,11 +59,13 @@ def _compact(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     return (small if held else tensor).contiguous()
 
 
-def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path, dtype: torch.dtype | None = None) -> Base:
+def save_adapter(
+    trained: Pair, base: Pair, place: str | Path, folder: Path, dtype: torch.dtype | None = None, shard: str = SHARD
+) -> Base:
     """Writes what `trained` (fp32) has beyond `base`, the model in `place`, to `folder`; returns what it says of that.
 
-    dtype: in which it is written, None for one that loses nothing. Raises ValueError with one sentence when nothing
-    differs, or when the base is no model that `trained` came from.
+    dtype: in which it is written, None for one that loses nothing. shard: size of a file at most, such as "15MB".
+    Raises ValueError with one sentence when nothing differs, or when the base is no model that `trained` came from.
     """
     model, processor = trained
     ours, theirs = weights_of(model), weights_of(base[0])
@@ -80,8 +85,7 @@ def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path, dty
         sum(tensor.numel() for tensor in kept.values()),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / WEIGHTS) as beside:
-        save_file({name: _compact(tensor, dtype) for name, tensor in changed.items()}, beside)
+    _write({name: _compact(tensor, dtype) for name, tensor in changed.items()}, folder, shard)
     record = {
         "base": told.to_dict(),
         "bf16": sorted(rounded),
@@ -90,6 +94,21 @@ def save_adapter(trained: Pair, base: Pair, place: str | Path, folder: Path, dty
     }
     write_json(folder / RECORD, record)
     return told
+
+
+def _write(tensors: dict[str, Tensor], folder: Path, shard: str) -> None:
+    """The weights in one file or, where they are larger than a shard, in several with their index."""
+    parts = split_torch_state_dict_into_shards(tensors, filename_pattern=PARTS, max_shard_size=shard)
+    for file, names in parts.filename_to_tensors.items():
+        with whole_file(folder / file) as beside:
+            save_file({name: tensors[name] for name in names}, beside)
+    index = folder / f"{WEIGHTS}{INDEX}"
+    index.unlink(missing_ok=True)
+    if parts.is_sharded:
+        write_json(index, {"metadata": parts.metadata, "weight_map": parts.tensor_to_filename})
+    for old in folder.glob("adapter*.safetensors"):
+        if old.name not in parts.filename_to_tensors:
+            old.unlink()
 
 
 def load_adapter(folder: Path, dtype: torch.dtype) -> Pair:
@@ -119,14 +138,15 @@ def _under(folder: Path) -> tuple[Pair, dict[str, Any], dict[str, Tensor]]:
     try:
         check_files(folder)
         record: dict[str, Any] = read_settings(folder / RECORD)
-        stored = shapes([folder / WEIGHTS])
+        files = weight_files(folder, WEIGHTS)
+        stored = shapes(files)
         with explained(f"its {RECORD} cannot be used"):
             check_settings(record["config"])
             base, config = Base.of(record["base"]), MoAIConfig.from_dict(record["config"])
             prompt_style, rounded = record["prompt_style"], set(record["bf16"])
             lora, config.lora = config.lora, None
             _check_shapes(stored, config, base.built_from is not None)
-        weights = load_file(folder / WEIGHTS)
+        weights = {name: tensor for file in files for name, tensor in load_file(file).items()}
         check_finite(weights.items())
     except ValueError as error:
         raise ValueError(f"the adapter in {folder} is broken or incomplete: {error}") from error

@@ -12,7 +12,8 @@ SUFFIXES = (".json", ".jinja", ".txt", ".model", ".safetensors", ".bin", ".pt", 
 LARGEST = 64 * 2**20
 """Bytes of the largest file that is not weights; the longest lists of words take half of that."""
 _LARGE = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
-_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+INDEX = ".index.json"
+"""How the name of a list of files of weights ends."""
 
 
 def check_files(folder: Path) -> None:
@@ -26,7 +27,7 @@ def check_files(folder: Path) -> None:
                 raise ValueError(f"its {path.name} is no file, but a device, a pipe or a link to nowhere")
             if path.suffix not in _LARGE and (size := path.stat().st_size) > LARGEST:
                 raise ValueError(f"its {path.name} has {size / 2**20:.0f} MiB; allowed are {LARGEST // 2**20}")
-            if path.name.endswith(".index.json"):
+            if path.name.endswith(INDEX):
                 weight_map(path)
     except OSError as error:
         raise ValueError(f"it cannot be looked through ({error.strerror or type(error).__name__})") from error
@@ -58,13 +59,15 @@ def weight_map(index: Path) -> dict[str, str]:
     return told
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors that transformers reads of a folder; ValueError with one sentence where there are none."""
-    if (folder / _WEIGHTS).is_file():
-        return [folder / _WEIGHTS]
-    if not (folder / _INDEX).is_file():
-        raise ValueError(f"it holds no weights: neither {_WEIGHTS} nor {_INDEX}")
-    return [folder / file for file in sorted(set(weight_map(folder / _INDEX).values()))]
+def weight_files(folder: Path, name: str = "model.safetensors") -> list[Path]:
+    """The file of this name or, where there are several, those that its index lists; ValueError with one sentence where
+    there is neither."""
+    if (folder / name).is_file():
+        return [folder / name]
+    index = folder / f"{name}{INDEX}"
+    if not index.is_file():
+        raise ValueError(f"it holds no weights: neither {name} nor {index.name}")
+    return [folder / file for file in sorted(set(weight_map(index).values()))]
 
 
 def shapes(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
