@@ -24,7 +24,7 @@ $(READY): pyproject.toml setup.py
 	touch $(READY)
 
 demo: setup
-	$(BIN)/python -m moai ask examples/street.png "What does the sign say?"
+	$(BIN)/python -m moai ask examples/photographs/astronaut.jpg "How many people are there?"
 
 # In a process for each core; files stay whole, see tests/conftest.py.
 test: export OMP_NUM_THREADS := 1

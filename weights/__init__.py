@@ -5,7 +5,7 @@ from pathlib import Path
 WEIGHTS = Path(__file__).parent
 NANO = WEIGHTS / "moai-nano"
 """The model of the drawn world, for tests and the laboratory."""
-DEFAULT_MODEL = NANO
+DEFAULT_MODEL = WEIGHTS / "moai-small"
 """The model that answers where none is named."""
 
 
