@@ -83,6 +83,22 @@ def test_the_adapter_is_the_trained_model(trained, model_folder, tmp_path, dtype
     )
 
 
+def test_an_adapter_in_several_files_is_the_same(trained, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    export_adapters(trained, whole)
+    for _ in range(2):  # the second time over files that are there
+        export_adapters(trained, parts, shard="4KB")
+        assert len(list(parts.glob("adapter-*-of-*.safetensors"))) > 1 and not (parts / WEIGHTS).exists()
+    one, other = (load_adapter(folder, torch.float32) for folder in (whole, parts))
+    assert torch.equal(logits(*one, torch.float32), logits(*other, torch.float32))
+    lost = sorted(parts.glob("adapter-*.safetensors"))[-1]
+    lost.unlink()
+    with pytest.raises(ValueError, match=f"names {lost.name}, which is missing"):
+        load_adapter(parts, torch.float32)
+    export_adapters(trained, parts)
+    assert sorted(one.name for one in parts.iterdir()) == [WEIGHTS, RECORD]
+
+
 def test_what_training_held_in_bf16_has_not_changed(model_folder, tmp_path):
     trained = trained_from(model_folder, tmp_path / "trained", lora=False)
     model = MoAIForConditionalGeneration.from_pretrained(trained)
