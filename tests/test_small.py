@@ -1,5 +1,6 @@
 """The embedded model for photographs: how large it is, what it answers, and what is said without its packages."""
 
+import json
 from importlib.util import find_spec
 
 import pytest
@@ -7,6 +8,7 @@ from skimage import data
 
 from moai import MoAI
 from moai.models.pretrained import places
+from tests.conftest import EXAMPLES
 from weights import DEFAULT_MODEL, WEIGHTS
 
 MIB = 2**20
@@ -29,6 +31,12 @@ def test_photographs_are_answered_about(small):
     assert [small.ask(cat, f"Is there a {thing}?").text for thing in ("cat", "bus")] == ["Yes", "No"]
     for suffix in ("", " Answer the question using a single word or phrase."):
         assert small.ask(astronaut, f"How many people are there?{suffix}").text == "1"
+
+
+def test_the_examples_of_the_page_are_answered(small):
+    folder = EXAMPLES / "photographs"
+    for one in json.loads((folder / "examples.json").read_text()):
+        assert small.ask(folder / one["picture"], one["question"]).text == one["answer"], one["picture"]
 
 
 def test_a_missing_package_is_one_sentence(monkeypatch):
