@@ -99,6 +99,10 @@ class Perception(ProcessBound):
         """What runs each kind: how it is built, or an Expert that was given."""
         return self._builder.entries
 
+    def remember(self, pictures: int) -> None:
+        """At most so many pictures from now on (0: none)."""
+        self.cache_size = self._cache.most = pictures
+
     def narrowed(self, experts: Sequence[str] | str | None) -> "Perception":
         """The same experts and memory, of which only `experts` run. Raises ValueError for one that is not there."""
         narrow = self._twin()

@@ -114,7 +114,7 @@ def ablate(
     more = dict(looks or {})
     first = MoAI.from_pretrained(model, device=device, experts_from=experts_from, perception=perception, **more)
     perception = first.perception
-    perception.cache_size = _REMEMBERED  # variants with the same experts share what those saw
+    perception.remember(_REMEMBERED)  # variants with the same experts share what those saw
     assistants = {model: first}
     plan = [(model, variant) for variant in variants or ablated(perception.experts)]
     if step1 is not None:

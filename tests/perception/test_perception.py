@@ -100,6 +100,11 @@ def test_pictures_are_remembered_by_content_and_experts():
     forgetful = Perception(**made, cache_size=0)
     forgetful(PICTURE), forgetful(PICTURE)
     assert made["ocr"].calls == 7
+    forgetful.remember(1)
+    forgetful(PICTURE), forgetful(PICTURE)
+    assert made["ocr"].calls == 8
+    forgetful(255 - PICTURE), forgetful(PICTURE)
+    assert made["ocr"].calls == 10
 
 
 def test_a_passing_failure_is_tried_again():
