@@ -132,7 +132,7 @@ def read_drafts(path: Path) -> tuple[int, list[Asked]]:
     except OSError as error:
         raise ValueError(
             f"the drafts {path} cannot be read ({error.strerror or 'input error'}); make them with "
-            "`python -m moai.training.drafts MODEL FILE`"
+            "`python -m moai.training.drafts --model MODEL`"
         ) from error
     found, seeds = [], set()
     for number, line in enumerate(lines, 1):

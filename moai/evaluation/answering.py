@@ -32,11 +32,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to answer: which experts look (`experts`; none empties the auxiliary text and the colour map),
-    whether the mixers run at all (`moai`), and how they weigh (`routing`, as `moai.models.mixer.ROUTINGS`)."""
+    """A way to answer: which experts look (`experts`; None: all that the assistant has, none of them empties the
+    auxiliary text and the colour map), whether the mixers run at all (`moai`), and how they weigh (`routing`, as
+    `moai.models.mixer.ROUTINGS`)."""
 
     name: str = "all experts"
-    experts: tuple[str, ...] = field(default_factory=expert_names)
+    experts: tuple[str, ...] | None = None
     moai: bool = True
     routing: str = "gates"
 

@@ -7,6 +7,7 @@ from moai.evaluation.catalogue import BENCHMARKS, check_names
 from moai.evaluation.options import add_model_options, assistant_of, looking
 from moai.evaluation.suites import SUITES, suite
 from moai.terminal import Parser, guarded, quiet_libraries
+from weights import DEFAULT_MODEL, NANO
 
 RESULTS = Path("runs/benchmarks")
 
@@ -34,8 +35,8 @@ def parser() -> argparse.ArgumentParser:
     ablate.add_argument("--scenes", type=int, default=10, help="scenes in each set (default: %(default)s)")
     ablate.add_argument("--limit", type=int, help="only the first so many questions of each part of a set")
 
-    for command in (run, ablate):
-        add_model_options(command)
+    for command, model in ((run, DEFAULT_MODEL), (ablate, NANO)):
+        add_model_options(command, model)
         command.add_argument("--batch-size", type=int, default=8, help="questions at once (default: %(default)s)")
         command.add_argument("--out", type=Path, help=f"folder for results (default: one under {RESULTS})")
 

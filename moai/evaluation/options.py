@@ -1,6 +1,7 @@
 """What every command that asks a model has in common: which model, which experts, where."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from moai.assistant import MoAI
@@ -9,9 +10,11 @@ from perception.guard.watch import TIME_LIMIT
 from weights import DEFAULT_MODEL
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """--model, --device and those of `add_expert_options`."""
-    parser.add_argument("--model", help=f"name, folder or hub id of a MoAI model (default: {DEFAULT_MODEL.name})")
+def add_model_options(parser: argparse.ArgumentParser, model: Path = DEFAULT_MODEL) -> None:
+    """--model, --device and those of `add_expert_options`; `model` is the embedded one that is asked by default."""
+    given = None if model == DEFAULT_MODEL else model.name
+    told = f"name, folder or hub id of a MoAI model (default: {model.name})"
+    parser.add_argument("--model", default=given, help=told)
     add_expert_options(parser)
     parser.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
 

@@ -17,6 +17,9 @@ class OneScene:
         self.looks = 0
         self.asked: set[tuple[str, ...]] = set()
 
+    def remember(self, pictures):
+        """Nothing is remembered."""
+
     def batch(self, pictures, experts=None) -> list[Scene]:
         self.looks += len(pictures)
         self.asked.add(experts)

@@ -152,7 +152,11 @@ def test_every_photograph_has_its_author_and_licence():
 
 @pytest.mark.parametrize(
     ("model", "experts_from", "shown"),
-    [("moai-nano", None, "street.png"), ("moai-nano", "hub", "coffee.jpg"), ("BK-Lee/MoAI-7B", None, "coffee.jpg")],
+    [
+        ("moai-nano", None, "street.png"),
+        ("moai-nano", "hub", "astronaut.jpg"),
+        ("BK-Lee/MoAI-7B", None, "astronaut.jpg"),
+    ],
 )
 def test_examples_are_of_the_world_that_the_experts_know(model, experts_from, shown):
     page = Page(Engine(model, experts_from=experts_from))

@@ -21,12 +21,13 @@ from moai.data.splits import ANSWERS, HELD_OUT_SEED
 from moai.evaluation.drawn.by_kind import Example, answer_examples, print_table, tabulate
 from moai.evaluation.options import add_model_options, assistant_of
 from moai.terminal import Parser
+from perception import registry
 from perception.cache import CachedPerception
 from perception.files.whole import write_json
-from perception.registry import expert_names
 from perception.scene import Scene
+from weights import NANO
 
-VARIANTS = {"all experts": expert_names(), "aux emptied": (), "backbone alone": None}
+VARIANTS = {"all experts": tuple(kind.name for kind in registry.kinds()), "aux emptied": (), "backbone alone": None}
 """Whose words the model gets: all; none, mixers running; none, mixers off."""
 
 
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; prints a Markdown table and, with --out, writes it and the command as JSON."""
     parser = Parser(prog="moai eval answers", description=__doc__.splitlines()[0])
     parser.add_argument("--questions", type=int, default=500, help="how many (default: %(default)s)")
-    add_model_options(parser)
+    add_model_options(parser, NANO)
     parser.add_argument("--cache", type=Path, help="folder that keeps what the experts see, for later or elsewhere")
     parser.add_argument("--first-seed", type=int, default=ANSWERS.start, help="of the held-out scenes")
     parser.add_argument("--wording", choices=("train", "heldout"), default="train", help="of the questions")

@@ -21,8 +21,9 @@ from moai.evaluation.answering import without
 from moai.evaluation.drawn.by_kind import Example, answer_examples
 from moai.evaluation.options import add_model_options, assistant_of
 from moai.terminal import Parser
+from perception import registry
 from perception.files.whole import write_json
-from perception.registry import expert_names
+from weights import NANO
 
 _QUESTIONS = {
     "segmentation": ("existence", "surface"),
@@ -82,7 +83,7 @@ def compared(assistant: MoAI, examples: list[tuple[str, Example, Example]]) -> d
             continue
         bereft = [example for name, _, example in examples if name == expert]
         asked = {
-            "all experts": (own, expert_names()),
+            "all experts": (own, tuple(one.name for one in registry.kinds())),
             "without it": (bereft, without(expert)),
             "it alone": (own, (expert,)),
             "aux emptied": (own, ()),
@@ -108,7 +109,7 @@ def markdown(table: dict[str, dict[str, float]]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Command line; prints a Markdown table and, with --out, writes it as JSON."""
     parser = Parser(prog="moai eval contribution", description=__doc__.splitlines()[0])
-    add_model_options(parser)
+    add_model_options(parser, NANO)
     parser.add_argument("--scenes", type=int, default=100, help="held-out pictures (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=EXPERT_CONTRIBUTION.start, help="of the held-out scenes")
     parser.add_argument("--wording", choices=("train", "heldout"), default="heldout", help="of the questions")

@@ -26,6 +26,7 @@ from perception.kinds.detection import DETECTION_THRESHOLD
 from perception.kinds.ocr import OCR_THRESHOLD
 from perception.kinds.segmentation import SEGMENT_THRESHOLD
 from perception.words import plain_label
+from weights import NANO
 
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "hubble_deep_field", "rocket")
 PAGES = ("page", "text")
@@ -116,7 +117,7 @@ def markdown(table: dict[str, dict[str, dict[str, float]]]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Command line; prints a Markdown table and, with --out, writes every picture's figures as JSON."""
     parser = Parser(prog="moai eval faithfulness", description=__doc__.splitlines()[0])
-    add_model_options(parser)
+    add_model_options(parser, NANO)
     parser.add_argument("--out", type=Path, help="JSON file to write")
     arguments = parser.parse_args(argv)
     table = measure(assistant_of(arguments), pictures())
