@@ -62,9 +62,9 @@ class MoAIHarness(lmms):
             assistant = MoAI.from_pretrained(name, device=place, experts_from=experts_from)
         if not str(batch_size or 1).isdigit():
             raise ValueError(f"the batch size must be a number, got {batch_size!r}")
-        kept = expert_names(None if experts is None else str(experts).replace("+", ","))
-        everyone = kept == expert_names()
-        variant = Variant("all experts" if everyone else "+".join(kept), None if experts is None else kept, moai)
+        everyone = tuple(assistant.perception.experts)
+        kept = everyone if experts is None else expert_names(str(experts).replace("+", ","))
+        variant = Variant("all experts" if kept == everyone else "+".join(kept), kept, moai)
         self.answerer = Answerer(assistant, variant, int(batch_size or 1))
         if journal is not None and not isinstance(journal, Journal):
             settings = {"model": str(pretrained or "embedded"), "weights": fingerprint(assistant.model)}
