@@ -13,6 +13,7 @@ from torch import Tensor
 from moai.inference.decoding import Bucket
 from moai.inference.prefill import Prefill
 from moai.models.fusion import Fusion, GateRecord, LayerGates
+from moai.models.sparse.record import ExpertRecord, LayerRoutes
 
 WIDTH_STEP = 64
 """Prompts of up to so many tokens more use the same graph."""
@@ -29,13 +30,15 @@ def padded_width(width: int) -> int:
 
 @dataclass
 class CapturedPass:
-    """One pass over prompts of a fixed shape, on tensors at fixed addresses; `logits` (B, V) and `gates` come out."""
+    """One pass over prompts of a fixed shape, on tensors at fixed addresses; `logits` (B, V), `gates` and `experts`
+    come out."""
 
     embeds: Tensor
     lengths: Tensor
     fusion: Fusion | None
     logits: Tensor | None = None
     gates: GateRecord = field(default_factory=GateRecord)
+    experts: ExpertRecord = field(default_factory=ExpertRecord)
     graph: torch.cuda.CUDAGraph | None = None
 
     def take(self, embeds: Tensor, lengths: Tensor, fusion: Fusion | None) -> None:
@@ -83,20 +86,27 @@ class CapturedPrefill:
             captured.graph.replay()
         if fusion is not None and fusion.gates is not None:
             _take_down(fusion, captured.gates)
+        if fusion is not None and fusion.experts is not None:
+            for layer, said in captured.experts.layers.items():
+                scores, chosen = said.scores[:, :width].clone(), said.chosen[:, :width].clone()
+                routes = LayerRoutes(scores, chosen, fusion.token_mask, fusion.image_mask)
+                fusion.experts.take(layer, routes)
         assert captured.logits is not None
         return captured.logits.clone()
 
     def _run(self, captured: CapturedPass, bucket: Bucket) -> Tensor:
         captured.gates.layers.clear()
+        captured.experts.layers.clear()
         return self.prefill(captured.embeds, captured.lengths, bucket, captured.fusion)
 
     def _made(self, embeds: Tensor, fusion: Fusion | None, lengths: Tensor, bucket: Bucket) -> CapturedPass:
         """A pass of these shapes, which holds copies of what it was made with."""
         copies = {name: getattr(fusion, name) for name in _TENSORS} if fusion is not None else {}
         copies = {name: None if one is None else one.clone() for name, one in copies.items()}
-        gates = GateRecord()
-        own = None if fusion is None else replace(fusion, **copies, gates=gates)
-        captured = CapturedPass(embeds.clone(), lengths.clone(), own, gates=gates)
+        captured = CapturedPass(embeds.clone(), lengths.clone(), None)
+        if fusion is not None:
+            records = {"gates": captured.gates, "experts": captured.experts}
+            captured.fusion = replace(fusion, **copies, **records, token_mask=None)
         if not self.graphs:
             return captured
         stream = torch.cuda.Stream(embeds.device)

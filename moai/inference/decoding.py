@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from moai.inference.choosing import Part, choose, next_step
-from moai.inference.fused import LayerWeights, layer_weights, places, project, rms_norm, rotated
+from moai.inference.fused import LayerWeights, layer_weights, places, rms_norm, rotated
+from moai.inference.products import SparseWeights, feed_token, project
 
 SPLIT = 128
 """Cache positions whose values one piece of the attention sums up; many pieces keep a whole chip busy with one row."""
@@ -56,12 +57,13 @@ def decode_layer(
     cos: Tensor,
     sin: Tensor,
     unseen: Tensor,
+    routes: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One decoder layer for one token a row; writes its key and value into the cache.
+    """One decoder layer for one token a row; writes its key and value, and the routes it took, into the cache.
 
     residual and delta: (B, D), their sum enters the layer, and the sum of the two results leaves it (so that adding
     them can be one kernel with the next norm). keys, values: (B, H, L, d); position: (B,) where the token stands;
-    cos, sin: (B, d); unseen: (B, L) bool.
+    cos, sin: (B, d); unseen: (B, L) bool; routes: (B, L, K), of a sparse layer.
     """
     rows, heads, head_dim = keys.shape[0], keys.shape[1], keys.shape[3]
     residual = residual + delta
@@ -79,8 +81,10 @@ def decode_layer(
     attended = attend_cache(query.view(rows, heads, -1, head_dim), keys, values, unseen)
     residual = residual + project(attended, layer.attended.weights, layer.attended.biases)
     normed = rms_norm(residual, layer.output_norm, epsilon)
-    gate, up = project(normed, layer.gated.weights, layer.gated.biases).split(layer.gated.sizes, dim=-1)
-    return residual, project(F.silu(gate) * up, layer.down.weights, layer.down.biases)
+    delta, chosen = feed_token(normed, layer.feed_forward)
+    if routes is not None and chosen is not None:
+        routes[every, position] = chosen.to(routes.dtype)
+    return residual, delta
 
 
 def score(residual: Tensor, delta: Tensor, norm: Tensor, epsilon: float, head: Tensor) -> Tensor:
@@ -107,6 +111,7 @@ class Bucket:
     """The tensors of one bucket, at fixed addresses: what a step reads and writes.
 
     `tokens` (B,) the last tokens, `position` (B,) where they stand, `keys` and `values` (B, H, L, d) of each layer,
+    `routes` (B, L, K) that tokens took in each sparse layer, None for dense ones,
     `cos` and `sin` (L, d), `temperature`, `top_p`, `strength` and `plausible` scalars; `logprobs` and `changed` (B,)
     what steps tell of the last tokens, `logits` (B, V) what those were chosen from, `places` (B,) where rows of a part
     stand in the whole; `graphs` the captured steps, by
@@ -118,6 +123,7 @@ class Bucket:
     position: Tensor
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
+    routes: tuple[Tensor | None, ...]
     cos: Tensor
     sin: Tensor
     temperature: Tensor
@@ -137,11 +143,19 @@ class Bucket:
         """Tokens that the cache holds."""
         return self.cos.shape[0]
 
+    def routes_of(self, lengths: Tensor, count: int) -> dict[int, Tensor]:
+        """By sparse layer, the routes (B, count, K) of tokens behind the first `lengths` (B,) of each row."""
+        places = lengths[:, None] + torch.arange(count, device=lengths.device)
+        every = torch.arange(len(lengths), device=lengths.device)[:, None]
+        return {layer: one[every, places].long() for layer, one in enumerate(self.routes) if one is not None}
+
     def part(self, start: int) -> "Bucket":
         """The rows from `start` on, for prompts to be read into."""
         if start not in self.parts:
             keys, values = (tuple(one[start:] for one in ones) for ones in (self.keys, self.values))
-            self.parts[start] = replace(self, keys=keys, values=values, graphs={}, prompts={}, parts={})
+            routes = tuple(None if one is None else one[start:] for one in self.routes)
+            own = {"keys": keys, "values": values, "routes": routes}
+            self.parts[start] = replace(self, **own, graphs={}, prompts={}, parts={})
         return self.parts[start]
 
 
@@ -205,6 +219,7 @@ class Decoder:
             position=torch.zeros(rows, dtype=torch.long, device=self.device),
             keys=tuple(parts[0::2]),
             values=tuple(parts[1::2]),
+            routes=tuple(self._no_routes(layer, rows, length) for layer in self.layers),
             cos=cos,
             sin=sin,
             temperature=torch.ones((), device=self.device),
@@ -216,6 +231,12 @@ class Decoder:
             logits=self.embedding.new_zeros(rows, len(self.head)),
             places=torch.zeros(rows, dtype=torch.long, device=self.device),
         )
+
+    def _no_routes(self, layer: LayerWeights, rows: int, length: int) -> Tensor | None:
+        weights = layer.feed_forward
+        if not isinstance(weights, SparseWeights):
+            return None
+        return torch.zeros(rows, length, weights.active, dtype=torch.int32, device=self.device)
 
     def step(self, bucket: Bucket, way: Way = PLAIN) -> None:
         """Reads `bucket.tokens` at `bucket.position`, and puts the next tokens and positions there."""
@@ -251,9 +272,9 @@ class Decoder:
         delta = torch.zeros_like(residual)
         cos, sin = bucket.cos[bucket.position], bucket.sin[bucket.position]
         unseen = torch.arange(bucket.length, device=self.device) > bucket.position[:, None]
-        for layer, keys, values in zip(self.layers, bucket.keys, bucket.values, strict=True):
+        for layer, keys, values, routes in zip(self.layers, bucket.keys, bucket.values, bucket.routes, strict=True):
             residual, delta = self._layer(
-                residual, delta, layer, self.epsilon, keys, values, bucket.position, cos, sin, unseen
+                residual, delta, layer, self.epsilon, keys, values, bucket.position, cos, sin, unseen, routes
             )
         return residual, delta
 

@@ -8,49 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
+from moai.inference.products import Branch, DenseWeights, Projection, SparseWeights
 from moai.inference.untouched import is_untouched
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.plora import PartialLoRALinear
-
-
-@dataclass(frozen=True)
-class Branch:
-    """Partial LoRA of linears over the same states: `downs` (rank, in), one joined or several, one `ups` (out, rank)
-    for each linear."""
-
-    downs: tuple[Tensor, ...]
-    ups: tuple[Tensor, ...]
-    scaling: float
-
-
-@dataclass(frozen=True)
-class Projection:
-    """Linears over the same states, and their biases: one joined, or several where they do not lie joined."""
-
-    weights: tuple[Tensor, ...]
-    biases: tuple[Tensor, ...]
-    sizes: tuple[int, ...]
-    branch: Branch | None
-
-    def __call__(self, states: Tensor, image_share: Tensor | None = None) -> Tensor:
-        """states: (N, in), image_share: (N, 1), 1 = image token, None: without partial LoRA -> (N, sum of sizes).
-
-        Overwrites nothing but its own result; gradients do not flow.
-        """
-        output = project(states, self.weights, self.biases)
-        if image_share is None or self.branch is None:
-            return output
-        # Masked between the two small products, where a row is short; the second adds to what is there.
-        low = project(states, self.branch.downs) * (image_share * self.branch.scaling)
-        start = rank = 0
-        for up, size in zip(self.branch.ups, self.sizes, strict=True):
-            output[:, start : start + size].addmm_(low[:, rank : rank + up.shape[1]], up.T)
-            start, rank = start + size, rank + up.shape[1]
-        return output
+from moai.models.sparse.layer import SparseFeedForward
 
 
 @dataclass(frozen=True)
@@ -62,19 +27,9 @@ class LayerWeights:
     attention: Projection
     attended: Projection
     output_norm: Tensor
-    gated: Projection
-    down: Projection
+    feed_forward: DenseWeights | SparseWeights
     head_norms: tuple[Tensor, Tensor] | None = None
     rotary: bool = True
-
-
-def project(states: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor] = ()) -> Tensor:
-    """states: (..., in) -> (..., out), the outputs of several weights one after another."""
-    bias = biases[0] if len(biases) == 1 else torch.cat(tuple(biases)) if biases else None
-    if len(weights) == 1:
-        return F.linear(states, weights[0], bias)
-    output = torch.cat([F.linear(states, weight) for weight in weights], dim=-1)
-    return output if bias is None else output + bias
 
 
 def rms_norm(states: Tensor, weight: Tensor, epsilon: float) -> Tensor:
@@ -131,23 +86,50 @@ def layer_weights(decoder: nn.Module) -> list[LayerWeights]:
     layers = []
     with torch.inference_mode(False), torch.no_grad():
         for layer in decoder.layers:
-            attention, attended, gated, down = (_projection(linears) for linears in _together(layer))
+            attention, attended = (_projection(linears) for linears in _of_attention(layer.self_attn))
             norms = (layer.input_layernorm.weight, layer.post_attention_layernorm.weight)
             own = layer.self_attn
             heads = (own.q_norm.weight, own.k_norm.weight) if hasattr(own, "q_norm") else None
             rotary = bool(getattr(own, "use_rope", True))
-            layers.append(LayerWeights(norms[0], attention, attended, norms[1], gated, down, heads, rotary))
+            fed = _sparse(layer.mlp) if isinstance(layer.mlp, SparseFeedForward) else _dense(layer.mlp)
+            layers.append(LayerWeights(norms[0], attention, attended, norms[1], fed, heads, rotary))
     return layers
 
 
+def _of_attention(attention: nn.Module) -> tuple[tuple[nn.Linear, ...], ...]:
+    """The linears of an attention, by what they read."""
+    return (attention.q_proj, attention.k_proj, attention.v_proj), (attention.o_proj,)
+
+
+def _of_feed_forward(mlp: nn.Module) -> tuple[tuple[nn.Linear, ...], ...]:
+    """The linears of a SwiGLU, by what they read."""
+    return (mlp.gate_proj, mlp.up_proj), (mlp.down_proj,)
+
+
 def _together(layer: nn.Module) -> tuple[tuple[nn.Linear, ...], ...]:
-    """The linears of a decoder layer, by what they read."""
-    attention, mlp = layer.self_attn, layer.mlp
-    return (
-        (attention.q_proj, attention.k_proj, attention.v_proj),
-        (attention.o_proj,),
-        (mlp.gate_proj, mlp.up_proj),
-        (mlp.down_proj,),
+    """The linears of a decoder layer, by what they read; those of routed experts lie joined anyway."""
+    mlp = layer.mlp.shared_experts if isinstance(layer.mlp, SparseFeedForward) else layer.mlp
+    return _of_attention(layer.self_attn) + (() if mlp is None else _of_feed_forward(mlp))
+
+
+def _dense(mlp: nn.Module) -> DenseWeights:
+    return DenseWeights(*map(_projection, _of_feed_forward(mlp)))
+
+
+def _sparse(mlp: SparseFeedForward) -> SparseWeights:
+    router, experts = mlp.gate, mlp.experts
+    return SparseWeights(
+        rows=router.rows().data,
+        routes=len(router.weight),
+        active=router.active,
+        scaling=router.scaling,
+        renormalise=router.renormalise,
+        gate_up=experts.gate_up_proj.data,
+        down=experts.down_proj.data,
+        expert_of=mlp.expert_of,
+        shared=None if mlp.shared_experts is None else _dense(mlp.shared_experts),
+        branches=None if experts.branches is None else experts.branches.weights(),
+        implementation=experts.config._experts_implementation,
     )
 
 

@@ -64,6 +64,8 @@ class Request:
             return None
         if settings.do_sample and settings.top_k != 0:
             return None
+        if "experts" in inputs and inputs["experts"].token_mask is not None:
+            return None
         if settings.stop_strings:
             criteria.append(StopStringCriteria(tokenizer=tokenizer, stop_strings=settings.stop_strings))
         return cls(inputs, criteria=criteria, streamer=streamer, **_choices(settings))
@@ -109,7 +111,10 @@ class FastGeneration:
             way = Way(sampled=request.temperature is not None)
             bucket = self.decoder.bucket(rows, width + request.max_new_tokens, way)
             self.begin(model, request, bucket)
+            lengths = bucket.position[:rows].clone()
             said = self._listen(request, self.tokens(bucket, rows, request.max_new_tokens, way))
+            if "experts" in request.inputs:
+                request.inputs["experts"].said = bucket.routes_of(lengths, said.shape[1] - 1)
             return torch.cat((prompt, said.to(prompt.device)), dim=1)
 
     def begin(self, model: MoAIForConditionalGeneration, request: Request, bucket: Bucket) -> Tensor:
@@ -117,6 +122,8 @@ class FastGeneration:
         inputs = aligned(request.inputs)
         lengths = inputs.pop("lengths")
         embeds, fusion = model.fuse(**inputs)
+        if fusion is not None and fusion.experts is not None:
+            fusion.token_mask = torch.arange(embeds.shape[1], device=embeds.device) < lengths[:, None]
         logits = self.prefill(embeds, lengths, bucket, fusion)
         if request.temperature is not None:
             bucket.temperature.fill_(request.temperature)

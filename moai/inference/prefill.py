@@ -8,7 +8,9 @@ from torch import Tensor
 
 from moai.inference.decoding import Bucket, Decoder, score
 from moai.inference.fused import LayerWeights, rms_norm, rotated
+from moai.inference.products import DenseWeights, SparseWeights, gate
 from moai.models.fusion import Fusion, mix
+from moai.models.sparse.record import LayerRoutes
 
 
 def add_norm(residual: Tensor, delta: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
@@ -21,12 +23,6 @@ def rotate_heads(query: Tensor, key: Tensor, cos: Tensor, sin: Tensor) -> tuple[
     """Query and key (B, S, heads, d) with their positions, each (B, heads, S, d); cos and sin (S, d)."""
     cos, sin = cos[:, None], sin[:, None]
     return tuple(rotated(states, cos, sin).transpose(1, 2) for states in (query, key))
-
-
-def gate(joined: Tensor) -> Tensor:
-    """The gated states (N, F) of gate and up (N, 2 F)."""
-    first, second = joined.chunk(2, dim=-1)
-    return F.silu(first) * second
 
 
 def for_any_length(function: Callable, *dims: int) -> Callable:
@@ -85,10 +81,29 @@ class Prefill:
             attended = self._attend(joined, layer, cache, cos, sin).reshape(rows * width, -1)
             delta = layer.attended(attended, image_share)
             residual, normed = self.add_norm(residual, delta, layer.output_norm, self.decoder.epsilon)
-            delta = layer.down(self.gate(layer.gated(normed, image_share)), image_share)
+            weights = layer.feed_forward
+            if isinstance(weights, DenseWeights):
+                delta = self._fed(normed, weights, image_share)
+            else:
+                delta, routes = self._routed(normed, weights, image_share, (rows, width))
+                if fusion is not None and fusion.experts is not None:
+                    masks = {"token_mask": fusion.token_mask, "image_mask": fusion.image_mask}
+                    fusion.experts.take(index, routes._replace(**masks))
         last = torch.arange(rows, device=embeds.device) * width + lengths - 1
         decoder = self.decoder
         return score(residual[last], delta[last], decoder.norm, decoder.epsilon, decoder.head)
+
+    def _fed(self, normed: Tensor, weights: DenseWeights, image_share: Tensor | None) -> Tensor:
+        return weights.down(self.gate(weights.gated(normed, image_share)), image_share)
+
+    def _routed(
+        self, normed: Tensor, weights: SparseWeights, image_share: Tensor | None, shape: tuple[int, int]
+    ) -> tuple[Tensor, LayerRoutes]:
+        logits, shares, chosen = weights.choices(normed)
+        output = weights.product(normed, chosen, shares, image_share)
+        if weights.shared is not None:
+            output = output + self._fed(normed, weights.shared, image_share)
+        return output, LayerRoutes(logits.softmax(dim=-1).unflatten(0, shape), chosen.unflatten(0, shape), None, None)
 
     def _attend(
         self, joined: Tensor, layer: LayerWeights, cache: tuple[Tensor, Tensor], cos: Tensor, sin: Tensor

@@ -7,8 +7,12 @@ from transformers.utils import output_capturing as collecting
 
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.plora import Factor, PartialLoRALinear
+from moai.models.sparse.branch import ExpertBranch, ExpertBranches, Factors
+from moai.models.sparse.experts import SparseExperts
+from moai.models.sparse.layer import SharedExperts, SparseFeedForward, SparseRouter
 
-_PLAIN = (nn.Linear, nn.Embedding, nn.ModuleList, nn.SiLU, PartialLoRALinear, Factor)
+_SPARSE = (SparseFeedForward, SparseRouter, SparseExperts, SharedExperts, ExpertBranches, ExpertBranch, Factors)
+_PLAIN = (nn.Linear, nn.Embedding, nn.ModuleList, nn.SiLU, PartialLoRALinear, Factor, *_SPARSE)
 
 
 def is_untouched(model: nn.Module) -> bool:

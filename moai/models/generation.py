@@ -17,7 +17,7 @@ IMAGE_INPUTS = (
     "gates",
     "experts",
 )
-"""Arguments of `forward` that are for the pass over the prompt alone."""
+"""Arguments of `forward` that are for the pass over the prompt; `experts` alone takes down what later ones choose."""
 
 
 class MoAIGenerationMixin(GenerationMixin):
@@ -49,7 +49,7 @@ class MoAIGenerationMixin(GenerationMixin):
         if past_key_values_length(past_key_values) > 0:
             for name in IMAGE_INPUTS:
                 inputs.pop(name, None)
-            return inputs
+            return inputs if kwargs.get("experts") is None else inputs | {"experts": kwargs["experts"]}
         # transformers keeps pictures from assistants, although theirs is a first pass too.
         inputs |= {name: kwargs[name] for name in IMAGE_INPUTS if kwargs.get(name) is not None}
         width = input_ids.shape[1] if inputs.get("inputs_embeds") is None else inputs["inputs_embeds"].shape[1]

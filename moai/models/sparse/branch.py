@@ -1,7 +1,9 @@
 """Partial LoRA of routed experts, which are no linears: its factors lie beside the experts' stacked weights."""
 
+from dataclasses import dataclass
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from moai.models.plora import Factor
 
@@ -22,6 +24,17 @@ class ExpertBranch(nn.Module):
         self.lora_A, self.lora_B = lora_A, lora_B
 
 
+@dataclass(frozen=True)
+class BranchWeights:
+    """Weights of `ExpertBranches`, first and second factors of both products, and what their results are scaled by."""
+
+    gate_up_in: Tensor
+    gate_up_out: Tensor
+    down_in: Tensor
+    down_out: Tensor
+    scaling: float
+
+
 class ExpertBranches(nn.Module):
     """What image tokens get beyond the experts' own products, as `PartialLoRALinear` gives it to linears.
 
@@ -34,3 +47,8 @@ class ExpertBranches(nn.Module):
         self.gate_up = ExpertBranch(Factor(hidden_size, 2 * rank), Factors(experts, 2 * rank, 2 * width))
         self.down = ExpertBranch(Factors(experts, width, rank), Factor(rank, hidden_size))
         self.scaling = alpha / rank
+
+    def weights(self) -> BranchWeights:
+        """The factors as they lie."""
+        up, down = self.gate_up, self.down
+        return BranchWeights(up.lora_A.weight, up.lora_B.weight, down.lora_A.weight, down.lora_B.weight, self.scaling)

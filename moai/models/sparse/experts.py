@@ -15,7 +15,7 @@ from transformers.activations import ACT2FN
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from moai.models.fusion import running_fusion
-from moai.models.sparse.branch import ExpertBranches
+from moai.models.sparse.branch import BranchWeights, ExpertBranches
 from moai.models.sparse.sizes import ALIGNED
 
 
@@ -34,6 +34,40 @@ class Stacked:
     _is_expert_parallel: ClassVar[bool] = False
 
 
+def routed_sum(
+    hidden_states: Tensor,
+    chosen: Tensor,
+    weights: Tensor,
+    experts: Stacked,
+    implementation: str,
+    branches: BranchWeights | None = None,
+    image_share: Tensor | None = None,
+) -> Tensor:
+    """What each token's experts give, weighted and summed: (T, D).
+
+    hidden_states: (T, D); chosen: (T, K), indices of experts; weights: (T, K); implementation: a name of transformers'
+    products; image_share: (T, 1), 1 = image token, which gets `branches` besides.
+    """
+    product = ALL_EXPERTS_FUNCTIONS.get_interface(implementation, looped)
+    if branches is None or image_share is None:
+        return product(experts, hidden_states, chosen, weights)
+    # The branches ride along: what their first factors make of a state stands behind it, and is read with it by
+    # wider weights. So one product, whichever it is, does both.
+    size = hidden_states.shape[1]
+    gate_up, down = experts.gate_up_proj, experts.down_proj
+    share = (image_share * branches.scaling).to(hidden_states.dtype)
+    low = F.linear(hidden_states, branches.gate_up_in) * share
+    extra = -(-low.shape[-1] // ALIGNED) * ALIGNED
+    wide = torch.cat((hidden_states, F.pad(low, (0, extra - low.shape[-1])).to(hidden_states.dtype)), dim=-1)
+    beside, below = branches.gate_up_out.to(gate_up.dtype), branches.down_in.to(down.dtype)
+    gate_up = torch.cat((gate_up, F.pad(beside, (0, extra - beside.shape[2]))), dim=2)
+    down = torch.cat((down, F.pad(below, (0, 0, 0, extra - below.shape[1]))), dim=1)
+    wider = Stacked(experts.num_experts, gate_up, down, experts._apply_gate)
+    given = product(wider, wide, chosen, weights)
+    low = given[:, size : size + below.shape[1]] * share
+    return given[:, :size] + F.linear(low, branches.down_out).to(given.dtype)
+
+
 class SparseExperts(nn.Module):
     """E SwiGLU feed-forwards of width F: `gate_up_proj` (E, 2 F, D) and `down_proj` (E, D, F).
 
@@ -50,26 +84,16 @@ class SparseExperts(nn.Module):
         self.branches = ExpertBranches(experts, config.hidden_size, width, rank, alpha) if rank else None
 
     def forward(self, hidden_states: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
-        """hidden_states: (T, D); chosen: (T, K), indices of experts; weights: (T, K) -> their weighted sums (T, D)."""
+        """As `routed_sum`, about the image tokens of the pass that is running."""
         fusion = running_fusion()
         share = None if fusion is None or fusion.image_mask is None else fusion.image_mask.reshape(-1, 1)
-        product = ALL_EXPERTS_FUNCTIONS.get_interface(self.config._experts_implementation, looped)
-        gate_up, down = self._computed(self.gate_up_proj), self._computed(self.down_proj)
-        if self.branches is None or share is None:
-            return product(Stacked(self.num_experts, gate_up, down, self._gated), hidden_states, chosen, weights)
-        # The branches ride along: what their first factors make of a state stands behind it, and is read with it by
-        # wider weights. So one product, whichever it is, does both.
-        branches, size = self.branches, hidden_states.shape[1]
-        share = (share * branches.scaling).to(hidden_states.dtype)
-        low = branches.gate_up.lora_A(hidden_states) * share
-        extra = -(-low.shape[-1] // ALIGNED) * ALIGNED
-        wide = torch.cat((hidden_states, F.pad(low, (0, extra - low.shape[-1])).to(hidden_states.dtype)), dim=-1)
-        beside, below = self._computed(branches.gate_up.lora_B.weight), self._computed(branches.down.lora_A.weight)
-        gate_up = torch.cat((gate_up, F.pad(beside, (0, extra - beside.shape[2]))), dim=2)
-        down = torch.cat((down, F.pad(below, (0, 0, 0, extra - below.shape[1]))), dim=1)
-        given = product(Stacked(self.num_experts, gate_up, down, self._gated), wide, chosen, weights)
-        low = given[:, size : size + below.shape[1]] * share
-        return given[:, :size] + branches.down.lora_B(low).to(given.dtype)
+        stacked = self.stacked(self._computed(self.gate_up_proj), self._computed(self.down_proj))
+        branches = None if self.branches is None else self.branches.weights()
+        return routed_sum(hidden_states, chosen, weights, stacked, self.config._experts_implementation, branches, share)
+
+    def stacked(self, gate_up: Tensor, down: Tensor) -> Stacked:
+        """These weights with the layer's gate."""
+        return Stacked(self.num_experts, gate_up, down, self._gated)
 
     def _computed(self, weight: Tensor) -> Tensor:
         """A weight in the precision that is computed in: grouped products do not know autocast."""
@@ -82,7 +106,7 @@ class SparseExperts(nn.Module):
 
 
 def looped(experts: Stacked, hidden_states: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
-    """One expert after another, as `SparseExperts.forward`; sums in fp32."""
+    """One expert after another, as `routed_sum`; sums in fp32."""
     total = torch.zeros_like(hidden_states, dtype=torch.float32)
     for expert in range(experts.num_experts):
         tokens, places = torch.where(chosen == expert)

@@ -20,6 +20,18 @@ SWIGLU = ("gate_proj", "up_proj", "down_proj")
 """Linears of the feed-forwards that sparse layers are made in place of."""
 
 
+def route(
+    hidden_states: Tensor, rows: Tensor, routes: int, active: int, scaling: float, renormalise: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `SparseRouter.forward`; rows: (routes + P, D)."""
+    with torch.autocast(hidden_states.device.type, enabled=False):
+        logits = F.linear(hidden_states.float(), rows.float())
+    weights, chosen = logits.softmax(dim=-1)[:, :routes].topk(active, dim=-1)
+    if renormalise:
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+    return logits[:, :routes], (weights * scaling).to(hidden_states.dtype), chosen
+
+
 class SparseRouter(nn.Module):
     """Chooses `active` routes for each token by the softmax of its products with `weight` (routes, D), in fp32.
 
@@ -44,14 +56,11 @@ class SparseRouter(nn.Module):
     def forward(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """hidden_states: (T, D) -> logits (T, routes) in fp32, weights (T, active) as hidden_states, chosen
         (T, active), best first."""
-        rows = self.weight if self.pruned is None else torch.cat((self.weight, self.pruned))
-        with torch.autocast(hidden_states.device.type, enabled=False):
-            logits = F.linear(hidden_states.float(), rows.float())
-        count = len(self.weight)
-        weights, chosen = logits.softmax(dim=-1)[:, :count].topk(self.active, dim=-1)
-        if self.renormalise:
-            weights = weights / weights.sum(dim=-1, keepdim=True)
-        return logits[:, :count], (weights * self.scaling).to(hidden_states.dtype), chosen
+        return route(hidden_states, self.rows(), len(self.weight), self.active, self.scaling, self.renormalise)
+
+    def rows(self) -> Tensor:
+        """(routes + P, D), the routes' own first."""
+        return self.weight if self.pruned is None else torch.cat((self.weight, self.pruned))
 
     def scores(self, logits: Tensor) -> Tensor:
         """The softmax over the routes that there are: logits (T, routes) -> (T, routes) in fp32."""
@@ -114,7 +123,7 @@ class SparseFeedForward(nn.Module):
                 fusion.token_mask,
                 fusion.image_mask,
             )
-            fusion.experts.layers.setdefault(self.layer, routes)
+            fusion.experts.take(self.layer, routes)
         experts = chosen if self.expert_of is None else self.expert_of[chosen]
         output = self.experts(tokens, experts, weights).view_as(hidden_states)
         return output if self.shared_experts is None else output + self.shared_experts(hidden_states)

@@ -23,12 +23,23 @@ class ExpertRecord:
     maps the 0-based decoder layer to its `LayerRoutes`. Empty for a dense model; of several passes the first is kept.
 
     `token_mask` (B, S) bool leaves out padding, by default what the pass's attention mask leaves out. Gradients flow
-    through `scores` where the pass had them.
+    through `scores` where the pass had them. `said` maps each layer to the routes (B, N, K) of the N tokens that later
+    passes read, one each: those of an answer, up to its last but one. Behind the end of a shorter answer in the same
+    batch they mean nothing.
     """
 
     def __init__(self, token_mask: Tensor | None = None) -> None:
         self.token_mask = token_mask
         self.layers: dict[int, LayerRoutes] = {}
+        self.said: dict[int, Tensor] = {}
+
+    def take(self, layer: int, routes: LayerRoutes) -> None:
+        """Keeps what a router said in the first pass, and of later ones the routes of their last tokens."""
+        if layer not in self.layers:
+            self.layers[layer] = routes
+            return
+        last = routes.chosen[:, -1:]
+        self.said[layer] = last if layer not in self.said else torch.cat((self.said[layer], last), dim=1)
 
 
 def counted(routes: LayerRoutes, kind: str = "all") -> Tensor | None:

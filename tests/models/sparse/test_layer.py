@@ -4,10 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from moai.inference import generate
 from moai.inference.quantization import quantize
 from moai.inference.strategies.weak import check_possible, weakened
-from moai.inference.untouched import is_untouched
 from moai.models.adapters.lora import add_lora, merge_lora
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.sparse.layer import SparseFeedForward, sparse_layers
@@ -148,14 +146,6 @@ def test_quantised_are_the_linears_alone(sparse_model, inputs):
     quantize(sparse_model, "int8", torch.device("cpu"))
     assert torch.equal(sparse_layers(sparse_model)[1].experts.gate_up_proj, experts)
     assert 0 < (sparse_model(**inputs).logits - before).abs().max() < 0.5
-
-
-def test_the_fast_path_leaves_it_to_the_plain_one(sparse_model, inputs):
-    assert not is_untouched(sparse_model)
-    greedy = {"max_new_tokens": 4, "do_sample": False, "eos_token_id": None}
-    with pytest.raises(ValueError, match="the fast path cannot do all that was asked"):
-        generate(sparse_model, **inputs, **greedy, fast=True)
-    assert torch.equal(generate(sparse_model, **inputs, **greedy), sparse_model.generate(**inputs, **greedy))
 
 
 @torch.no_grad()
