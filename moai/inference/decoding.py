@@ -4,6 +4,8 @@ Nothing of MoAI takes part. A step's shapes depend on the bucket alone (rows and
 not compile anything anew; what fills the bucket is told by positions on the device.
 """
 
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from moai.inference.choosing import Part, choose, next_step
 from moai.inference.fused import LayerWeights, layer_weights, places, rms_norm, rotated
 from moai.inference.products import SparseWeights, feed_token, project
+from moai.inference.ring.streaming import needed_bytes, ring_of
 
 SPLIT = 128
 """Cache positions whose values one piece of the attention sums up; many pieces keep a whole chip busy with one row."""
@@ -164,11 +167,13 @@ class Decoder:
 
     `decoder` is transformers' model without its head, of a family in `moai.inference.fused.LLAMA_LIKE`, `head` its
     output linear. With `compiled` a layer is compiled once for each bucket, with `options` of torch.compile, and on
-    CUDA the whole step is one graph; without, it runs as written.
+    CUDA the whole step is one graph; without, it runs as written. A decoder that `moai.inference.ring` has left on the
+    host lends its layers to one step after another, and a step is no graph.
     """
 
     def __init__(self, decoder: nn.Module, head: nn.Linear, compiled: bool, options: dict | None = None):
         self.layers = layer_weights(decoder)
+        self.ring, self.config = ring_of(decoder), decoder.config
         self.embedding, self.norm, self.head = decoder.embed_tokens.weight, decoder.norm.weight, head.weight
         self.epsilon = decoder.config.rms_norm_eps
         self.rotary = decoder.rotary_emb
@@ -185,6 +190,7 @@ class Decoder:
         self.generator = torch.Generator(self.embedding.device)
         """What told steps draw by."""
         self._storage: list[Tensor] = []
+        self._needed = 0
         self._buckets: dict[tuple[int, int], Bucket] = {}
 
     @property
@@ -195,12 +201,19 @@ class Decoder:
     def bucket(self, rows: int, length: int, way: Way = PLAIN) -> Bucket:
         """The bucket for `rows` conversations of at most `length` tokens, ready to step; what it held is lost."""
         key = (bucket_rows(rows), bucket_length(length))
+        if self.ring is not None:
+            self._needed = max(self._needed, needed_bytes(self.config, self.embedding.itemsize, *key))
+            self.ring.reserve(self, self._needed)
         if key not in self._buckets:
             self._buckets[key] = self._allocate(*key)
         bucket = self._buckets[key]
-        if self.compiled and self.device.type == "cuda" and way not in bucket.graphs:
+        if self.compiled and self.device.type == "cuda" and self.ring is None and way not in bucket.graphs:
             bucket.graphs[way] = self._captured(bucket, way)
         return bucket
+
+    def passing(self, whole: bool = False) -> Iterable[LayerWeights]:
+        """The layers where the states are, in order, for one pass; `whole` with their partial LoRA."""
+        return self.layers if self.ring is None else self.ring.passing(whole)
 
     def _allocate(self, rows: int, length: int) -> Bucket:
         shape = (rows, self.heads, length, self.head_dim)
@@ -243,7 +256,8 @@ class Decoder:
         if way in bucket.graphs:
             bucket.graphs[way].replay()
         else:
-            self._advance(bucket, way)
+            with torch._dynamo.config.patch(recompile_limit=_MAX_COMPILED) if self.ring else nullcontext():
+                self._advance(bucket, way)
 
     def _advance(self, bucket: Bucket, way: Way) -> None:
         residual, delta = self.states(bucket)
@@ -272,7 +286,7 @@ class Decoder:
         delta = torch.zeros_like(residual)
         cos, sin = bucket.cos[bucket.position], bucket.sin[bucket.position]
         unseen = torch.arange(bucket.length, device=self.device) > bucket.position[:, None]
-        for layer, keys, values, routes in zip(self.layers, bucket.keys, bucket.values, bucket.routes, strict=True):
+        for layer, keys, values, routes in zip(self.passing(), bucket.keys, bucket.values, bucket.routes, strict=True):
             residual, delta = self._layer(
                 residual, delta, layer, self.epsilon, keys, values, bucket.position, cos, sin, unseen, routes
             )

@@ -74,26 +74,33 @@ def fuse_weights(model: MoAIForConditionalGeneration) -> None:
     # Outside inference mode: its tensors could not become parameters that train again.
     with torch.inference_mode(False), torch.no_grad():
         for layer in model.language_model.layers:
-            for linears in _together(layer):
-                for parameters in _parameters(linears):
-                    _join(parameters)
+            join_layer(layer)
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()  # the separate weights were of other sizes, and nothing else would fit in their places
 
 
+def join_layer(layer: nn.Module) -> None:
+    """Joins the parameters of one decoder layer that are read together, as `fuse_weights`; without gradients."""
+    for linears in _together(layer):
+        for parameters in _parameters(linears):
+            _join(parameters)
+
+
 def layer_weights(decoder: nn.Module) -> list[LayerWeights]:
     """The weights of a decoder like Llama's, as they lie: nothing is copied or moved."""
-    layers = []
     with torch.inference_mode(False), torch.no_grad():
-        for layer in decoder.layers:
-            attention, attended = (_projection(linears) for linears in _of_attention(layer.self_attn))
-            norms = (layer.input_layernorm.weight, layer.post_attention_layernorm.weight)
-            own = layer.self_attn
-            heads = (own.q_norm.weight, own.k_norm.weight) if hasattr(own, "q_norm") else None
-            rotary = bool(getattr(own, "use_rope", True))
-            fed = _sparse(layer.mlp) if isinstance(layer.mlp, SparseFeedForward) else _dense(layer.mlp)
-            layers.append(LayerWeights(norms[0], attention, attended, norms[1], fed, heads, rotary))
-    return layers
+        return [weights_of(layer) for layer in decoder.layers]
+
+
+def weights_of(layer: nn.Module) -> LayerWeights:
+    """The weights of one layer of such a decoder, as they lie; without gradients."""
+    attention, attended = (_projection(linears) for linears in _of_attention(layer.self_attn))
+    norms = (layer.input_layernorm.weight, layer.post_attention_layernorm.weight)
+    own = layer.self_attn
+    heads = (own.q_norm.weight, own.k_norm.weight) if hasattr(own, "q_norm") else None
+    rotary = bool(getattr(own, "use_rope", True))
+    fed = _sparse(layer.mlp) if isinstance(layer.mlp, SparseFeedForward) else _dense(layer.mlp)
+    return LayerWeights(norms[0], attention, attended, norms[1], fed, heads, rotary)
 
 
 def _of_attention(attention: nn.Module) -> tuple[tuple[nn.Linear, ...], ...]:

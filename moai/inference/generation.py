@@ -18,6 +18,7 @@ from moai.inference.captured import CapturedPrefill
 from moai.inference.decoding import PLAIN, Bucket, Decoder, Way
 from moai.inference.fused import can_be_fused, places
 from moai.inference.prefill import Prefill
+from moai.inference.ring.streaming import forget_rings
 from moai.inference.untouched import is_untouched
 from moai.models.generation import IMAGE_INPUTS
 from moai.models.modeling import MoAIForConditionalGeneration
@@ -94,7 +95,8 @@ class FastGeneration:
         compiled = on_cuda if compiled is None else compiled
         self.decoder = Decoder(model.language_model, model.lm_head, compiled, options)
         prefill = Prefill(self.decoder)
-        self.prefill = CapturedPrefill(prefill) if on_cuda and compiled else prefill
+        captured = on_cuda and compiled and self.decoder.ring is None
+        self.prefill = CapturedPrefill(prefill) if captured else prefill
         self.ahead = 1 if on_cuda else 0
         self.turn = threading.Lock()
 
@@ -270,6 +272,7 @@ def forget() -> None:
     """Gives back the caches and captured steps of all models; the next request makes them anew."""
     with _ENGINES_LOCK:
         _ENGINES.clear()
+    forget_rings()
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

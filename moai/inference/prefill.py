@@ -72,7 +72,7 @@ class Prefill:
         cos, sin = bucket.cos[:width], bucket.sin[:width]
         residual = embeds.reshape(-1, dim)
         delta = torch.zeros_like(residual)
-        for index, layer in enumerate(self.decoder.layers):
+        for index, layer in enumerate(self.decoder.passing(whole=image_share is not None)):
             residual, normed = self.add_norm(residual, delta, layer.input_norm, self.decoder.epsilon)
             if index in mixed:
                 normed = mix(normed.view(rows, width, dim), str(index), fusion).view(-1, dim)

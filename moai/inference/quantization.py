@@ -34,11 +34,16 @@ def quantize(model: MoAIForConditionalGeneration, tier: str, device: torch.devic
     compressor, vision and word embeddings keep their precision. Raises ValueError as `check_tier`.
     """
     check_tier(tier, device)
+    for layer in model.language_model.layers:
+        quantize_layer(layer.to(device), tier)
+    return model.to(device).requires_grad_(False)
+
+
+def quantize_layer(layer: nn.Module, tier: str) -> None:
+    """The linears of one decoder layer in `tier` ("int8" or "int4"), in place, where it is."""
     from torchao.quantization import quantize_
 
-    for layer in model.language_model.layers:
-        quantize_(layer.to(device), _settings(tier), filter_fn=lambda module, name: isinstance(module, nn.Linear))
-    return model.to(device).requires_grad_(False)
+    quantize_(layer, _settings(tier), filter_fn=lambda module, name: isinstance(module, nn.Linear))
 
 
 def _settings(tier: str):

@@ -39,6 +39,8 @@ def _is_plain(module: nn.Module, family: str) -> bool:
 
 
 def _is_hooked(module: nn.Module) -> bool:
-    # Hooks by which transformers collects hidden states change nothing, and stay once they were asked for.
-    hooks = [hook for hook in module._forward_hooks.values() if hook.__module__ != collecting.__name__]
-    return bool(hooks or module._forward_pre_hooks or "forward" in vars(module))
+    # Hooks by which transformers collects hidden states change nothing, and stay once they were asked for; ours bring
+    # a layer's weights, which the fast path has from the ring.
+    known = (collecting.__name__, "moai.inference.ring.streaming")
+    hooks = (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
+    return any(hook.__module__ not in known for hook in hooks) or "forward" in vars(module)

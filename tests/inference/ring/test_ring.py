@@ -1,0 +1,219 @@
+"""A decoder whose layers pass through slots says what a resident one says, bit for bit."""
+
+import copy
+import gc
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounterWithBackend
+from transformers import StoppingCriteriaList
+
+from moai.inference import fuse_weights, generate
+from moai.inference.generation import FastGeneration, Request, fast_generation, forget
+from moai.inference.products import Projection
+from moai.inference.quantization import quantize
+from moai.inference.ring import stream_layers
+from moai.inference.ring.packing import ALIGNMENT, PARTIAL_LORA, packed, plain_tensors
+from moai.inference.ring.plan import spread
+from moai.inference.ring.streaming import needed_bytes, ring_of
+from moai.streaming import StopWhenAsked
+from tests.conftest import tiny_config
+from tests.inference.test_generation import GREEDY, talkative
+
+CPU = torch.device("cpu")
+LAYERS = 5
+ROOMY = 10**12
+
+
+def deep(**changes):
+    """A model of `LAYERS` layers."""
+    text = tiny_config().text_config
+    text.num_hidden_layers = LAYERS
+    return talkative(text_config=text, **changes)
+
+
+@pytest.fixture(scope="module")
+def dense():
+    """One model for all, which nobody changes."""
+    return deep()
+
+
+@pytest.fixture
+def ringed(dense):
+    """The same on the host, every layer through two slots."""
+    return through_slots(stream_layers(copy.deepcopy(dense), CPU, ROOMY))
+
+
+def through_slots(model, streamed: int = LAYERS, slots: int = 2, ahead: bool = True):
+    """Has so many of its layers pass through so many slots."""
+    ring = ring_of(model.language_model)
+    ring.ahead = ahead
+    ring.arrange(spread(LAYERS, streamed, slots))
+    return model
+
+
+@torch.no_grad()
+def logits_of(model, inputs, steps: int = 4) -> torch.Tensor:
+    """Logits of the prompt and of a few steps behind it, on the fast path."""
+    engine = FastGeneration(model)
+    bucket = engine.decoder.bucket(2, inputs["input_ids"].shape[1] + steps)
+    found = [engine.begin(model, Request.of(model, inputs | GREEDY), bucket)]
+    for _ in range(steps):
+        engine.decoder.step(bucket)
+        found.append(bucket.logits[:2].clone())
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("tier", [None, "int8"])
+def test_logits_and_ids_are_those_of_resident_weights(dense, inputs, tier):
+    if tier is not None:
+        pytest.importorskip("torchao")
+    ringed, resident = stream_layers(copy.deepcopy(dense), CPU, ROOMY, tier), copy.deepcopy(dense)
+    fuse_weights(resident)
+    if tier is not None:
+        quantize(resident, tier, CPU)
+    logits, ids = logits_of(resident, inputs), generate(resident, **inputs, **GREEDY, fast=True)
+    for streamed, slots, ahead in ((5, 2, True), (5, 3, True), (5, 5, True), (3, 2, True), (5, 2, False), (0, 2, True)):
+        through_slots(ringed, streamed, slots, ahead)
+        assert torch.equal(logits_of(ringed, inputs), logits)
+        assert torch.equal(generate(ringed, **inputs, **GREEDY, fast=True), ids)
+    # transformers' own path has the weights from the host.
+    assert torch.equal(ringed.generate(**inputs, **GREEDY), resident.generate(**inputs, **GREEDY))
+
+
+def test_slots_are_used_again_and_hold_no_more_layers_than_they_are(ringed, inputs):
+    ring = ring_of(ringed.language_model)
+    held: list[set[int]] = []
+    seen: list[tuple[int, int]] = []
+    for _ in range(3):
+        for number, layer in enumerate(ring.passing()):
+            held.append({slot.number for slot in ring._slots})
+            seen.append((number, layer.input_norm.data_ptr()))
+            expected = ring.layers[number].unpacked(ring.layers[number].memory)
+            assert all(map(torch.equal, plain_tensors(layer, PARTIAL_LORA), plain_tensors(expected, PARTIAL_LORA)))
+    assert all(len(one) == 2 for one in held)
+    assert len({place for _, place in seen}) == 2 and [number for number, _ in seen] == 3 * list(range(LAYERS))
+
+
+def test_partial_lora_comes_for_prompts_alone(ringed):
+    ring = ring_of(ringed.language_model)
+    loaded = []
+    for whole in (False, True, False):
+        for _ in ring.passing(whole):
+            loaded.append(next(slot.loaded for slot in ring._slots if slot.number == len(loaded) % LAYERS))
+    bodies, sizes = [layer.body for layer in ring.layers], ring.sizes
+    assert loaded == [*bodies, *sizes, *bodies] and all(map(int.__lt__, bodies, sizes))
+
+
+def test_a_layer_is_one_aligned_piece_of_memory(dense):
+    kept = {name: value.clone() for name, value in dense.state_dict().items()}
+    model = stream_layers(copy.deepcopy(dense), CPU, ROOMY)
+    for layer, made in zip(model.language_model.layers, model.language_model.streaming.layers, strict=True):
+        storages = {parameter.untyped_storage().data_ptr() for parameter in layer.parameters()}
+        assert storages == {made.memory.untyped_storage().data_ptr()}
+        tree = made.unpacked(made.memory)
+        assert all(one.data_ptr() % ALIGNMENT == made.memory.data_ptr() % ALIGNMENT for one in plain_tensors(tree))
+        assert len(tree.attention.weights) == 1  # joined, as products want them
+    assert all(torch.equal(value, kept[name]) for name, value in model.state_dict().items())
+    tree = (Projection((torch.ones(3, 2),), (), (3,), None), None, {"kept": 1})
+    made = packed(tree, lambda size: torch.empty(size, dtype=torch.uint8))
+    again = made.unpacked(made.memory.clone())
+    assert torch.equal(again[0].weights[0], tree[0].weights[0]) and again[1:] == tree[1:]
+
+
+def test_residents_leave_for_larger_batches(dense, inputs):
+    model = stream_layers(copy.deepcopy(dense), CPU, ROOMY)
+    ring, engine = ring_of(model.language_model), fast_generation(model)
+    needed = [needed_bytes(model.config.text_config, 4, rows, 512) for rows in (1, 2, 4)]
+    ring.budget = needed[1] + 3 * max(ring.sizes)
+    bucket = engine.decoder.bucket(1, 100)
+    assert not ring.plan.streamed  # the room of a second row
+    assert torch.equal(generate(model, **inputs, **GREEDY, fast=True), dense.generate(**inputs, **GREEDY))
+    assert len(ring.plan.streamed) == 4 and ring.plan.bytes(ring.sizes) + needed[1] <= ring.budget
+    assert engine.decoder.bucket(1, 100) is not bucket and len(ring.plan.streamed) == 4
+    with pytest.raises(torch.OutOfMemoryError, match="of layers do not fit beside"):
+        engine.decoder.bucket(4, 100)
+    del engine, bucket
+    forget()
+    assert ring_of(model.language_model) is not ring
+    assert torch.equal(generate(model, **inputs, **GREEDY, fast=True), dense.generate(**inputs, **GREEDY))
+
+
+def test_two_engines_share_the_budget(ringed):
+    ring = ring_of(ringed.language_model)
+    first, second = FastGeneration(ringed), FastGeneration(ringed)
+    needed = needed_bytes(ringed.config.text_config, 4, 1, 512)
+    ring.budget = 2 * needed + 2 * max(ring.sizes) - 1
+    first.decoder.bucket(1, 100)
+    with pytest.raises(torch.OutOfMemoryError):
+        second.decoder.bucket(1, 100)
+    del first
+    gc.collect()
+    second.decoder.bucket(1, 100)
+
+
+def test_what_ends_in_the_middle_leaves_it_usable(dense, ringed, inputs):
+    expected = dense.generate(**inputs, **GREEDY)
+    ring = ring_of(ringed.language_model)
+
+    class Falls(Exception):
+        pass
+
+    for end in range(LAYERS + 1):
+        for whole in (True, False):
+            with pytest.raises(Falls):
+                for number, _ in enumerate(ring.passing(whole)):
+                    if number == min(end, LAYERS - 1):
+                        raise Falls
+        assert torch.equal(generate(ringed, **inputs, **GREEDY, fast=True), expected)
+    stop = threading.Event()
+    stop.set()
+    stopped = generate(
+        ringed, **inputs, **GREEDY, fast=True, stopping_criteria=StoppingCriteriaList([StopWhenAsked(stop)])
+    )
+    assert stopped.shape[1] == inputs["input_ids"].shape[1] + 1
+    assert torch.equal(generate(ringed, **inputs, **GREEDY, fast=True), expected)
+
+
+def test_one_compiled_layer_serves_residents_and_slots(dense, inputs):
+    torch._dynamo.reset()
+    model = through_slots(stream_layers(copy.deepcopy(dense), CPU, ROOMY), 3)
+    counted = CompileCounterWithBackend("aot_eager")
+    engine = FastGeneration(model)
+    engine.decoder._layer = torch.compile(engine.decoder._layer, backend=counted, dynamic=False, fullgraph=True)
+    expected = dense.generate(**inputs, **GREEDY)
+    assert torch.equal(engine(model, Request.of(model, inputs | GREEDY)), expected)
+    assert counted.frame_count == 1
+
+
+def test_threads_take_turns(dense, ringed, inputs):
+    expected = dense.generate(**inputs, **GREEDY)
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda _: generate(ringed, **inputs, **GREEDY, fast=True), range(6)))
+    assert all(torch.equal(one, expected) for one in said)
+
+
+def test_copies_answer_too(ringed, dense, inputs):
+    expected = dense.generate(**inputs, **GREEDY)
+    for again in (copy.deepcopy(ringed), pickle.loads(pickle.dumps(ringed))):
+        assert ring_of(again.language_model) is not ring_of(ringed.language_model)
+        assert torch.equal(generate(again, **inputs, **GREEDY, fast=True), expected)
+
+
+def test_without_a_limit_nothing_changes(dense, inputs):
+    model = copy.deepcopy(dense)
+    engine = FastGeneration(model)
+    assert ring_of(model.language_model) is None and engine.decoder.ring is None
+    assert engine.decoder.passing() is engine.decoder.layers is engine.decoder.passing(whole=True)
+
+
+def test_refusals(dense):
+    with pytest.raises(ValueError, match=r"1 MB of memory is \d+ MB too little: 2 layers must fit beside \d+ MB that"):
+        stream_layers(copy.deepcopy(dense), CPU, 10**6)
+    odd = copy.deepcopy(dense)
+    odd.language_model.layers[0].mlp.register_forward_hook(lambda *given: None)
+    with pytest.raises(ValueError, match="memory can be limited for decoders like Llama's, without adapters"):
+        stream_layers(odd, CPU, ROOMY)
