@@ -68,6 +68,9 @@ class ModelExperiment(Stage):
     sharding: str = setting(
         "ddp", "of several processes (torchrun), each holds all of the model, or a part (fsdp)", choices=SHARDINGS
     )
+    experts_parallel: int = setting(
+        1, "of several processes, those that share out a sparse model's routed experts: each holds a part", least=1
+    )
     turn_tokens: int | None = setting(None, "longest question with its answer, in tokens (default: 80)", least=1)
     aux_tokens: int | None = setting(None, "of the experts' words, those that are read (default: 288)", least=1)
     text_tokens: int | None = setting(None, "width of a row without an image, in tokens (default: 320)", least=1)

@@ -15,7 +15,7 @@ from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from moai.models.prompts import CHAT
 from moai.models.sparse.balance import balance_loss
-from moai.models.sparse.record import ExpertRecord, loads
+from moai.models.sparse.record import ExpertRecord, dropped, loads
 from moai.training.stages import Stage
 from perception.panoptic import voc_palette
 
@@ -136,6 +136,7 @@ class MoAIObjective(nn.Module):
         self.transcribe_weight = stage.transcribe_weight
         weights = (stage.balance_weight, stage.device_balance_weight)
         self.balance = (*weights, stage.balance_devices) if model.config.sparse_experts and any(weights) else None
+        self.bounded = bool(model.config.sparse_experts) and stage.capacity is not None
         self.pad = processor.tokenizer.pad_token_id
         if self.transcribe_weight:
             self.transcriber = Transcriber(model.config.text_config.hidden_size)
@@ -170,7 +171,7 @@ class MoAIObjective(nn.Module):
             record = self.record_of(rows["input_ids"])
             states = self.states(input_ids=rows["input_ids"], experts=record)
             losses = self.losses_of(states, rows["labels"], rows["weights"])
-            told = {name: one / totals["balance"] for name, one in self.balance_losses(record).items()}
+            told = {name: one / totals["balance"] for name, one in self.routing_losses(record).items()}
             loss = losses / totals["answers"].clamp(min=1.0) + told.get("balance", 0.0)
             return {"loss": loss} | {name: one.detach() for name, one in told.items()}
         encoded = self.encode(batch)
@@ -179,7 +180,7 @@ class MoAIObjective(nn.Module):
         if "input_ids" in batch:
             record = self.record_of(batch["input_ids"].flatten(0, -2))
             parts["answers"] = (1.0, self.answer_losses(batch, encoded, record))
-            told = self.balance_losses(record)
+            told = self.routing_losses(record)
         if self.patch_weight:
             parts["patches"] = (self.patch_weight, self.patch_losses(encoded["image_embeds"], batch["patch_labels"]))
         if self.transcribe_weight:
@@ -187,22 +188,28 @@ class MoAIObjective(nn.Module):
         means = {name: losses / totals[name].clamp(min=1.0) for name, (_, losses) in parts.items()}
         total = sum(weight * means[name] for name, (weight, _) in parts.items())
         means |= {name: one / totals["balance"] for name, one in told.items()}
-        if told:
-            total = total + means["balance"]
+        total = total + means.get("balance", 0.0)
         return {"loss": total} | {name: loss.detach() for name, loss in means.items()}
 
     def record_of(self, ids: Tensor) -> ExpertRecord | None:
-        """What takes down the routers' choices about tokens (B, S), where their balance is a part of the loss."""
-        if self.balance is None:
+        """What takes down the routers' choices about tokens (B, S), where their balance is a part of the loss or
+        experts take no more than their capacity."""
+        if self.balance is None and not self.bounded:
             return None
         return ExpertRecord(None if self.pad is None else ids != self.pad)
 
-    def balance_losses(self, record: ExpertRecord | None) -> dict[str, Tensor]:
-        """`balance`, as it is weighted, and `busiest`, the largest share of a layer's choices that one expert got."""
-        if record is None or self.balance is None:
-            return {}
-        busiest = torch.stack([loads(routes).max() for routes in record.layers.values()]).max()
-        return {"balance": balance_loss(record, *self.balance), "busiest": busiest}
+    def routing_losses(self, record: ExpertRecord | None) -> dict[str, Tensor]:
+        """`balance`, as it is weighted; `busiest`, the largest share of a layer's choices that one expert got; and
+        `dropped`, the share of all choices that experts had no room for. Only the first is a loss."""
+        told: dict[str, Tensor] = {}
+        if record is None:
+            return told
+        if self.balance is not None:
+            told["balance"] = balance_loss(record, *self.balance)
+            told["busiest"] = torch.stack([loads(routes).max() for routes in record.layers.values()]).max()
+        if self.bounded:
+            told["dropped"] = torch.stack([dropped(routes) for routes in record.layers.values()]).mean()
+        return told
 
     def states(
         self,

@@ -32,7 +32,9 @@ from moai.training.experiment import ModelExperiment, save_experiment
 from moai.training.objective import MoAIObjective
 from moai.training.progress import Budget, Watch
 from moai.training.results.checkpoints import kept, newest_whole, step_of
-from moai.training.sharding import joined, left, place, shared, split
+from moai.training.sharding import joined, left, place, samples_a_batch, shared, split
+from moai.training.sparse.bound import bound
+from moai.training.sparse.spread import spread_experts
 from moai.training.stages import Stage, freeze_all_but, parameter_groups
 from moai.training.tokenizer import build_tokenizer
 from moai.training.trainer import (
@@ -191,23 +193,14 @@ def row_sizes(stage: ModelExperiment) -> tuple[RowSizes, int]:
     return sizes, questions if stage.images else 1 if stage.expert_words else told
 
 
-def samples_a_batch(stage: ModelExperiment, rows_per_sample: int, count: int) -> int:
-    """Samples that one of `count` processes reads at a time; raises ValueError where a step's cannot be shared out."""
-    samples, parts = max(stage.rows // rows_per_sample, 1), count * stage.accumulate
-    if samples % parts:
-        raise ValueError(
-            f"a step has {samples} samples ({stage.rows} rows, {rows_per_sample} a sample), which cannot be shared "
-            f"evenly by {count} processes x {stage.accumulate} parts (accumulate)"
-        )
-    return samples // parts
-
-
 def check_settings(stage: ModelExperiment) -> None:
     """Raises ValueError with one sentence for what cannot be done here."""
     if stage.tracker != "none" and find_spec(stage.tracker) is None:
         raise ValueError(f"tracker {stage.tracker} is not installed: pip install {stage.tracker}")
-    if stage.compile != "none" and stage.sharding == "fsdp" and place()[1] > 1:
-        raise ValueError("compile is for a model that each process has all of; leave it out with sharding fsdp")
+    if stage.compile != "none" and place()[1] > 1 and (stage.sharding == "fsdp" or stage.experts_parallel > 1):
+        raise ValueError(
+            "compile is for a model that each process has all of; leave it out with sharding fsdp and experts_parallel"
+        )
 
 
 def precisions(stage: ModelExperiment, device: torch.device) -> tuple[bool, bool]:
@@ -227,6 +220,7 @@ def prepare(stage: ModelExperiment, model: MoAIForConditionalGeneration, held: b
     if unknown:
         raise ValueError(f"cannot unfreeze {sorted(unknown)}; parts are {', '.join(parameter_groups(model))}")
     freeze_all_but(model, stage.trains)
+    bound(model, stage)
     if held:
         hold(model, stage.init)
         compute_in_bf16(model)
@@ -317,6 +311,8 @@ def ready(experiment: ModelExperiment, name: str, start: Start | None = None) ->
     compiled = stage.compile != "none"
     if compiled:
         compile_step(objective, stage.compile)
+    if count > 1 and stage.experts_parallel > 1:
+        spread_experts(model, stage.experts_parallel, count, device)
     if count > 1 and stage.sharding == "fsdp":
         split(objective, device)
     every = stage.show_every if stage.images else 0

@@ -13,6 +13,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, Replicate
 
+from moai.training.experiment import ModelExperiment
 from moai.training.objective import MoAIObjective
 
 
@@ -43,6 +44,17 @@ def shared(number: float, device: torch.device) -> float:
     return float(told)
 
 
+def samples_a_batch(stage: ModelExperiment, rows_per_sample: int, count: int) -> int:
+    """Samples that one of `count` processes reads at a time; raises ValueError where a step's cannot be shared out."""
+    samples, parts = max(stage.rows // rows_per_sample, 1), count * stage.accumulate
+    if samples % parts:
+        raise ValueError(
+            f"a step has {samples} samples ({stage.rows} rows, {rows_per_sample} a sample), which cannot be shared "
+            f"evenly by {count} processes x {stage.accumulate} parts (accumulate)"
+        )
+    return samples // parts
+
+
 def split(objective: MoAIObjective, device: torch.device) -> None:
     """Splits every parameter over all processes, in place; a layer is whole only while it runs (`fully_shard`).
 
@@ -50,14 +62,15 @@ def split(objective: MoAIObjective, device: torch.device) -> None:
     given by `objective.generate` alone, on all processes at once.
     """
     model, mesh = objective.model, init_device_mesh(device.type, (place()[1],))
+    spread = {one for one in model.parameters() if isinstance(one, DTensor)}  # experts that are shared out already
     for module in objective.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             if not parameter.ndim:  # cannot be split; a row of one can
                 setattr(module, name, nn.Parameter(parameter.detach().reshape(1), parameter.requires_grad))
     # Whole units are what one forward pass calls as one module; what is left goes with the root.
     for unit in (*model.language_model.layers, *model.mixers.values(), model.compressor, model.vision):
-        fully_shard(unit, mesh=mesh)
-    fully_shard(objective, mesh=mesh)
+        fully_shard(unit, mesh=mesh, ignored_params=spread)
+    fully_shard(objective, mesh=mesh, ignored_params=spread)
     register_fsdp_forward_method(objective, "generate")
 
 

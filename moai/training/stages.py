@@ -9,6 +9,7 @@ from moai.models.mixer import ROUTINGS
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.plora import PartialLoRALinear
 from moai.models.sparse.branch import ExpertBranch
+from moai.models.sparse.capacity import SELECTIONS
 
 
 def setting(default=MISSING, help: str = "", **rules):
@@ -24,14 +25,16 @@ def setting(default=MISSING, help: str = "", **rules):
 class Stage:
     """What a stage of training a MoAI model does, see `configs/train` for those that there are.
 
-    `trains` names groups of `parameter_groups`; `learning_rate` peaks after warm-up, `final_share` of it is left at
-    the end; `decoder_share` scales it for the decoder when that trains too. `rows` is the number of rows a step: text
-    rows, questions about images, or scenes that nothing is asked about. `expert_words` says whether the experts' words
-    and colour map are given, `images` whether images are, and questions about them. `patch_weight` scales the
-    per-patch class loss and `transcribe_weight` that of writing the experts' words back from the auxiliary tokens;
+    `trains` names groups of `parameter_groups`; `learning_rate` peaks after warm-up, `final_share` of it is left at the
+    end; `decoder_share` scales it for the decoder when that trains too. `rows` is the number of rows a step: text rows,
+    questions about images, or scenes that nothing is asked about. `expert_words` says whether the experts' words and
+    colour map are given, `images` whether images are, and questions about them. `patch_weight` scales the per-patch
+    class loss and `transcribe_weight` that of writing the experts' words back from the auxiliary tokens;
     `balance_weight` and `device_balance_weight` scale what unevenly used experts of a sparse model cost (see
-    `moai.models.sparse.balance`). Of an image's questions, `windows` ask to continue the experts' words; `packed` puts
-    all of them into one row (see `moai.data.packing`). `data` is what `moai.data.registry.build` takes.
+    `moai.models.sparse.balance`), and `capacity` bounds what each of them takes in a batch of one process, chosen as
+    `capacity_by` says (see `moai.models.sparse.capacity`). Of an image's questions, `windows` ask to continue the
+    experts' words; `packed` puts all of them into one row (see `moai.data.packing`). `data` is what
+    `moai.data.registry.build` takes.
     """
 
     trains: tuple[str, ...] = setting(help="parts of the model that train")
@@ -49,6 +52,10 @@ class Stage:
     balance_weight: float = setting(0.0, "of the balance of a sparse model's experts; 0.01 is usual", least=0)
     device_balance_weight: float = setting(0.0, "of the balance of the devices that share its experts", least=0)
     balance_devices: int = setting(1, "devices that share a sparse model's experts evenly, in order", least=1)
+    capacity: float | None = setting(
+        None, "most that an expert of a sparse model takes, times its even share (default: no bound)", above=0
+    )
+    capacity_by: str = setting("random", "whom a full expert of a sparse model takes", choices=SELECTIONS)
     packed: bool = setting(False, "all questions about a scene in one row: faster, not quite what answering does")
     final_share: float = setting(0.05, "of the learning rate that is left at the end", least=0, most=1)
     warmup: float = setting(0.03, "share of training until the peak", least=0, most=1)

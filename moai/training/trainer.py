@@ -22,6 +22,7 @@ from moai.training.optimizer import Muon, is_matrix
 from moai.training.progress import Budget, learning_rate_factor
 from moai.training.results.checkpoints import UNFINISHED, NotKept, finish, kept, step_of
 from moai.training.sharding import gathered, gathered_state, is_split, like, on_cpu, spread_state, whole
+from moai.training.sparse.spread import clipped, copied, is_spread, stacks
 from moai.training.stages import parameter_groups
 
 RECORD = "training.json"
@@ -58,9 +59,12 @@ class MoAITrainer(Trainer):
     def create_accelerator_and_postprocess(self) -> None:
         """As Trainer does; a model that is split already is not wrapped once more."""
         super().create_accelerator_and_postprocess()
+        prepare = functools.partial(self.accelerator.prepare_model, evaluation_mode=True)
         if is_split(self.model):
-            prepare = functools.partial(self.accelerator.prepare_model, evaluation_mode=True)
             self.accelerator.prepare_model = prepare  # type: ignore[method-assign]
+        elif is_spread(self.model):
+            # accelerate takes a model for wholly split as soon as some of its parameters are.
+            self.accelerator.prepare_model = lambda model, **kwargs: copied(prepare(model, **kwargs))
 
     def go_on(self, earlier: Path | None) -> None:
         """Trains, from a checkpoint on if there is one. Behind the last step there is nothing left to do, as when a
@@ -108,6 +112,8 @@ class MoAITrainer(Trainer):
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
 
     def _clip_grad_norm(self, model):
+        if is_spread(model):
+            return clipped(model.parameters(), self.args.max_grad_norm)
         return whole(super()._clip_grad_norm(model))
 
     def log(self, logs, *args, **kwargs):
@@ -126,6 +132,7 @@ class MoAITrainer(Trainer):
             ]
             embeddings = (model.get_input_embeddings(), model.get_output_embeddings())
             tables = (*(one.weight for one in embeddings), model.compressor.latents)
+            stacked = {id(one) for one in stacks(model).values()}
             groups = []
             for name, parameters in parts.items():
                 rate = self.args.learning_rate * (
@@ -134,7 +141,9 @@ class MoAITrainer(Trainer):
                 training = [one for one in parameters if one.requires_grad]
                 matrices = [one for one in training if self.stage.optimizer == "muon" and is_matrix(one, tables)]
                 others = [one for one in training if all(one is not matrix for matrix in matrices)]
-                for chosen, orthogonal in ((matrices, True), (others, False)):
+                # Groups of their own, as those of several processes cannot be worked on together with others.
+                experts, others = ([one for one in others if (id(one) in stacked) == with_them] for with_them in (1, 0))
+                for chosen, orthogonal in ((matrices, True), (others, False), (experts, False)):
                     if chosen:
                         groups.append({"params": chosen, "lr": rate, "orthogonal": orthogonal})
             fused = self.args.device.type == "cuda"

@@ -7,9 +7,11 @@ import torch
 
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.sparse.balance import balance_loss
+from moai.models.sparse.layer import sparse_layers
 from moai.models.sparse.record import ExpertRecord
 from moai.training.experiment import load_stages
 from moai.training.objective import MoAIObjective, totals_of
+from moai.training.sparse.bound import bound
 from tests.conftest import opened, tiny_config
 from tests.models.sparse.conftest import SPARSE
 
@@ -79,3 +81,20 @@ def test_a_dense_model_has_none(objective, processor, model, batch):
 def test_devices_that_cannot_share(objective, batch):
     with pytest.raises(ValueError, match="6 experts cannot be shared out evenly over 4 devices"):
         objective(device_balance_weight=0.1, balance_devices=4)(**batch)
+
+
+def test_experts_of_bounded_capacity(objective, batch):
+    asked = objective(capacity=0.5, balance_weight=0.5)
+    bound(asked.model, dataclasses.replace(load_stages()["language"], capacity=0.5, capacity_by="position"))
+    resting, told = asked(**batch), asked.train()(**batch)
+    assert resting["dropped"] == 0 and 0 < told["dropped"] < 0.7
+    torch.testing.assert_close(told["balance"], resting["balance"], rtol=0.1, atol=0)  # counted before any are dropped
+    asked.eval()
+    for layer in sparse_layers(asked.model).values():
+        layer.capacity = None
+
+
+def test_a_dense_model_has_no_capacity(model):
+    stage = dataclasses.replace(load_stages()["language"], capacity=1.0)
+    with pytest.raises(ValueError, match="capacity is for experts of sparse layers"):
+        bound(model, stage)

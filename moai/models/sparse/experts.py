@@ -4,8 +4,8 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -34,21 +34,40 @@ class Stacked:
     _is_expert_parallel: ClassVar[bool] = False
 
 
+Product = Callable[[Stacked, Tensor, Tensor, Tensor], Tensor]
+"""Experts, states (T, D), indices of experts (T, K) and weights (T, K) -> weighted sums (T, D)."""
+
+
+class Placement(Protocol):
+    """Where the experts are if not all of them are here."""
+
+    def weight(self, weight: Tensor, training: bool) -> Tensor:
+        """Of a weight (E, ...) what is computed with here: in training a part, else all of it."""
+
+    def product(self, product: Product) -> Product:
+        """The product over all experts, by one over those that are here."""
+
+
+def product_of(implementation: str) -> Product:
+    """The product of a name that transformers gave it, "eager" for `looped`."""
+    return ALL_EXPERTS_FUNCTIONS.get_interface(implementation, looped)
+
+
 def routed_sum(
     hidden_states: Tensor,
     chosen: Tensor,
     weights: Tensor,
     experts: Stacked,
-    implementation: str,
+    implementation: str | Product,
     branches: BranchWeights | None = None,
     image_share: Tensor | None = None,
 ) -> Tensor:
     """What each token's experts give, weighted and summed: (T, D).
 
     hidden_states: (T, D); chosen: (T, K), indices of experts; weights: (T, K); implementation: a name of transformers'
-    products; image_share: (T, 1), 1 = image token, which gets `branches` besides.
+    products, or another one; image_share: (T, 1), 1 = image token, which gets `branches` besides.
     """
-    product = ALL_EXPERTS_FUNCTIONS.get_interface(implementation, looped)
+    product = product_of(implementation) if isinstance(implementation, str) else implementation
     if branches is None or image_share is None:
         return product(experts, hidden_states, chosen, weights)
     # The branches ride along: what their first factors make of a state stands behind it, and is read with it by
@@ -71,8 +90,11 @@ def routed_sum(
 class SparseExperts(nn.Module):
     """E SwiGLU feed-forwards of width F: `gate_up_proj` (E, 2 F, D) and `down_proj` (E, D, F).
 
-    With a `rank`, image tokens get the branches of partial LoRA (`ExpertBranches`).
+    With a `rank`, image tokens get the branches of partial LoRA (`ExpertBranches`). While several processes train them,
+    each of which has a part, `placement` says where they are.
     """
+
+    placement: Placement | None = None
 
     def __init__(self, config: PreTrainedConfig, experts: int, width: int, rank: int = 0, alpha: float = 1.0):
         super().__init__()
@@ -89,7 +111,13 @@ class SparseExperts(nn.Module):
         share = None if fusion is None or fusion.image_mask is None else fusion.image_mask.reshape(-1, 1)
         stacked = self.stacked(self._computed(self.gate_up_proj), self._computed(self.down_proj))
         branches = None if self.branches is None else self.branches.weights()
-        return routed_sum(hidden_states, chosen, weights, stacked, self.config._experts_implementation, branches, share)
+        product = product_of(self.config._experts_implementation)
+        if self.placement is not None and branches is not None:
+            beside, below = self._computed(branches.gate_up_out), self._computed(branches.down_in)
+            branches = replace(branches, gate_up_out=beside, down_in=below)
+        if self.placement is not None and self.training:
+            product = self.placement.product(product)
+        return routed_sum(hidden_states, chosen, weights, stacked, product, branches, share)
 
     def stacked(self, gate_up: Tensor, down: Tensor) -> Stacked:
         """These weights with the layer's gate."""
@@ -97,6 +125,8 @@ class SparseExperts(nn.Module):
 
     def _computed(self, weight: Tensor) -> Tensor:
         """A weight in the precision that is computed in: grouped products do not know autocast."""
+        if self.placement is not None:
+            weight = self.placement.weight(weight, self.training)
         kind = weight.device.type
         return weight.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else weight
 

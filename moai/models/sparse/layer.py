@@ -10,6 +10,7 @@ from transformers import PreTrainedConfig
 from transformers.activations import ACT2FN
 
 from moai.models.fusion import running_fusion
+from moai.models.sparse.capacity import Capacity
 from moai.models.sparse.experts import SparseExperts
 from moai.models.sparse.record import LayerRoutes
 
@@ -85,8 +86,11 @@ class SharedExperts(nn.Module):
 class SparseFeedForward(nn.Module):
     """In place of the feed-forward of decoder layer `layer`: shared experts plus each token's routed ones.
 
-    `expert_of` (routes,) is there where several routes lead to one expert, as after experts were merged.
+    `expert_of` (routes,) is there where several routes lead to one expert, as after experts were merged. A `capacity`
+    bounds what an expert takes in training: routes that it does not take weigh nothing.
     """
+
+    capacity: Capacity | None = None
 
     def __init__(self, config: "MoAIConfig", layer: int):
         super().__init__()
@@ -114,17 +118,21 @@ class SparseFeedForward(nn.Module):
         """hidden_states: (B, S, D) -> (B, S, D), to which the layer adds its residual."""
         tokens = hidden_states.flatten(0, 1)
         logits, weights, chosen = self.gate(tokens)
-        fusion = running_fusion()
+        experts = chosen if self.expert_of is None else self.expert_of[chosen]
+        fusion, place, taken = running_fusion(), hidden_states.shape[:2], None
+        if self.training and self.capacity is not None:
+            mask = None if fusion is None or fusion.token_mask is None else fusion.token_mask.flatten()
+            taken = self.capacity.taken(experts, self.experts.num_experts, mask)
+            weights = weights.masked_fill(~taken, 0.0)
         if fusion is not None and fusion.experts is not None:
-            place = hidden_states.shape[:2]
             routes = LayerRoutes(
                 self.gate.scores(logits).unflatten(0, place),
                 chosen.unflatten(0, place),
                 fusion.token_mask,
                 fusion.image_mask,
+                None if taken is None else taken.unflatten(0, place),
             )
             fusion.experts.take(self.layer, routes)
-        experts = chosen if self.expert_of is None else self.expert_of[chosen]
         output = self.experts(tokens, experts, weights).view_as(hidden_states)
         return output if self.shared_experts is None else output + self.shared_experts(hidden_states)
 

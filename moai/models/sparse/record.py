@@ -10,12 +10,14 @@ class LayerRoutes(NamedTuple):
     """What one router said: `scores` (B, S, R) in fp32, each token's softmax over the R routes, and `chosen` (B, S, K).
 
     `token_mask` (B, S) bool leaves out padding, None: all are tokens. `image_mask` (B, S) bool, None without a picture.
+    `taken` (B, S, K) bool: which of the choices their experts had room for, None: all.
     """
 
     scores: Tensor
     chosen: Tensor
     token_mask: Tensor | None
     image_mask: Tensor | None
+    taken: Tensor | None = None
 
 
 class ExpertRecord:
@@ -78,3 +80,12 @@ def mass(routes: LayerRoutes, kind: str = "all") -> Tensor:
     mask = counted(routes, kind)
     given = given.flatten(0, 1) if mask is None else given[mask]
     return given.sum(dim=0) / max(len(given), 1)
+
+
+def dropped(routes: LayerRoutes) -> Tensor:
+    """The share () of the tokens' choices that their experts had no room for, in 0..1."""
+    if routes.taken is None:
+        return torch.zeros((), device=routes.chosen.device)
+    lost = routes.taken.logical_not().float().mean(dim=-1)
+    mask = routes.token_mask
+    return lost.mean() if mask is None else (lost * mask).sum() / mask.sum().clamp(min=1)
