@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
+from moai.evidence import ExpertLoads, GateShares
 from moai.inference.strategies.deliberation import Draft
 from moai.inference.strategies.registry import USUAL_TEMPERATURE, Deliberation
-from moai.models.fusion import GateRecord
 from moai.models.prompts import whole_characters
 from perception import Scene
 
@@ -21,45 +21,12 @@ COLDEST = 1e-4
 
 
 @dataclass
-class GateShares:
-    """Whom one mixer listened to: mean share of each expert, rows sum to 1.
-
-    `layer` is the 1-based decoder layer; `image` maps aux / language / self, `language` maps aux / image / self.
-    `aux_map` has, for each image token in row order, the share it gave to the auxiliary tokens.
-    """
-
-    layer: int
-    image: dict[str, float]
-    language: dict[str, float]
-    aux_map: list[float]
-
-
-def gate_shares(record: GateRecord, rows: int) -> list[list[GateShares]]:
-    """Per row, the shares that a pass took down; none when the mixers rested."""
-    shares: list[list[GateShares]] = [[] for _ in range(rows)]
-    for layer, recorded in record.layers.items():
-        assert recorded.image is not None  # an assistant's question has a picture
-        image, language = recorded.image.float().cpu(), recorded.language.float().cpu()
-        valid = recorded.language_mask.cpu()
-        for row in range(rows):
-            spoken = language[row][valid[row].bool()].mean(dim=0).tolist()
-            shares[row].append(
-                GateShares(
-                    layer + 1,
-                    dict(zip(("aux", "language", "self"), image[row].mean(dim=0).tolist(), strict=True)),
-                    dict(zip(("aux", "image", "self"), spoken, strict=True)),
-                    image[row, :, 0].tolist(),
-                )
-            )
-    return shares
-
-
-@dataclass
 class Answer:
     """What the assistant said and why: the scene the experts saw, whom each mixer listened to (empty when the mixers
     rested), and seconds per stage. `usage` counts what it took. Where several drafts were made, `drafts` has each with
     its votes, and `agreement` is the share that say what most say. `changed` are the tokens at which contrast chose
-    otherwise than the model's best."""
+    otherwise than the model's best. `experts` are those of a sparse decoder that its tokens took, layer by layer; empty
+    for a dense one, and for drafts."""
 
     text: str
     scene: Scene
@@ -69,6 +36,7 @@ class Answer:
     drafts: list[Draft] = field(default_factory=list)
     agreement: float | None = None
     changed: list[str] = field(default_factory=list)
+    experts: list[ExpertLoads] = field(default_factory=list)
 
     def to_dict(self) -> dict:
         """Plain Python values, ready for `json.dumps`."""
@@ -79,6 +47,8 @@ class Answer:
             "gates": gates,
             "timings": self.timings,
         }
+        if self.experts:
+            told["experts"] = [vars(loads) for loads in self.experts]
         if self.drafts:
             told |= {"drafts": [vars(draft) for draft in self.drafts], "agreement": self.agreement}
         return told | ({"changed": self.changed} if self.changed else {})

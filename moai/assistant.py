@@ -10,19 +10,19 @@ from typing import Any
 import torch
 from transformers import StoppingCriteriaList
 
-from moai.answers import Answer, Decoding, EncodedImage, GateShares, Usage, gate_shares, timed
+from moai.answers import Answer, Decoding, EncodedImage, Usage, timed
 from moai.batches import given_as, listed
 from moai.deliberation import Deliberator
+from moai.evidence import ExpertLoads, GateShares, Taking
 from moai.inference import generate
 from moai.inference.choosing import seeded
 from moai.inference.quantization import check_tier
 from moai.loading import device_named, in_memory, load_model, placed, preset_of
-from moai.models.fusion import GateRecord
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained import build
 from moai.models.processing import MoAIProcessor, pad
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked
-from moai.untaught import speaks_without_a_picture
+from moai.untaught import speaker
 from moai.wording import answer_of, ends_of, stops_of
 from perception import Perception, Scene
 from perception.forks import ProcessBound
@@ -32,7 +32,7 @@ from perception.perception import MAX_AT_ONCE
 from perception.registry import expert_names
 from weights import DEFAULT_MODEL
 
-__all__ = ["Answer", "Decoding", "EncodedImage", "GateShares", "MoAI", "Usage"]
+__all__ = ["Answer", "Decoding", "EncodedImage", "ExpertLoads", "GateShares", "MoAI", "Usage"]
 
 NO_PICTURE = EncodedImage(Scene(0, 0), (), {}, {})
 """Stands for the picture of a conversation that has none."""
@@ -343,13 +343,6 @@ class MoAI(ProcessBound):
         inputs |= {key: torch.cat([one.inputs[key] for one in encoded]) for key in encoded[0].inputs}
         return {name: tensor.to(self.device) for name, tensor in inputs.items()}
 
-    def speaker(self, inputs: dict[str, Any], record: GateRecord) -> tuple[Any, dict[str, Any]]:
-        """Who answers these inputs, and what it is given: without a picture the language model as it was before it was
-        taught about pictures, where that is known, so that it loses nothing."""
-        if set(inputs) == {"input_ids", "attention_mask"}:
-            return speaks_without_a_picture(self.model), inputs
-        return self.model, inputs | {"gates": record}
-
     @torch.inference_mode()
     def _answer(
         self,
@@ -370,19 +363,20 @@ class MoAI(ProcessBound):
             arguments |= {"stop_strings": list(stops), "tokenizer": self.processor.tokenizer}
         if stop is not None:
             arguments["stopping_criteria"] = StoppingCriteriaList([StopWhenAsked(stop)])
-        record = GateRecord()
+        taking = Taking(self.model)
         with timed(timings, "generate"), self._passing(len(prompts), "question", stop) as going:
             generated = inputs["input_ids"]
             if going:
-                speaker, inputs = self.speaker(inputs, record)
+                who, inputs = speaker(self.model, inputs, taking)
                 with seeded(settings.seed, self.device):
-                    generated = generate(speaker, **inputs, **arguments, streamer=streamer)
+                    generated = generate(who, **inputs, **arguments, streamer=streamer)
         fresh = generated[:, inputs["input_ids"].shape[1] :].tolist()
-        gates = gate_shares(record, len(prompts))
-        return [
-            answer_of(self.processor, ends_of(self.model), ids[:room], prompt, picture, shares, settings, timings, room)
-            for ids, room, prompt, picture, shares in zip(fresh, rooms, prompts, encoded, gates, strict=True)
+        answers = [
+            answer_of(self.processor, ends_of(self.model), ids[:room], prompt, picture, settings, timings, room)
+            for ids, room, prompt, picture in zip(fresh, rooms, prompts, encoded, strict=True)
         ]
+        evidence = taking.told([0 if one.usage is None else one.usage.new_tokens for one in answers])
+        return [replace(answer, **vars(one)) for answer, one in zip(answers, evidence, strict=True)]
 
     @contextmanager
     def _passing(self, count: int, what: str, stop: threading.Event | None = None):

@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 from transformers import StopStringCriteria
 
-from moai.answers import Answer, Decoding, EncodedImage, gate_shares, timed
+from moai.answers import Answer, Decoding, EncodedImage, timed
+from moai.evidence import Taking
 from moai.inference.strategies import Wording, draft
 from moai.inference.strategies.contrast import Contrast
 from moai.inference.strategies.deliberation import Draft
 from moai.inference.strategies.registry import STRATEGIES, Outcome
 from moai.inference.strategies.weak import OF_MIXERS, check_possible
-from moai.models.fusion import GateRecord
 from moai.models.prompts import aggregate_question
 from moai.streaming import PieceStreamer
+from moai.untaught import speaker
 from moai.wording import answer_of, ends_of, stops_of
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Deliberator:
         wording = Wording(
             room, ends, tokenizer.pad_token_id, settings.temperature or None, settings.top_p, settings.seed, against
         )
-        record = GateRecord()
+        taking = Taking(assistant.model, routed=False)
         inputs = assistant.prompt_inputs([self.encoded], [self.prompt])
         streamer = self.streamer if copies == 1 else None
         if streamer is not None:
@@ -111,12 +112,15 @@ class Deliberator:
         with timed(self.timings, "generate"), assistant._passing(copies, "draft", self.stop) as going:
             if not going:
                 return [Outcome("", [Draft("", 0.0)], result=Answer("", self.encoded.scene))] * copies
-            told = draft(*assistant.speaker(inputs, record), wording, copies, self._over(streamer))
+            told = draft(*speaker(assistant.model, inputs, taking), wording, copies, self._over(streamer))
         if streamer is not None:
             streamer.end()
-        gates = next(iter(gate_shares(record, 1)))
+        evidence = taking.told([0])[0]
         answers = [
-            answer_of(assistant.processor, ends, ids, self.prompt, self.encoded, gates, settings, {}, room)
+            replace(
+                answer_of(assistant.processor, ends, ids, self.prompt, self.encoded, settings, {}, room),
+                **vars(evidence),
+            )
             for ids in told.ids.tolist()
         ]
         outcomes = [

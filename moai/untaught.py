@@ -4,6 +4,7 @@ import threading
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from moai.evidence import Taking
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained.language import load_language
 
@@ -24,3 +25,11 @@ def speaks_without_a_picture(model: MoAIForConditionalGeneration) -> Any:
             moved: Any = language
             _LOADED[model] = moved.to(model.device)
         return _LOADED[model]
+
+
+def speaker(model: MoAIForConditionalGeneration, inputs: dict[str, Any], taking: Taking) -> tuple[Any, dict[str, Any]]:
+    """Who answers these inputs, and what it is given: without a picture the language model as it was before it was
+    taught about pictures, where that is known, so that it loses nothing. Raises ValueError as above."""
+    if set(inputs) == {"input_ids", "attention_mask"}:
+        return speaks_without_a_picture(model), inputs
+    return model, inputs | taking.arguments

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from moai.answers import Answer, Decoding, EncodedImage, GateShares, Usage
+from moai.answers import Answer, Decoding, EncodedImage, Usage
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from moai.streaming import spoken
@@ -19,13 +19,12 @@ def answer_of(
     said: Sequence[int],
     prompt: Sequence[int],
     picture: EncodedImage,
-    gates: list[GateShares],
     settings: Decoding,
     timings: Mapping[str, float],
     longest: int,
 ) -> Answer:
-    """The answer of the token ids that were `said`, perhaps padded behind its end. Ids in `ends` end an answer, and so
-    does its length when it reaches `longest` tokens."""
+    """The answer of the token ids that were `said`, perhaps padded behind its end, without the model's evidence. Ids in
+    `ends` end an answer, and so does its length when it reaches `longest` tokens."""
     text = processor.tokenizer.decode(said, skip_special_tokens=True)
     stops = stops_of(processor, settings)
     said = list(said)
@@ -36,7 +35,8 @@ def answer_of(
     cut = count >= longest and not (ended or any(stop in text for stop in stops))
     stages = {**picture.timings, **timings}
     total = {"total": sum(stages.values())}
-    return Answer(spoken(text, stops), picture.scene, gates, stages | total, Usage(len(prompt), count, cut))
+    usage = Usage(len(prompt), count, cut)
+    return Answer(spoken(text, stops), picture.scene, timings=stages | total, usage=usage)
 
 
 def ends_of(model: MoAIForConditionalGeneration) -> tuple[int, ...]:

@@ -103,4 +103,15 @@ def _show(answer, with_experts: bool) -> None:
             shares = (" / ".join(f"{share:.0%}" for share in side.values()) for side in (gate.image, gate.language))
             gates.add_row(str(gate.layer), *shares)
         console.print(gates)
+    if answer.experts:
+        taken = table("Experts of the decoder that tokens took", "layer", "image", "words", "answer")
+        for loads in answer.experts:
+            taken.add_row(str(loads.layer), *map(_busiest, (loads.image, loads.words, loads.answer)))
+        console.print(taken)
     print_notes(console, answer.scene.warnings, answer.timings)
+
+
+def _busiest(shares: list[float]) -> str:
+    """The three experts that were taken most, counted from 1."""
+    places = sorted(range(len(shares)), key=lambda place: -shares[place])[:3]
+    return ", ".join(f"{place + 1}: {shares[place]:.0%}" for place in places if shares[place])

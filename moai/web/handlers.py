@@ -137,7 +137,7 @@ class Handlers:
                     yield [messages_of(session), gr.skip(), views.turn_times(turn), button, *resting]
             if session.gates:
                 choices = [EVERY_LAYER, *((f"Layer {gate.layer}", gate.layer) for gate in session.gates)]
-                chart, choice = views.gates_chart(session.gates), gr.Dropdown(choices, value=0)
+                chart, choice = views.gates_chart(session.gates, session.experts), gr.Dropdown(choices, value=0)
                 yield [gr.skip(), gr.skip(), gr.skip(), stop_off, chart, choice, *self.on_layer(session, 0)]
             else:
                 # What was on its way when the chat was cleared may have come after that.

@@ -90,10 +90,10 @@ class Variant:
 class Session:
     """Everything the page remembers of one person; never shared between two.
 
-    `turns` are all that is shown, those from `since` on are about the picture in question; `gates` belong to the last
-    answer. `wanted` is the picture that was chosen last, `shown` the one whose evidence is on the page, and `waiting`
-    are questions to ask when the experts have looked, those of examples with their picture. Not a dataclass, since
-    gradio would take it apart.
+    `turns` are all that is shown, those from `since` on are about the picture in question; `gates` and `experts` belong
+    to the last answer. `wanted` is the picture that was chosen last, `shown` the one whose evidence is on the page, and
+    `waiting` are questions to ask when the experts have looked, those of examples with their picture. Not a dataclass,
+    since gradio would take it apart.
     """
 
     def __init__(self):
@@ -103,6 +103,7 @@ class Session:
         self.waiting: list[tuple[str, str | None]] = []
         self.turns: list[Turn] = []
         self.gates: list = []
+        self.experts: list = []
         self.since = 0
         self.stream = None
         self.stopping = threading.Event()
@@ -129,14 +130,14 @@ class Session:
         with self.lock:
             if self.look is None or self.look.path != path:
                 self.look = look_at(engine, path)
-                self.gates = []
+                self.gates, self.experts = [], []
                 self.since = len(self.turns)
             return self.look
 
     def forget_image(self) -> None:
         """No picture is in question any more; the chat stays."""
         with self.lock:
-            self.look, self.gates, self.since = None, [], len(self.turns)
+            self.look, self.gates, self.experts, self.since = None, [], [], len(self.turns)
 
     def shows(self, turn: Turn) -> bool:
         """Whether a turn is still there: the chat can be cleared while it is answered."""
@@ -145,7 +146,7 @@ class Session:
     def clear(self) -> None:
         """Forget the chat; the picture stays."""
         self.stop()
-        self.turns, self.gates, self.since, self.waiting = [], [], 0, []
+        self.turns, self.gates, self.experts, self.since, self.waiting = [], [], [], 0, []
 
     def stop(self) -> None:
         """End the answer under way, if there is one."""
@@ -196,7 +197,7 @@ class Session:
         turn.answer = stream.answer.text or turn.answer
         turn.drafts, turn.agreement = stream.answer.drafts, stream.answer.agreement
         if self.look is look and self.shows(turn):
-            self.gates = stream.answer.gates
+            self.gates, self.experts = stream.answer.gates, stream.answer.experts
         if len(self.turns) > MAX_TURNS:
             forgotten = len(self.turns) - MAX_TURNS
             del self.turns[:forgotten]

@@ -130,8 +130,9 @@ def expert_times(look: Look) -> str:
     )
 
 
-def gates_chart(gates: Sequence) -> str:
-    """For each mixer layer, whom image and language tokens listened to, as stacked bars."""
+def gates_chart(gates: Sequence, experts: Sequence = ()) -> str:
+    """For each mixer layer, whom image and language tokens listened to, as stacked bars; for each sparse layer of the
+    decoder, which of its experts they took."""
     if not gates:
         return empty("Ask a question, and whom each mixer layer listened to appears here.")
     parts = []
@@ -141,7 +142,32 @@ def gates_chart(gates: Sequence) -> str:
             f'<span><i class="share {name}"></i>{SHARE_NAMES[name]}</span>' for name in getattr(gates[0], side)
         )
         parts.append(f'<section><h4>{title} listened to</h4><p class="legend">{legend}</p>{bars}</section>')
-    return f'<div class="gates">{"".join(parts)}</div>'
+    return f'<div class="gates">{"".join(parts)}{_experts_charts(experts)}</div>'
+
+
+def _experts_charts(experts: Sequence) -> str:
+    """The routed experts of each sparse layer as columns, as high as their share of the tokens' choices."""
+    parts = []
+    sides = {"image": "Image tokens", "words": "Words of the question", "answer": "Words of the answer"}
+    for side, title in sides.items():
+        rows = "".join(_columns(f"Layer {loads.layer}", getattr(loads, side)) for loads in experts)
+        if rows:
+            parts.append(f"<section><h4>{title} took these of the decoder’s experts</h4>{rows}</section>")
+    return "".join(parts)
+
+
+def _columns(title: str, shares: Sequence[float]) -> str:
+    if not any(shares):
+        return ""
+    highest = max(shares)
+    pieces = "".join(
+        f'<i style="height:{100 * share / highest:.0f}%" title="Expert {number}: {share:.1%}"></i>'
+        for number, share in enumerate(shares, 1)
+    )
+    busiest = sorted(range(len(shares)), key=lambda place: -shares[place])[:3]
+    spoken = ", ".join(f"expert {place + 1} {shares[place]:.0%}" for place in busiest if shares[place])
+    label = escape(f"{title}: most often {spoken}", quote=True)
+    return f'<div class="row"><b>{title}</b><div class="columns" role="img" aria-label="{label}">{pieces}</div></div>'
 
 
 def _stacked(title: str, shares: dict[str, float]) -> str:

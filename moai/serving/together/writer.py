@@ -5,16 +5,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
-from moai.answers import Answer, Decoding, EncodedImage, gate_shares
+from moai.answers import Answer, Decoding, EncodedImage
+from moai.evidence import Evidence, Taking
 from moai.inference.choosing import choose
 from moai.inference.generation import Request
 from moai.loading import in_memory
-from moai.models.fusion import GateRecord
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from moai.serving.metrics import Metrics
@@ -35,7 +35,7 @@ class Row:
     streamer: PieceStreamer | None = None
     answer: "Future[Answer]" = field(default_factory=Future)
     said: list[int] = field(default_factory=list)
-    gates: list = field(default_factory=list)
+    evidence: Evidence = field(default_factory=Evidence)
     generator: torch.Generator | None = None
     started: float = field(default_factory=time.perf_counter)
 
@@ -106,8 +106,8 @@ class Writer:
 
     def _admit(self, row: Row) -> None:
         try:
-            record = GateRecord()
-            request = self._request(row, record)
+            taking = Taking(self.model, routed=False)
+            request = self._request(row, taking)
             if request is None:
                 row.answer.set_result(self.alone(row))
                 return
@@ -119,7 +119,7 @@ class Writer:
             self._slots = Slots(self.model, self.rows)
         with in_memory(self.model.device, "1 question", "load the model quantised"):
             logits = self._slots.read(request)
-        row.gates = gate_shares(record, 1)[0]
+        row.evidence = taking.told([0])[0]
         if row.settings.temperature > 0:
             row.generator = torch.Generator()
             row.generator.seed() if row.settings.seed is None else row.generator.manual_seed(row.settings.seed)
@@ -127,7 +127,7 @@ class Writer:
             row.streamer.put(torch.tensor(row.prompt))
         self._hear(len(self._written) - 1, logits)
 
-    def _request(self, row: Row, record: GateRecord) -> Request | None:
+    def _request(self, row: Row, taking: Taking) -> Request | None:
         if not row.picture.inputs and self.model.taught_from is not None:
             return None  # another model answers without a picture
         device = self.model.device
@@ -137,7 +137,7 @@ class Writer:
         inputs["input_ids"] = torch.tensor([list(row.prompt)], device=device)
         pad_id = self.processor.tokenizer.pad_token_id
         arguments = row.settings.arguments() | {"max_new_tokens": row.room, "pad_token_id": pad_id}
-        return Request.of(self.model, inputs | arguments | {"gates": record})
+        return Request.of(self.model, inputs | arguments | taking.arguments)
 
     def _hear(self, slot: int, logits: torch.Tensor) -> None:
         """Takes down the new token of a row, and ends the row where its answer does."""
@@ -176,11 +176,8 @@ class Writer:
                 row.streamer.end()
             timings = {"generate": time.perf_counter() - row.started}
             ends, settings = ends_of(self.model), row.settings
-            row.answer.set_result(
-                answer_of(
-                    self.processor, ends, row.said, row.prompt, row.picture, row.gates, settings, timings, row.room
-                )
-            )
+            said = answer_of(self.processor, ends, row.said, row.prompt, row.picture, settings, timings, row.room)
+            row.answer.set_result(replace(said, **vars(row.evidence)))
         except Exception as error:
             row.answer.set_exception(error)
 
