@@ -16,8 +16,7 @@ from moai.deliberation import Deliberator
 from moai.evidence import ExpertLoads, GateShares, Taking
 from moai.inference import generate
 from moai.inference.choosing import seeded
-from moai.inference.quantization import check_tier
-from moai.loading import device_named, in_memory, load_model, placed, preset_of
+from moai.loading import chosen_places, in_memory, load_model, placed, preset_of
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained import build
 from moai.models.processing import MoAIProcessor, pad
@@ -67,6 +66,7 @@ class MoAI(ProcessBound):
         experts_from: str | Path | Mapping | None = None,
         time_limit: float | None = TIME_LIMIT,
         trust_pickles: bool = False,
+        memory: str | None = None,
         **given: Any,
     ) -> "MoAI":
         """The embedded model, or the one of a name (`weights.embedded_models`), in a folder or behind a hub id.
@@ -77,24 +77,24 @@ class MoAI(ProcessBound):
         them (`detection="hf_detection:PekingU/rtdetr_v2_r18vd"`), like `time_limit` and `trust_pickles`; `perception`
         replaces them altogether. `device`, of model and experts, defaults to CUDA when there is one. `quantize`, one of
         `moai.inference.quantization.TIERS`, makes the language model smaller; None is bf16 on CUDA and fp32 elsewhere.
-        Raises ValueError with one sentence for an unknown model, expert, preset, device or quantisation.
+        `memory`, as "8GB", is the model's share of a CUDA device: other layers come as they are wanted, no experts do.
+        Raises ValueError with one sentence for a model, expert, preset, device, quantisation or memory that cannot be.
         """
         for names in (experts, list(given)):  # a typo is told before anything loads
             expert_names(names)
         if perception is not None and (experts_from is not None or given):
             raise ValueError("give experts_from or perception, not both: each says which experts there are")
-        looking = {"device": device, "time_limit": time_limit, "trust_pickles": trust_pickles, **given}
+        place, budget, beside = chosen_places(device, quantize, memory)
+        looking = {"device": beside, "time_limit": time_limit, "trust_pickles": trust_pickles, **given}
         if experts_from is not None:
             perception = Perception(experts, experts_from=experts_from, **looking)
         elif perception is not None and experts is not None:
             perception = perception.narrowed(experts)
-        place = device_named(device)
-        check_tier(quantize, place)
         dtype = torch.bfloat16 if place.type == "cuda" or quantize == "bf16" else torch.float32
         model, processor = load_model(str(DEFAULT_MODEL if name is None else name), dtype)
         if perception is None:
             perception = Perception(experts, experts_from=preset_of(model.config), **looking)
-        return cls(placed(model, place, quantize), processor, perception)
+        return cls(placed(model, place, quantize, budget), processor, perception)
 
     @classmethod
     def build(
@@ -108,6 +108,7 @@ class MoAI(ProcessBound):
         device: str | None = None,
         perception: Perception | None = None,
         quantize: str | None = None,
+        memory: str | None = None,
         **settings,
     ) -> "MoAI":
         """An assistant of a pretrained language model and vision encoder, not yet trained: its branches start closed.
@@ -115,14 +116,13 @@ class MoAI(ProcessBound):
         language_model, vision, mixers and `settings` as `moai.models.pretrained.build` takes them; the rest as for
         `from_pretrained`. `assistant.save_pretrained(folder)` keeps it. Raises ValueError with one sentence.
         """
-        place = device_named(device)
-        check_tier(quantize, place)
+        place, budget, beside = chosen_places(device, quantize, memory)
         if perception is None:
-            perception = Perception(experts, experts_from=experts_from, device=device)
+            perception = Perception(experts, experts_from=experts_from, device=beside)
         if place.type == "cuda":
             settings = {"dtype": torch.bfloat16} | settings
         model, processor = build(language_model, vision, experts_from, mixers, **settings)
-        return cls(placed(model, place, quantize), processor, perception)
+        return cls(placed(model, place, quantize, budget), processor, perception)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes model and processor, for `from_pretrained` to read."""

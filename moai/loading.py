@@ -6,7 +6,9 @@ import torch
 
 from moai.inference.fused import fuse_weights
 from moai.inference.generation import forget, out_of_memory
+from moai.inference.quantization import check_tier
 from moai.inference.quantization import quantize as quantized
+from moai.inference.ring.streaming import check_memory, stream_layers
 from moai.models.adapters.base import Pair
 from moai.models.adapters.folder import is_adapter, load_adapter
 from moai.models.adapters.lora import merge_lora
@@ -72,9 +74,24 @@ def device_named(name: str | None) -> torch.device:
     return place
 
 
-def placed(model: MoAIForConditionalGeneration, place: torch.device, tier: str | None) -> MoAIForConditionalGeneration:
-    """The model on its device in a tier of memory, ready to answer."""
+def chosen_places(
+    device: str | None, tier: str | None, memory: str | None
+) -> tuple[torch.device, int | None, str | None]:
+    """The model's device, the bytes of it that the model may take, if limited, and the experts' device; ValueError with
+    one sentence for a device, tier or limit that cannot be used here."""
+    place = device_named(device)
+    check_tier(tier, place)
+    budget = check_memory(memory, place)
+    return place, budget, device if budget is None else "cpu"
+
+
+def placed(
+    model: MoAIForConditionalGeneration, place: torch.device, tier: str | None, budget: int | None = None
+) -> MoAIForConditionalGeneration:
+    """The model on its device in a tier of memory, within a budget of bytes if there is one, ready to answer."""
     with in_memory(place, "this model", "choose a smaller quantisation"):
+        if budget is not None:
+            return stream_layers(model, place, budget, tier)
         if tier in (None, "bf16"):
             model.to(place)  # type: ignore[arg-type]  # a wrapper in transformers hides that it is a method
         else:

@@ -6,6 +6,7 @@ from pathlib import Path
 from weights import DEFAULT_MODEL, WEIGHTS, embedded_models
 
 TIME_LIMIT_MEANS = "for a picture that an expert may take; then the answer comes without it"
+MEMORY_MEANS = "of a CUDA device that the model may take, such as 8GB: layers that do not fit come as they are wanted"
 TRUST_PICKLES_MEANS = "run the code that weights of experts hold: only for your own"
 FILES = ("moai_adapter.json", "config.json")
 

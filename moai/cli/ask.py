@@ -10,6 +10,7 @@ from moai.cli.options import (
     Experts,
     ExpertsFrom,
     Json,
+    Memory,
     Model,
     Picture,
     Quantize,
@@ -52,6 +53,7 @@ def ask(
     ] = 0.1,
     device: Device = None,
     quantize: Quantize = None,
+    memory: Memory = None,
 ):
     """Answer a question about a picture, and show the evidence."""
     if not question.strip():
@@ -69,7 +71,8 @@ def ask(
     Decoding(**decoding)
     looks = looking(expert, time_limit, trust_pickles)
     image = pixels_of(picture)
-    assistant = MoAI.from_pretrained(model, experts, device, quantize=quantize, experts_from=experts_from, **looks)
+    load = {"quantize": quantize, "experts_from": experts_from, "memory": memory, **looks}
+    assistant = MoAI.from_pretrained(model, experts, device, **load)
     answer = assistant.ask(image, typed(question), moai=not no_moai, **decoding)
     if json:
         print_json(answer.to_dict())

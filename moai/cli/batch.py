@@ -11,6 +11,7 @@ from moai.cli.options import (
     Device,
     Experts,
     ExpertsFrom,
+    Memory,
     Model,
     Quantize,
     Swaps,
@@ -62,6 +63,7 @@ def batch(
     trust_pickles: TrustPickles = False,
     device: Device = None,
     quantize: Quantize = None,
+    memory: Memory = None,
 ):
     """Answer questions about many pictures, on this machine or a cluster.
 
@@ -79,6 +81,7 @@ def batch(
         experts_from=experts_from,
         looking=looking(expert, time_limit, trust_pickles),
         quantize=quantize,
+        memory=memory,
         device=device,
         max_new_tokens=max_new_tokens,
         gates=gates,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moai.presets import TIME_LIMIT_MEANS, TRUST_PICKLES_MEANS
+from moai.presets import MEMORY_MEANS, TIME_LIMIT_MEANS, TRUST_PICKLES_MEANS
 from perception.guard.watch import TIME_LIMIT as TIME_LIMIT
 from weights import DEFAULT_MODEL, embedded_models
 
@@ -40,6 +40,7 @@ Device = Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, ...
 Quantize = Annotated[
     str | None, typer.Option(metavar="TIER", help="bf16, int8 or int4: a language model that needs less memory")
 ]
+Memory = Annotated[str | None, typer.Option(metavar="AMOUNT", help=MEMORY_MEANS)]
 AllowHost = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="another name that it answers to, such as a proxy's; * for any"),

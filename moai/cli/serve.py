@@ -8,6 +8,7 @@ from moai.cli.options import (
     TIME_LIMIT,
     AllowHost,
     ExpertsFrom,
+    Memory,
     Model,
     Quantize,
     Swaps,
@@ -26,6 +27,7 @@ def serve(
     port: Annotated[int, typer.Option(metavar="N", help="port to listen at")] = PORT,
     allow_host: AllowHost = None,
     quantize: Quantize = None,
+    memory: Memory = None,
     experts_from: ExpertsFrom = None,
     expert: Swaps = None,
     time_limit: TimeLimit = TIME_LIMIT,
@@ -81,11 +83,11 @@ def serve(
     if replicas is None:
         if max_replicas is not None or address is not None:
             raise ValueError("--max-replicas and --address go with --replicas")
-        run(model, host, port, quantize, experts_from, looks, settings, with_page, allow_host or ())
+        run(model, host, port, quantize, experts_from, looks, settings, with_page, allow_host or (), memory)
         return
     from moai.serving.replicas import Replicas, serve_replicas
 
-    made = Replicas(model, quantize, experts_from, looks, settings, replicas, max_replicas)
+    made = Replicas(model, quantize, experts_from, looks, settings, replicas, max_replicas, memory)
     serve_replicas(made, host, port, address, allow_host or ())
 
 
@@ -95,6 +97,7 @@ def page(
     port: Annotated[int, typer.Option(metavar="N", help="port to listen at")] = PORT,
     allow_host: AllowHost = None,
     quantize: Quantize = None,
+    memory: Memory = None,
     experts_from: ExpertsFrom = None,
     expert: Swaps = None,
     time_limit: TimeLimit = TIME_LIMIT,
@@ -103,4 +106,5 @@ def page(
     """The page alone: ask about a picture, and see what the experts saw."""
     from moai.web.server import serve as run
 
-    run(model, host, port, quantize, experts_from, looking(expert, time_limit, trust_pickles), allow_host or ())
+    looks = looking(expert, time_limit, trust_pickles)
+    run(model, host, port, quantize, experts_from, looks, allow_host or (), memory)

@@ -107,7 +107,7 @@ def ablate(
 
     Writes ablation.md, ablation.json and ablation.png into `folder`, beside the answers of every run, and returns the
     Markdown table. A killed run continues where it stopped. `looks` has more for
-    Perception, by name. Raises ValueError with one sentence for bad settings.
+    `MoAI.from_pretrained`, by name. Raises ValueError with one sentence for bad settings.
     """
     if seeds < 1:
         raise ValueError(f"the number of seeds must be at least 1, got {seeds}")
@@ -118,7 +118,7 @@ def ablate(
     assistants = {model: first}
     plan = [(model, variant) for variant in variants or ablated(perception.experts)]
     if step1 is not None:
-        assistants[step1] = MoAI.from_pretrained(step1, device=device, perception=perception)
+        assistants[step1] = MoAI.from_pretrained(step1, device=device, perception=perception, memory=more.get("memory"))
         plan.append((step1, STEP1))
     runs: dict[str, list[dict]] = {variant.name: [] for _, variant in plan}
     # Scenes outermost, so that a run that is cut short has compared all variants on the same ones.

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from moai.evaluation.catalogue import BENCHMARKS, check_names
-from moai.evaluation.options import add_model_options, assistant_of, looking
+from moai.evaluation.options import add_assistant_options, assistant_of, looking
 from moai.evaluation.suites import SUITES, suite
 from moai.terminal import Parser, guarded, quiet_libraries
 from weights import DEFAULT_MODEL, NANO
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     ablate.add_argument("--limit", type=int, help="only the first so many questions of each part of a set")
 
     for command, model in ((run, DEFAULT_MODEL), (ablate, NANO)):
-        add_model_options(command, model)
+        add_assistant_options(command, model)
         command.add_argument("--batch-size", type=int, default=8, help="questions at once (default: %(default)s)")
         command.add_argument("--out", type=Path, help=f"folder for results (default: one under {RESULTS})")
 
@@ -114,7 +114,7 @@ def run_ablate(arguments: argparse.Namespace) -> None:
             batch_size=arguments.batch_size,
             device=arguments.device,
             experts_from=arguments.experts_from,
-            looks=looking(arguments),
+            looks=looking(arguments) | {"memory": arguments.memory},
         )
     )
     print(f"\nwritten to {folder}")

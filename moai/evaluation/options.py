@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from moai.assistant import MoAI
-from moai.presets import TIME_LIMIT_MEANS, TRUST_PICKLES_MEANS
+from moai.presets import MEMORY_MEANS, TIME_LIMIT_MEANS, TRUST_PICKLES_MEANS
 from perception.guard.watch import TIME_LIMIT
 from weights import DEFAULT_MODEL
 
@@ -17,6 +17,12 @@ def add_model_options(parser: argparse.ArgumentParser, model: Path = DEFAULT_MOD
     parser.add_argument("--model", default=given, help=told)
     add_expert_options(parser)
     parser.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
+
+
+def add_assistant_options(parser: argparse.ArgumentParser, model: Path = DEFAULT_MODEL) -> None:
+    """--memory and those of `add_model_options`: what `assistant_of` reads."""
+    add_model_options(parser, model)
+    parser.add_argument("--memory", metavar="AMOUNT", help=MEMORY_MEANS)
 
 
 def add_expert_options(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +41,6 @@ def looking(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def assistant_of(arguments: argparse.Namespace) -> MoAI:
-    """The assistant that these options ask for."""
-    return MoAI.from_pretrained(
-        arguments.model, device=arguments.device, experts_from=arguments.experts_from, **looking(arguments)
-    )
+    """The assistant that the options of `add_assistant_options` ask for."""
+    load = {"device": arguments.device, "experts_from": arguments.experts_from, "memory": arguments.memory}
+    return MoAI.from_pretrained(arguments.model, **load, **looking(arguments))

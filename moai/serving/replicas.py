@@ -33,6 +33,7 @@ class Replicas:
     settings: Settings = field(default_factory=Settings)
     least: int = 1
     most: int | None = None
+    memory: str | None = None
 
     def __post_init__(self) -> None:
         if self.most is not None and self.most < self.least:
@@ -133,7 +134,8 @@ class _Replica:
     def __init__(self, replicas: Replicas, names: Iterable[str]):
         quiet_libraries()
         self.settings, self.names = replicas.settings, names
-        self.engine = Engine(replicas.model, replicas.quantize, replicas.experts_from, replicas.looking)
+        load = (replicas.model, replicas.quantize, replicas.experts_from, replicas.looking, replicas.memory)
+        self.engine = Engine(*load)
         try:
             self.engine.load()
         except ValueError as error:

@@ -26,16 +26,17 @@ def serve(
     settings: Settings | None = None,
     page: bool = True,
     allow_hosts: Iterable[str] = (),
+    memory: str | None = None,
 ) -> None:
     """Serve until interrupted; the port is open at once, and `/health` tells when the model is there.
 
-    `model`, `quantize`, `experts_from`, `looking` and `allow_hosts` as `moai.web.server.serve` takes them; without
-    `page` programs alone are answered. Raises ValueError with one sentence for a model that cannot be loaded, an
-    address that cannot be listened at, or a package that is missing.
+    `model`, `quantize`, `memory`, `experts_from`, `looking` and `allow_hosts` as `moai.web.server.serve` takes them;
+    without `page` programs alone are answered. Raises ValueError with one sentence for a model that cannot be loaded,
+    an address that cannot be listened at, or a package that is missing.
     """
     check_address(host, port)
     settings = Settings() if settings is None else settings
-    engine = Engine(model, quantize, experts_from, looking)
+    engine = Engine(model, quantize, experts_from, looking, memory)
     with upload_folder() if page else nullcontext():  # before gradio is imported, which keeps its name
         try:
             from moai.serving.app import create_app

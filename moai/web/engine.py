@@ -33,9 +33,11 @@ class Engine:
         quantize: str | None = None,
         experts_from: str | None = None,
         looking: Mapping[str, Any] | None = None,
+        memory: str | None = None,
     ):
         self.model = model
         self.quantize = quantize
+        self.memory = memory
         self.experts_from = experts_from
         self.looking = dict(looking or {})
         self.assistant = None
@@ -57,9 +59,8 @@ class Engine:
             from moai.assistant import MoAI
 
             self._at("Loading the language model", 0.3)
-            assistant = MoAI.from_pretrained(
-                self.model, quantize=self.quantize, experts_from=self.experts_from, **self.looking
-            )
+            load = {"quantize": self.quantize, "memory": self.memory, "experts_from": self.experts_from}
+            assistant = MoAI.from_pretrained(self.model, **load, **self.looking)
             if warm_up is not None:
                 self._at("Loading the experts", 0.5)
                 with Image.open(warm_up) as picture:

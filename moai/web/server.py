@@ -26,19 +26,20 @@ def serve(
     experts_from: str | None = None,
     looking: Mapping[str, Any] | None = None,
     allow_hosts: Iterable[str] = (),
+    memory: str | None = None,
 ) -> None:
     """Serve the page until interrupted, by Ctrl+C or SIGTERM; uploads are removed then.
 
-    `model`, `quantize` and `experts_from` are those of `MoAI.from_pretrained`, `looking` what else of experts it is
-    given, by name; without a `port` a free one is taken. `allow_hosts` are names besides `host` that it answers to.
-    Raises ValueError with one sentence for a model that cannot be loaded, an address that cannot be listened at, or
+    `model`, `quantize`, `memory` and `experts_from` are those of `MoAI.from_pretrained`, `looking` what else of experts
+    it is given, by name; without a `port` a free one is taken. `allow_hosts` are names besides `host` that it answers
+    to. Raises ValueError with one sentence for a model that cannot be loaded, an address that cannot be listened at, or
     where gradio is missing.
     """
     check_address(host, port)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    engine = Engine(model, quantize, experts_from, looking)
+    engine = Engine(model, quantize, experts_from, looking, memory)
     try:
         with upload_folder():  # before gradio is imported, which keeps its name
             _serve(engine, host, port, allow_hosts)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,8 @@ def test_one_option_lets_an_expert_of_the_hub_speak(capsys, picture, model_folde
         (("ask", "PICTURE", "Why?", "--experts", "seg,depth"), "unknown expert 'depth'; allowed are segmentation"),
         (("ask", "PICTURE", "Why?", "--device", "abacus"), "device 'abacus' cannot be used here"),
         (("ask", "PICTURE", "Why?", "--quantize", "int3"), "unknown quantisation 'int3'; allowed are bf16, int8, int4"),
+        (("ask", "PICTURE", "Why?", "--device", "cpu", "--memory", "8"), "'8' is no amount of memory; write it as 8GB"),
+        (("ask", "PICTURE", "Why?", "--device", "cpu", "--memory", "8GB"), "a limit of memory needs a CUDA device"),
         (("ask", "PICTURE", "Why?", "--max-new-tokens", "0"), "max_new_tokens is 0; allowed is 1 to 4096"),
         (("ask", "PICTURE", "Why?", "--temperature", "-1"), "temperature is -1.0; allowed is 0 (greedy) to 10"),
         (("perceive", "/no/such.png"), "there is no file"),
@@ -186,3 +189,10 @@ def test_a_real_process(picture):
     record = json.loads(done.stdout)
     assert record["text"] and record["gates"] and not record["scene"]["warnings"]
     assert "Traceback" not in done.stderr
+
+
+def test_memory_is_limited_for_evaluations_too(capsys):
+    for command in (["run", "drawn"], ["ablate"], ["answers"], ["faithfulness"], ["contribution"]):
+        with suppress(SystemExit):
+            assert main(["eval", *command, "--device", "cpu", "--memory", "8GB"]) == 2
+        assert capsys.readouterr().err.endswith("a limit of memory needs a CUDA device; leave it out on cpu\n")

@@ -19,7 +19,7 @@ from moai.data.drawn.scene.sample import sample_layout
 from moai.data.drawn.text.words import sign_text
 from moai.data.splits import ANSWERS, HELD_OUT_SEED
 from moai.evaluation.drawn.by_kind import Example, answer_examples, print_table, tabulate
-from moai.evaluation.options import add_model_options, assistant_of
+from moai.evaluation.options import add_assistant_options, assistant_of
 from moai.terminal import Parser
 from perception import registry
 from perception.cache import CachedPerception
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; prints a Markdown table and, with --out, writes it and the command as JSON."""
     parser = Parser(prog="moai eval answers", description=__doc__.splitlines()[0])
     parser.add_argument("--questions", type=int, default=500, help="how many (default: %(default)s)")
-    add_model_options(parser, NANO)
+    add_assistant_options(parser, NANO)
     parser.add_argument("--cache", type=Path, help="folder that keeps what the experts see, for later or elsewhere")
     parser.add_argument("--first-seed", type=int, default=ANSWERS.start, help="of the held-out scenes")
     parser.add_argument("--wording", choices=("train", "heldout"), default="train", help="of the questions")

@@ -19,7 +19,7 @@ from moai.data.drawn.scoring import labels_in, score
 from moai.data.splits import EXPERT_CONTRIBUTION, HELD_OUT_SEED
 from moai.evaluation.answering import without
 from moai.evaluation.drawn.by_kind import Example, answer_examples
-from moai.evaluation.options import add_model_options, assistant_of
+from moai.evaluation.options import add_assistant_options, assistant_of
 from moai.terminal import Parser
 from perception import registry
 from perception.files.whole import write_json
@@ -109,7 +109,7 @@ def markdown(table: dict[str, dict[str, float]]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Command line; prints a Markdown table and, with --out, writes it as JSON."""
     parser = Parser(prog="moai eval contribution", description=__doc__.splitlines()[0])
-    add_model_options(parser, NANO)
+    add_assistant_options(parser, NANO)
     parser.add_argument("--scenes", type=int, default=100, help="held-out pictures (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=EXPERT_CONTRIBUTION.start, help="of the held-out scenes")
     parser.add_argument("--wording", choices=("train", "heldout"), default="heldout", help="of the questions")

@@ -17,7 +17,7 @@ from moai.assistant import MoAI
 from moai.data.drawn.catalog import THING_LABELS
 from moai.data.drawn.facts import asked_for
 from moai.data.drawn.scoring import mentions
-from moai.evaluation.options import add_model_options, assistant_of
+from moai.evaluation.options import add_assistant_options, assistant_of
 from moai.terminal import Parser
 from perception import Scene
 from perception.files.whole import write_json
@@ -117,7 +117,7 @@ def markdown(table: dict[str, dict[str, dict[str, float]]]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Command line; prints a Markdown table and, with --out, writes every picture's figures as JSON."""
     parser = Parser(prog="moai eval faithfulness", description=__doc__.splitlines()[0])
-    add_model_options(parser, NANO)
+    add_assistant_options(parser, NANO)
     parser.add_argument("--out", type=Path, help="JSON file to write")
     arguments = parser.parse_args(argv)
     table = measure(assistant_of(arguments), pictures())

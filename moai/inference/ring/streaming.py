@@ -13,7 +13,7 @@ from moai.inference.fused import can_be_fused, join_layer, weights_of
 from moai.inference.quantization import check_tier, quantize_layer
 from moai.inference.ring.layers import Ring
 from moai.inference.ring.packing import Packed, move_parameters, packed
-from moai.inference.ring.plan import planned, told
+from moai.inference.ring.plan import bytes_of, planned, told
 from moai.inference.untouched import is_untouched
 from moai.models.modeling import MoAIForConditionalGeneration
 
@@ -32,6 +32,17 @@ class Streaming:
     budget: int
     always: int
     slots: int = 2
+
+
+def check_memory(memory: str | None, device: torch.device) -> int | None:
+    """The bytes of a limit such as "8GB", None without one; ValueError with one sentence for what is none, or where the
+    device is no CUDA device."""
+    if memory is None:
+        return None
+    budget = bytes_of(str(memory))
+    if device.type != "cuda":
+        raise ValueError(f"a limit of memory needs a CUDA device; leave it out on {device.type}")
+    return budget
 
 
 def needed_bytes(config: PreTrainedConfig, itemsize: int, rows: int, length: int) -> int:

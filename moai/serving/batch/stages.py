@@ -33,11 +33,17 @@ class Asking:
     experts_from: str | None = None
     looking: Mapping[str, Any] = field(default_factory=dict)
     quantize: str | None = None
+    memory: str | None = None
     device: str | None = None
     max_new_tokens: int = 96
     gates: bool = False
     batch: int = 16
     threads: int = 1
+
+    @property
+    def beside(self) -> str | None:
+        """The device of the experts."""
+        return self.device if self.memory is None else "cpu"
 
 
 @dataclass
@@ -95,7 +101,7 @@ class Experts:
 
         preset = asking.experts_from or named_preset(asking.model)
         self.perception = Perception(
-            asking.experts, experts_from=preset, cache_size=0, device=asking.device, **asking.looking
+            asking.experts, experts_from=preset, cache_size=0, device=asking.beside, **asking.looking
         )
 
     def __call__(self, works: list[Work]) -> list[Work]:
@@ -143,7 +149,11 @@ class Answers:
         Decoding(max_new_tokens=asking.max_new_tokens)
         self.asking, self.seen = asking, Seen(experts)
         self.assistant = MoAI.from_pretrained(
-            asking.model, device=asking.device, quantize=asking.quantize, perception=self.seen
+            asking.model,
+            device=asking.device,
+            quantize=asking.quantize,
+            memory=asking.memory,
+            perception=self.seen,
         )
 
     def __call__(self, works: list[Work]) -> list[tuple[int, bytes]]:

@@ -11,6 +11,7 @@ import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 from transformers import StoppingCriteriaList
 
+from moai.assistant import MoAI
 from moai.inference import fuse_weights, generate
 from moai.inference.generation import FastGeneration, Request, fast_generation, forget
 from moai.inference.products import Projection
@@ -217,3 +218,14 @@ def test_refusals(dense):
     odd.language_model.layers[0].mlp.register_forward_hook(lambda *given: None)
     with pytest.raises(ValueError, match="memory can be limited for decoders like Llama's, without adapters"):
         stream_layers(odd, CPU, ROOMY)
+
+
+def test_a_limit_needs_a_cuda_device_and_an_amount(model_folder):
+    for settings, sentence in (
+        ({"memory": "8GB"}, "a limit of memory needs a CUDA device; leave it out on cpu"),
+        ({"memory": "much"}, "'much' is no amount of memory; write it as"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            MoAI.from_pretrained(model_folder, device="cpu", **settings)
+        with pytest.raises(ValueError, match=sentence):
+            MoAI.build("any", "any", device="cpu", **settings)
