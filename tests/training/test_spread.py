@@ -1,18 +1,24 @@
 """Experts that are shared out over processes learn what they would in one."""
 
+import json
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.sparse.layer import sparse_layers
 from moai.models.sparse.record import ExpertRecord
-from moai.training.sharding import joined, left, place, split, whole
+from moai.models.sparse.upcycle import upcycle
+from moai.models.stored.reading import read_model
+from moai.training import command
+from moai.training.sharding import gathered_state, joined, left, place, split, spread_state, whole
 from moai.training.sparse.spread import clipped, copied, spread_experts, stacks
+from moai.training.trainer import save_model
 from tests.conftest import opened, tiny_config
 from tests.models.sparse.conftest import SPARSE
-from tests.training.processes import in_processes
+from tests.training.processes import in_processes, train_in_processes
 
 
 class Squares(nn.Module):
@@ -36,6 +42,16 @@ def seeded() -> Squares:
     sparse_layers(model)[2].gate.weight.data.zero_()
     model.vision.eval()  # which would norm over the rows of a batch
     return Squares(model)
+
+
+def adamw(objective: nn.Module) -> torch.optim.AdamW:
+    experts = stacks(objective)
+    others = [one for name, one in objective.named_parameters() if name not in experts and one.grad is not None]
+    return torch.optim.AdamW([{"params": others}, {"params": list(experts.values())}], 1e-3)
+
+
+def found_in(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [one for group in optimizer.param_groups for one in group["params"]]
 
 
 def learn(shardings: list[str], file: Path) -> None:
@@ -64,8 +80,14 @@ def learn(shardings: list[str], file: Path) -> None:
         objective.eval()
         with torch.no_grad():
             ids = inputs["input_ids"][:, -4:].clamp(min=5)
-            hidden = objective(input_ids=ids)
-        torch.testing.assert_close(hidden, expected["logits"])
+            torch.testing.assert_close(objective(input_ids=ids), expected["logits"])
+        optimizer = adamw(objective)
+        optimizer.step()
+        state, other = gathered_state(optimizer.state_dict()), adamw(objective)
+        assert state["state"][0]["exp_avg"].shape == found_in(optimizer)[0].shape
+        other.load_state_dict(spread_state(state, other))
+        for one in found_in(optimizer):
+            torch.testing.assert_close(whole(other.state[one]["exp_avg"]), whole(optimizer.state[one]["exp_avg"]))
     left()
 
 
@@ -82,3 +104,53 @@ def test_two_processes_have_the_gradients_of_one(inputs, tmp_path, capfd):
         expected["logits"] = alone.eval()(input_ids=inputs["input_ids"][:, -4:].clamp(min=5))
     torch.save((inputs, expected), tmp_path / "expected.pt")
     assert in_processes(2, learn, ["ddp", "fsdp"], tmp_path / "expected.pt") == [0, 0], capfd.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def sparse_folder(model_folder, tmp_path_factory) -> Path:
+    """A tiny model of six experts, two of them active, that knows the drawn words."""
+    folder = tmp_path_factory.mktemp("sparse")
+    model, processor = read_model(model_folder)
+    save_model(upcycle(model, parts=3, shared=1, copies=3, fresh=0.5), processor, folder)
+    return folder
+
+
+SETTINGS = [
+    "rows=4", "questions=2", "turn_tokens=48", "aux_tokens=64", "routing=gates", "log_every=1", "save_every=1",
+    "evaluate=0", "show_every=0", "unfreeze=[decoder, plora]", "final_share=1", "warmup=0",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_one_process_goes_on_where_two_left(sparse_folder, tmp_path, capfd):
+    given = ["gates", f"init={sparse_folder}", *SETTINGS]
+    straight, moved = ([*given, f"output={tmp_path / name}"] for name in ("straight", "moved"))
+    assert command.main([*straight, "steps=2"]) == 0
+    moved += ["experts_parallel=2", "sharding=fsdp"]
+    assert train_in_processes(2, [*moved, "steps=1"]) == [0, 0], capfd.readouterr().out
+    assert command.main([*moved, "resume=true", "steps=2"]) == 0
+    losses, weights = [], []
+    for name in ("straight", "moved"):
+        log = json.loads((tmp_path / name / "training.json").read_text())["log"]
+        losses.append([one["loss"] for one in log if "loss" in one])
+        weights.append(MoAIForConditionalGeneration.from_pretrained(tmp_path / name).state_dict())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    for name, tensor in weights[1].items():
+        assert (tensor - weights[0][name]).float().abs().mean() < 3e-4, name
+
+
+@pytest.mark.parametrize(
+    ("parts", "count", "said"),
+    [
+        (4, 4, "6 experts cannot be shared out evenly over 4 processes"),
+        (2, 3, "3 processes cannot be divided into groups of 2"),
+    ],
+)
+def test_numbers_that_do_not_divide(parts, count, said):
+    with pytest.raises(ValueError, match=said):
+        spread_experts(seeded().model, parts, count, torch.device("cpu"))
+
+
+def test_a_dense_model_has_none_to_share_out(model):
+    with pytest.raises(ValueError, match="experts_parallel is for experts of sparse layers"):
+        spread_experts(model, 2, 2, torch.device("cpu"))
