@@ -115,6 +115,6 @@ def _show(answer, with_experts: bool) -> None:
 
 
 def _busiest(shares: list[float]) -> str:
-    """The three experts that were taken most, counted from 1."""
-    places = sorted(range(len(shares)), key=lambda place: -shares[place])[:3]
+    """The two experts that were taken most, counted from 1."""
+    places = sorted(range(len(shares)), key=lambda place: -shares[place])[:2]
     return ", ".join(f"{place + 1}: {shares[place]:.0%}" for place in places if shares[place])

@@ -36,4 +36,3 @@ def upcycle(
         f"{config.text_config.num_hidden_layers - 1} with {config.sparse_shared} shared and {config.sparse_experts} "
         f"routed experts of width {config.sparse_width}, {config.sparse_active} of them active"
     )
-    print("it answers the plain way: the fast path does not know sparse layers")
