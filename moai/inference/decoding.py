@@ -202,8 +202,9 @@ class Decoder:
         """The bucket for `rows` conversations of at most `length` tokens, ready to step; what it held is lost."""
         key = (bucket_rows(rows), bucket_length(length))
         if self.ring is not None:
-            self._needed = max(self._needed, needed_bytes(self.config, self.embedding.itemsize, *key))
-            self.ring.reserve(self, self._needed)
+            needed = max(self._needed, needed_bytes(self.config, self.embedding.itemsize, *key))
+            self.ring.reserve(self, needed)
+            self._needed = needed
         if key not in self._buckets:
             self._buckets[key] = self._allocate(*key)
         bucket = self._buckets[key]

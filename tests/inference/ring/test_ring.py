@@ -57,9 +57,9 @@ def through_slots(model, streamed: int = LAYERS, slots: int = 2, ahead: bool = T
 
 
 @torch.no_grad()
-def logits_of(model, inputs, steps: int = 4) -> torch.Tensor:
+def logits_of(model, inputs, steps: int = 4, compiled: bool | None = None) -> torch.Tensor:
     """Logits of the prompt and of a few steps behind it, on the fast path."""
-    engine = FastGeneration(model)
+    engine = FastGeneration(model, compiled)
     bucket = engine.decoder.bucket(2, inputs["input_ids"].shape[1] + steps)
     found = [engine.begin(model, Request.of(model, inputs | GREEDY), bucket)]
     for _ in range(steps):
@@ -137,6 +137,7 @@ def test_residents_leave_for_larger_batches(dense, inputs):
     assert engine.decoder.bucket(1, 100) is not bucket and len(ring.plan.streamed) == 4
     with pytest.raises(torch.OutOfMemoryError, match="of layers do not fit beside"):
         engine.decoder.bucket(4, 100)
+    engine.decoder.bucket(2, 100)  # as before
     del engine, bucket
     forget()
     assert ring_of(model.language_model) is not ring
