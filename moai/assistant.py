@@ -14,7 +14,7 @@ from moai.answers import Answer, Decoding, EncodedImage, Usage, timed
 from moai.batches import given_as, listed
 from moai.deliberation import Deliberator
 from moai.evidence import ExpertLoads, GateShares, Taking
-from moai.inference import generate
+from moai.inference import encode, generate
 from moai.inference.choosing import seeded
 from moai.loading import chosen_places, in_memory, load_model, placed, preset_of
 from moai.models.modeling import MoAIForConditionalGeneration
@@ -162,7 +162,7 @@ class MoAI(ProcessBound):
         with timed(timings, "encode"):
             inputs = self.processor.image_inputs(pictures, scenes if moai else None, kept)
             with self._passing(len(pictures), "picture"):
-                encoded = self.model.encode(**{key: value.to(self.device) for key, value in inputs.items()})
+                encoded = encode(self.model, {key: value.to(self.device) for key, value in inputs.items()})
         return [
             EncodedImage(scene, kept, {key: value[row : row + 1] for key, value in encoded.items()}, dict(timings))
             for row, scene in enumerate(scenes)

@@ -4,13 +4,13 @@ A graph has fixed shapes, so prompts are padded on the right to a multiple of `W
 """
 
 from dataclasses import dataclass, field, replace
-from weakref import WeakSet
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from moai.inference.decoding import Bucket
+from moai.inference.graphs import Graphs
 from moai.inference.prefill import Prefill
 from moai.models.fusion import Fusion, GateRecord, LayerGates
 from moai.models.sparse.record import ExpertRecord, LayerRoutes
@@ -57,13 +57,12 @@ _TENSORS = ("image_mask", "aux", "image_index", "language_index", "language_mask
 class CapturedPrefill:
     """`Prefill`, captured for short prompts; others, and passes with rows of several kinds, run as written.
 
-    With `graphs` False passes run on the same padded tensors without a graph, which a CPU can do.
+    With `graphs` None passes run on the same padded tensors without a graph, which a CPU can do.
     """
 
-    def __init__(self, prefill: Prefill, graphs: bool = True):
+    def __init__(self, prefill: Prefill, graphs: Graphs | None):
         self.prefill = prefill
         self.graphs = graphs
-        self._living = WeakSet[torch.cuda.CUDAGraph]()
 
     def __call__(self, embeds: Tensor, lengths: Tensor, bucket: Bucket, fusion: Fusion | None) -> Tensor:
         """As `Prefill`."""
@@ -107,21 +106,9 @@ class CapturedPrefill:
         if fusion is not None:
             records = {"gates": captured.gates, "experts": captured.experts}
             captured.fusion = replace(fusion, **copies, **records, token_mask=None)
-        if not self.graphs:
+        if self.graphs is None:
             return captured
-        stream = torch.cuda.Stream(embeds.device)
-        stream.wait_stream(torch.cuda.current_stream(embeds.device))
-        with torch.cuda.stream(stream):
-            self._run(captured, bucket)  # compiles, and lets libraries choose their kernels
-        torch.cuda.current_stream(embeds.device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        # One pool for all: passes take turns, and what they leave is copied at once. It ends with its last graph.
-        other = next(iter(self._living), None)
-        pool = None if other is None else other.pool()
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-            captured.logits = self._run(captured, bucket)
-        captured.graph = graph
-        self._living.add(graph)
+        captured.graph, captured.logits = self.graphs.captured(lambda: self._run(captured, bucket), embeds.device)
         return captured
 
 

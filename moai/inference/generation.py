@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,7 +17,9 @@ from transformers.generation.streamers import BaseStreamer
 
 from moai.inference.captured import CapturedPrefill
 from moai.inference.decoding import PLAIN, Bucket, Decoder, Way
+from moai.inference.encoding import INPUTS, CapturedEncoding
 from moai.inference.fused import can_be_fused, places
+from moai.inference.graphs import Graphs
 from moai.inference.prefill import Prefill
 from moai.inference.ring.streaming import forget_rings
 from moai.inference.untouched import is_untouched
@@ -94,11 +97,17 @@ class FastGeneration:
         on_cuda = model.device.type == "cuda"
         compiled = on_cuda if compiled is None else compiled
         self.decoder = Decoder(model.language_model, model.lm_head, compiled, options)
-        prefill = Prefill(self.decoder)
-        captured = on_cuda and compiled and self.decoder.ring is None
-        self.prefill = CapturedPrefill(prefill) if captured else prefill
+        self.prefill: Prefill | CapturedPrefill = Prefill(self.decoder)
+        self.encoding: CapturedEncoding | None = None
+        if on_cuda and compiled and self.decoder.ring is None:
+            self.capture(Graphs())
         self.ahead = 1 if on_cuda else 0
         self.turn = threading.Lock()
+
+    def capture(self, graphs: Graphs | None) -> None:
+        """Reads pictures and short prompts as graphs; None as those would be read, without them."""
+        assert isinstance(self.prefill, Prefill)
+        self.prefill, self.encoding = CapturedPrefill(self.prefill, graphs), CapturedEncoding(graphs)
 
     def serves(self, model: MoAIForConditionalGeneration) -> bool:
         """Whether the model's decoder still has the weights that this was made from."""
@@ -123,7 +132,7 @@ class FastGeneration:
         """Reads the prompts into the bucket, first tokens chosen; logits (B, V) of the prompts' last tokens."""
         inputs = aligned(request.inputs)
         lengths = inputs.pop("lengths")
-        embeds, fusion = model.fuse(**inputs)
+        embeds, fusion = model.fuse(**self.encoded(model, inputs))
         if fusion is not None and fusion.experts is not None:
             fusion.token_mask = torch.arange(embeds.shape[1], device=embeds.device) < lengths[:, None]
         logits = self.prefill(embeds, lengths, bucket, fusion)
@@ -134,6 +143,14 @@ class FastGeneration:
         bucket.position.zero_()
         bucket.position[: len(logits)].copy_(lengths)
         return logits
+
+    def encoded(self, model: MoAIForConditionalGeneration, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Inputs of a pass with pictures and experts' words as what the model makes of them."""
+        given = {name: inputs[name] for name in INPUTS if inputs.get(name) is not None}
+        if not given:
+            return inputs
+        rest = {name: value for name, value in inputs.items() if name not in INPUTS}
+        return rest | (model.encode(**given) if self.encoding is None else self.encoding(model, given))
 
     def tokens(self, bucket: Bucket, rows: int, count: int, way: Way = PLAIN) -> Iterator[Tensor]:
         """The next `count` tokens (B,) of each row, on the host, the first being those that `bucket` holds."""
@@ -252,6 +269,16 @@ def generate(model: MoAIForConditionalGeneration, *, fast: bool | None = None, *
             "the fast path cannot do all that was asked of generate, or does not know this model; leave out fast=True"
         )
     return model.generate(**arguments)
+
+
+def encode(model: MoAIForConditionalGeneration, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`model.encode(**inputs)`, on CUDA as one graph for few pictures."""
+    if model.device.type != "cuda" or not is_untouched(model) or not can_be_fused(model.config.text_config):
+        return model.encode(**inputs)
+    engine = fast_generation(model)
+    with engine.turn, torch.inference_mode(False), torch.no_grad(), torch.cuda.device(model.device):
+        # Tensors of inference mode could not be written to outside it.
+        return engine.encoded(model, {name: one.clone() for name, one in inputs.items()})
 
 
 def fast_generation(model: MoAIForConditionalGeneration) -> FastGeneration:

@@ -27,7 +27,7 @@ def is_untouched(model: nn.Module) -> bool:
     return (
         family.startswith("transformers.models.")
         and all(_is_plain(module, family) for module in parts)
-        and not any(_is_hooked(module) for module in (model, *parts))
+        and not any(is_hooked(module) for module in (model, *parts))
         and model.lm_head.bias is None
     )
 
@@ -38,7 +38,8 @@ def _is_plain(module: nn.Module, family: str) -> bool:
     return kind in _PLAIN or kind.__module__ in (family, "transformers.activations")
 
 
-def _is_hooked(module: nn.Module) -> bool:
+def is_hooked(module: nn.Module) -> bool:
+    """Whether somebody put something around this very module."""
     # Hooks by which transformers collects hidden states change nothing, and stay once they were asked for; ours bring
     # a layer's weights, which the fast path has from the ring.
     known = (collecting.__name__, "moai.inference.ring.streaming")

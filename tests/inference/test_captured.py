@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from moai.inference.captured import MAX_TOKENS, WIDTH_STEP, CapturedPrefill, padded_width
+from moai.inference.captured import MAX_TOKENS, WIDTH_STEP, padded_width
 from moai.inference.generation import FastGeneration, Request
 from moai.models.fusion import GateRecord
 from tests.conftest import single
@@ -13,7 +13,7 @@ from tests.inference.test_generation import GREEDY, talkative
 def engine_of(model, captured: bool) -> FastGeneration:
     engine = FastGeneration(model, compiled=False)
     if captured:
-        engine.prefill = CapturedPrefill(engine.prefill, graphs=False)
+        engine.capture(None)
     return engine
 
 
@@ -89,7 +89,7 @@ def test_graphs_say_what_runs_as_written(inputs):
     model = talkative().to("cuda")
     inputs = {name: value.to("cuda") for name, value in inputs.items()}
     fast, plain = FastGeneration(model), FastGeneration(model)
-    plain.prefill = plain.prefill.prefill
+    plain.prefill, plain.encoding = plain.prefill.prefill, None
     for given in (inputs, single(inputs, 0), single(inputs, 1), inputs):
         records = GateRecord(), GateRecord()
         assert torch.equal(

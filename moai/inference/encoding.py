@@ -1,0 +1,87 @@
+"""Seeing a picture and condensing its words as one CUDA graph, for few pictures: their kernels are many and short."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from moai.inference.graphs import Graphs
+from moai.inference.untouched import is_hooked
+from moai.models.modeling import MoAIForConditionalGeneration
+
+MAX_PICTURES = 4
+"""Pictures of a batch above which kernels outlast their launches, and nothing is captured."""
+WORDS_STEP = 128
+"""The words of experts are padded to a multiple of so many tokens, which share a graph."""
+MAX_GRAPHS = 12
+"""Graphs that are kept; the one that was made first goes."""
+INPUTS = ("pixel_values", "panoptic_pixel_values", "aux_input_ids", "aux_attention_mask")
+
+
+@dataclass
+class Seen:
+    """A pass over pictures of a fixed shape: what it reads and gives, at fixed addresses; without a `graph` it is run
+    as written."""
+
+    inputs: dict[str, Tensor]
+    encoded: dict[str, Tensor]
+    graph: torch.cuda.CUDAGraph | None
+
+
+class CapturedEncoding:
+    """`MoAIForConditionalGeneration.encode`, captured for few pictures; others run as written, and so does an encoder
+    that cannot be captured or has hooks. With `graphs` None the same padded inputs are run without a graph."""
+
+    def __init__(self, graphs: Graphs | None):
+        self.graphs = graphs
+        self._seen: dict[tuple, Seen] = {}
+        self._places: list[int] = []
+
+    def __call__(self, model: MoAIForConditionalGeneration, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """As `encode`, of the `inputs` that are there."""
+        parts = [module for part in (model.vision, model.projector, model.compressor) for module in part.modules()]
+        if not inputs or max(map(len, inputs.values())) > MAX_PICTURES or any(map(is_hooked, parts)):
+            return model.encode(**inputs)
+        self._forget_moved(parts)
+        padded = _padded(inputs)
+        key = tuple((name, one.shape, one.dtype) for name, one in padded.items())
+        if key not in self._seen:
+            while len(self._seen) >= MAX_GRAPHS:
+                del self._seen[next(iter(self._seen))]
+            self._seen[key] = self._made(model, padded)
+        seen = self._seen[key]
+        if seen.graph is None:
+            return model.encode(**padded)
+        for name, one in padded.items():
+            seen.inputs[name].copy_(one)
+        seen.graph.replay()
+        return {name: one.clone() for name, one in seen.encoded.items()}
+
+    def _made(self, model: MoAIForConditionalGeneration, padded: dict[str, Tensor]) -> Seen:
+        own = {name: one.clone() for name, one in padded.items()}
+        if self.graphs is not None:
+            try:
+                graph, encoded = self.graphs.captured(lambda: model.encode(**own), model.device)
+                return Seen(own, encoded, graph)
+            except RuntimeError:  # an encoder that asks the device something on its way
+                torch.cuda.synchronize(model.device)
+        return Seen({}, {}, None)
+
+    def _forget_moved(self, parts: list[nn.Module]) -> None:
+        """Graphs know where weights lie; when these were moved or replaced, they are made anew."""
+        places = [one.data_ptr() for part in parts for one in part.parameters(recurse=False)]
+        if places != self._places:
+            self._seen.clear()
+            self._places = places
+
+
+def _padded(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The inputs with the experts' words padded on the right, which their mask leaves out."""
+    words = inputs.get("aux_input_ids")
+    if words is None or not words.shape[1]:
+        return inputs
+    mask = inputs.get("aux_attention_mask")
+    mask = torch.ones_like(words) if mask is None else mask
+    more = (0, -words.shape[1] % WORDS_STEP)
+    return inputs | {"aux_input_ids": F.pad(words, more), "aux_attention_mask": F.pad(mask, more)}

@@ -1,0 +1,33 @@
+"""CUDA graphs of passes that take turns."""
+
+from collections.abc import Callable
+from typing import TypeVar
+from weakref import WeakSet
+
+import torch
+
+Result = TypeVar("Result")
+
+
+class Graphs:
+    """Captures passes, whose graphs share one pool of memory: what one leaves there is copied before the next runs. The
+    pool ends with its last graph."""
+
+    def __init__(self) -> None:
+        self._living = WeakSet[torch.cuda.CUDAGraph]()
+
+    def captured(self, run: Callable[[], Result], device: torch.device) -> tuple[torch.cuda.CUDAGraph, Result]:
+        """A graph of `run`, and what it leaves in the pool at every replay. Runs it once beforehand, so that compilers
+        and libraries have chosen their kernels. Raises RuntimeError where `run` asks the device something."""
+        stream = torch.cuda.Stream(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            run()
+        torch.cuda.current_stream(device).wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        other = next(iter(self._living), None)
+        # Other threads may use the device meanwhile, as experts do.
+        with torch.cuda.graph(graph, pool=None if other is None else other.pool(), capture_error_mode="thread_local"):
+            left = run()
+        self._living.add(graph)
+        return graph, left
