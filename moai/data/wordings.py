@@ -78,15 +78,15 @@ def _framed(question: str, rng: np.random.Generator) -> str:
 def _written(question: str, answer: str, rng: np.random.Generator) -> str:
     """In capitals, in small letters, without its mark, with an emoji, or mistyped."""
     draw = rng.random()
-    if draw < 0.3:
+    if draw < 0.5:  # most, since no token of such a question is one that it had before
         return question.upper()
-    if draw < 0.45:
-        return question.lower()
     if draw < 0.6:
+        return question.lower()
+    if draw < 0.7:
         return question.rstrip("?. ")
-    if draw < 0.8:
-        return f"{question}{pick(rng, (' ', ''))}{pick(rng, EMOJI)}"
     if draw < 0.85:
+        return f"{question}{pick(rng, (' ', ''))}{pick(rng, EMOJI)}"
+    if draw < 0.9:
         return question.replace("?", pick(rng, ("??", "?!", " ?", "???")))
     return _mistyped(question, answer, rng)
 
