@@ -45,9 +45,11 @@ def rotated(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return states * cos + torch.cat((-second, first), dim=-1) * sin
 
 
-LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
-"""Families of decoders that the fast path knows: Llama, and those that differ by biases, head norms or layers without
-positions."""
+LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3", "smollm3", "mixtral", "qwen3_moe")
+"""Families of decoders that the fast path knows: Llama, and those that differ by biases, head norms, layers without
+positions, or routed experts."""
+_ONE_WINDOW = ("mistral", "mixtral", "qwen3_moe")
+"""Families of which all layers see a window, where the configuration has one."""
 _ROTARY = ("default", "linear", "llama3", "yarn")
 """Kinds of rotary positions that do not depend on how long a text is."""
 
@@ -57,7 +59,7 @@ def can_be_fused(config: PreTrainedConfig) -> bool:
     if config.model_type not in LLAMA_LIKE or config.hidden_act != "silu":
         return False
     sliding = "sliding_attention" in (getattr(config, "layer_types", None) or ())
-    if config.model_type == "mistral":
+    if config.model_type in _ONE_WINDOW:
         sliding = config.sliding_window is not None
     return not sliding and (config.rope_parameters or {}).get("rope_type", "default") in _ROTARY
 
@@ -99,7 +101,7 @@ def weights_of(layer: nn.Module) -> LayerWeights:
     own = layer.self_attn
     heads = (own.q_norm.weight, own.k_norm.weight) if hasattr(own, "q_norm") else None
     rotary = bool(getattr(own, "use_rope", True))
-    fed = _sparse(layer.mlp) if isinstance(layer.mlp, SparseFeedForward) else _dense(layer.mlp)
+    fed = _fed(layer.mlp, own.config)
     return LayerWeights(norms[0], attention, attended, norms[1], fed, heads, rotary)
 
 
@@ -115,12 +117,33 @@ def _of_feed_forward(mlp: nn.Module) -> tuple[tuple[nn.Linear, ...], ...]:
 
 def _together(layer: nn.Module) -> tuple[tuple[nn.Linear, ...], ...]:
     """The linears of a decoder layer, by what they read; those of routed experts lie joined anyway."""
-    mlp = layer.mlp.shared_experts if isinstance(layer.mlp, SparseFeedForward) else layer.mlp
+    mlp = getattr(layer.mlp, "shared_experts", None) if hasattr(layer.mlp, "experts") else layer.mlp
     return _of_attention(layer.self_attn) + (() if mlp is None else _of_feed_forward(mlp))
+
+
+def _fed(mlp: nn.Module, config: PreTrainedConfig) -> DenseWeights | SparseWeights:
+    if isinstance(mlp, SparseFeedForward):
+        return _sparse(mlp)
+    return _routed(mlp, config) if hasattr(mlp, "experts") else _dense(mlp)
 
 
 def _dense(mlp: nn.Module) -> DenseWeights:
     return DenseWeights(*map(_projection, _of_feed_forward(mlp)))
+
+
+def _routed(mlp: nn.Module, config: PreTrainedConfig) -> SparseWeights:
+    """Routed experts of Mixtral (arXiv 2401.04088), or of Qwen3, which may leave the chosen scores as they are."""
+    router, experts = mlp.gate, mlp.experts
+    return SparseWeights(
+        rows=router.weight.data,
+        routes=len(router.weight),
+        active=router.top_k,
+        scaling=1.0,
+        renormalise=getattr(router, "norm_topk_prob", True),
+        gate_up=experts.gate_up_proj.data,
+        down=experts.down_proj.data,
+        implementation=config._experts_implementation,
+    )
 
 
 def _sparse(mlp: SparseFeedForward) -> SparseWeights:

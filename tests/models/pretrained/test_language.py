@@ -25,6 +25,8 @@ def test_a_family(family, eyes, tmp_path):
     ("family", "window"),
     [
         ("mistral", {"sliding_window": 16}),
+        ("mixtral", {"sliding_window": 16}),
+        ("qwen3_moe", {"use_sliding_window": True, "sliding_window": 16}),
         ("qwen2", {"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 0}),
     ],
 )
