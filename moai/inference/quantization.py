@@ -1,5 +1,7 @@
 """Memory tiers: the frozen decoder's linears in 8 or 4 bits, through torchao, everything else in bf16."""
 
+import warnings
+
 import torch
 from torch import nn
 
@@ -34,6 +36,11 @@ def quantize(model: MoAIForConditionalGeneration, tier: str, device: torch.devic
     compressor, vision and word embeddings keep their precision. Raises ValueError as `check_tier`.
     """
     check_tier(tier, device)
+    if any(hasattr(getattr(layer, "mlp", None), "experts") for layer in model.language_model.layers):
+        warnings.warn(
+            f"this model has sparse layers; {tier} leaves their routed experts as they are, and quantises the rest",
+            stacklevel=2,
+        )
     for layer in model.language_model.layers:
         quantize_layer(layer.to(device), tier)
     return model.to(device).requires_grad_(False)

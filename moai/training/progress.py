@@ -132,11 +132,17 @@ class Watch(TrainerCallback):
         self.bar.update(self.bar.task_ids[0], completed=self.budget.progress(step), left=said)
 
 
+COLLAPSED = 0.5
+"""The share of a sparse layer's choices from which on one expert does the work of all."""
+
+
 def told(step: int, logs: Mapping[str, Any], left: float | None) -> str:
     """One line about a log: step, losses, pace, share of waiting and time left in seconds."""
     known = ("loss", "grad_norm", "learning_rate", "epoch", "samples_per_second", "seconds", "waiting", "step")
     parts = [f"{name} {value:.4g}" for name, value in logs.items() if name not in known and isinstance(value, float)]
     losses = f"loss {float(logs['loss']):.4f}" + (f" ({', '.join(parts)})" if parts else "")
+    if logs.get("busiest", 0.0) > COLLAPSED:
+        losses += "; one expert gets more than half of a layer's tokens, raise balance_weight"
     if left is None:  # the first step is no measure
         return f"step {step}: {losses}"
     pace = f"{logs['samples_per_second']} rows/s, {logs['waiting']:.0%} waiting for data"

@@ -11,6 +11,7 @@ from moai.models.sparse.layer import sparse_layers
 from moai.models.sparse.record import ExpertRecord
 from moai.training.experiment import load_stages
 from moai.training.objective import MoAIObjective, totals_of
+from moai.training.progress import told
 from moai.training.sparse.bound import bound
 from tests.conftest import opened, tiny_config
 from tests.models.sparse.conftest import SPARSE
@@ -98,3 +99,11 @@ def test_a_dense_model_has_no_capacity(model):
     stage = dataclasses.replace(load_stages()["language"], capacity=1.0)
     with pytest.raises(ValueError, match="capacity is for experts of sparse layers"):
         bound(model, stage)
+
+
+def test_a_collapsed_layer_is_told():
+    logs = {"loss": 1.0, "busiest": 0.4, "samples_per_second": 12, "waiting": 0.0}
+    assert "raise balance_weight" not in told(3, logs, 60.0)
+    assert "one expert gets more than half of a layer's tokens, raise balance_weight" in told(
+        3, logs | {"busiest": 0.6}, None
+    )
