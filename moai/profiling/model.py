@@ -18,10 +18,23 @@ from moai.models.configuration import MoAIConfig
 from moai.models.modeling import MoAIForConditionalGeneration
 
 GIB = 2**30
+
+
+def sparse_nano(**changed) -> MoAIConfig:
+    """moai-nano at twice the width, whose layers have 64 routed experts, 7 of them active, beside a shared one."""
+    text = MoAIConfig.moai_nano().text_config
+    text.hidden_size, text.intermediate_size = 768, 2048
+    text.num_attention_heads = text.num_key_value_heads = 12
+    text.vocab_size = changed.pop("vocab_size", text.vocab_size)
+    experts = {"sparse_experts": 64, "sparse_shared": 1, "sparse_active": 7, "sparse_width": 512}
+    return MoAIConfig.moai_nano(text_config=text, **(experts | changed))
+
+
 SIZES = {
     # words of the prompt, words of the verbalised scene
     "nano": (MoAIConfig.moai_nano, 60, 200),
     "7b": (MoAIConfig.moai_7b, 60, 700),
+    "sparse": (sparse_nano, 60, 200),
 }
 NEW_TOKENS = 128
 VARIANTS = {

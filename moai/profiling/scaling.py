@@ -2,6 +2,7 @@
 
 python3 -m moai.profiling.scaling                        # step 2 of the paper at the size of MoAI-7B, 1 and 2 GPUs
 python3 -m moai.profiling.scaling --processes 1 8 --rows 8 --shardings fsdp
+python3 -m moai.profiling.scaling --size sparse --rows 512 --questions 16 --shardings ddp fsdp ddp+experts fsdp+experts
 
 The model has random weights, which each process makes on its device; it reads drawn scenes. Every GPU has the same
 number of rows a step, so that a figure of n GPUs would at best be n times that of one.
@@ -22,12 +23,16 @@ from transformers import TrainerCallback
 
 from moai.models.processing import MoAIProcessor
 from moai.profiling.model import GIB, SIZES, random_model
-from moai.training.experiment import ModelExperiment, load_experiment
+from moai.training.experiment import SHARDINGS, ModelExperiment, load_experiment
 from moai.training.run import Start, fresh_model, ready
 from moai.training.sharding import joined, place
 
 WARM = 2
 """Steps that do not count."""
+STEPS = {"sparse": "sparse"}
+"""Experiments of sizes that train otherwise than by step 2 of the paper."""
+SPREAD = "+experts"
+"""Behind a sharding: the routed experts are shared out over all GPUs."""
 FIGURES = "FIGURES "
 """Begins the line with the figures of a run."""
 
@@ -68,7 +73,8 @@ class Pace(TrainerCallback):
 def start(size: str, device: torch.device) -> Start:
     """A random model of a size, which speaks the drawn world's words."""
     tokenizer = fresh_model(0)[1].tokenizer
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    # What trains is held in fp32, and here that is all.
+    dtype = torch.bfloat16 if device.type == "cuda" and size not in STEPS else torch.float32
     words = {} if size == "7b" else {"vocab_size": len(tokenizer)}
     model = random_model(size, device, dtype, **words)
     model.config.image_token_id = tokenizer.convert_tokens_to_ids("<image>")
@@ -77,9 +83,10 @@ def start(size: str, device: torch.device) -> Start:
 
 
 def experiment_of(options: argparse.Namespace, count: int) -> ModelExperiment:
-    """Step 2 of the paper for `count` processes."""
-    step = load_experiment("paper_step2")
+    """What is trained, by `count` processes."""
+    step = load_experiment(STEPS.get(options.size, "paper_step2"))
     assert isinstance(step, ModelExperiment)
+    sharding = options.shardings[0]
     return dataclasses.replace(
         step,
         output=options.folder,
@@ -89,7 +96,8 @@ def experiment_of(options: argparse.Namespace, count: int) -> ModelExperiment:
         accumulate=1,
         steps=10_000,
         minutes=None,
-        sharding=options.shardings[0],
+        sharding=sharding.removesuffix(SPREAD),
+        experts_parallel=count if sharding.endswith(SPREAD) else 1,
         turn_tokens=128,
         aux_tokens=512,
         workers=options.workers,
@@ -164,7 +172,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m moai.profiling.scaling", description=__doc__.split("\n")[0])
     parser.add_argument("--size", choices=SIZES, default="7b", help="of the model (default: %(default)s)")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="GPUs (default: 1 2)")
-    parser.add_argument("--shardings", nargs="+", default=["ddp", "fsdp"], help="ways of several (default: both)")
+    ways = [f"{sharding}{spread}" for sharding in SHARDINGS for spread in ("", SPREAD)]
+    parser.add_argument(
+        "--shardings", nargs="+", choices=ways, default=["ddp", "fsdp"], help="ways of several (default: ddp fsdp)"
+    )
     parser.add_argument("--rows", type=int, default=16, help="of each GPU a step (default: %(default)s)")
     parser.add_argument("--questions", type=int, default=4, help="rows that share a scene (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=5, help="that are timed (default: %(default)s)")

@@ -95,6 +95,11 @@ def totals_of(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: counted().float() for name, counted in counts.items() if needed[name] in batch}
 
 
+def text_alone(batch: Mapping[str, Tensor]) -> bool:
+    """Whether a batch has neither pictures nor experts' words."""
+    return "aux_input_ids" not in batch and "pixels" not in batch
+
+
 class Transcriber(nn.Module):
     """Writes the verbalised scene back from the auxiliary tokens alone: a dense signal for the compressor.
 
@@ -166,11 +171,9 @@ class MoAIObjective(nn.Module):
         batch's own.
         """
         totals = totals_of(batch) if totals is None else totals
-        if "aux_input_ids" not in batch and "pixels" not in batch:  # text alone
-            rows = {name: values.flatten(0, 1) for name, values in batch.items()}
-            record = self.record_of(rows["input_ids"])
-            states = self.states(input_ids=rows["input_ids"], experts=record)
-            losses = self.losses_of(states, rows["labels"], rows["weights"])
+        if text_alone(batch):
+            record = self.record_of(batch["input_ids"].flatten(0, -2))
+            losses = self.text_losses(batch, record)
             told = {name: one / totals["balance"] for name, one in self.routing_losses(record).items()}
             loss = losses / totals["answers"].clamp(min=1.0) + told.get("balance", 0.0)
             return {"loss": loss} | {name: one.detach() for name, one in told.items()}
@@ -190,6 +193,12 @@ class MoAIObjective(nn.Module):
         means |= {name: one / totals["balance"] for name, one in told.items()}
         total = total + means.get("balance", 0.0)
         return {"loss": total} | {name: loss.detach() for name, loss in means.items()}
+
+    def text_losses(self, batch: Mapping[str, Tensor], experts: ExpertRecord | None = None) -> Tensor:
+        """Cross-entropies of text alone, (..., W), weighted and summed."""
+        rows = {name: batch[name].flatten(0, -2) for name in ("input_ids", "labels", "weights")}
+        states = self.states(input_ids=rows["input_ids"], experts=experts)
+        return self.losses_of(states, rows["labels"], rows["weights"])
 
     def record_of(self, ids: Tensor) -> ExpertRecord | None:
         """What takes down the routers' choices about tokens (B, S), where their balance is a part of the loss or

@@ -16,7 +16,7 @@ from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from moai.models.sparse.layer import sparse_layers
 from moai.models.sparse.record import ExpertRecord, mass
-from moai.training.objective import MoAIObjective, totals_of
+from moai.training.objective import MoAIObjective, text_alone, totals_of
 from moai.training.stages import Stage
 from perception.presets import preset_experts
 
@@ -89,6 +89,12 @@ class Measured:
             seconds,
         )
 
+    def losses(self, batch: Batch, experts: ExpertRecord | None = None) -> Tensor:
+        """Those of a batch of text alone, or of its answers about pictures, summed."""
+        if text_alone(batch):
+            return self.objective.text_losses(batch, experts)
+        return self.objective.answer_losses(batch, self.objective.encode(batch), experts)
+
     def importance(self, by: str, batches: Sequence[Batch], seed: int = 0) -> dict[int, Tensor]:
         """How much each expert matters, (E,) by 0-based decoder layer; `by` is one of `WAYS`, `seed` is for "random".
 
@@ -108,7 +114,7 @@ class Measured:
         for batch in self._placed(batches):
             ids = batch["input_ids"].flatten(0, -2)
             record = ExpertRecord(None if self.objective.pad is None else ids != self.objective.pad)
-            self.objective.answer_losses(batch, self.objective.encode(batch), record)
+            self.losses(batch, record)
             for index, routes in record.layers.items():
                 total[index] = total.get(index, 0.0) + mass(routes)
         return total
@@ -118,7 +124,7 @@ class Measured:
         self.model.requires_grad_(False)
         for batch in self._placed(batches):
             with _weighed(self.model) as weights, torch.enable_grad():
-                self.objective.answer_losses(batch, self.objective.encode(batch)).backward()
+                self.losses(batch).backward()
             for index, one in weights.items():
                 assert one.grad is not None
                 total[index] = total.get(index, 0.0) + one.grad.abs()
