@@ -13,11 +13,12 @@ _LOCK = threading.Lock()
 
 
 def speaks_without_a_picture(model: MoAIForConditionalGeneration) -> Any:
-    """The untaught language model of a model that knows it, loaded at its first question; else the model itself.
+    """The untaught language model of a model that knows it, loaded at its first question; else the model itself, and
+    also where a limit of memory leaves no room for a second one.
 
     Raises ValueError with one sentence when it is no longer there.
     """
-    if model.taught_from is None:
+    if model.taught_from is None or hasattr(model.language_model, "streaming"):
         return model
     with _LOCK:
         if model not in _LOADED:

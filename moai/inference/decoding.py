@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from moai.inference.choosing import Part, choose, next_step
 from moai.inference.fused import LayerWeights, layer_weights, places, rms_norm, rotated
 from moai.inference.products import SparseWeights, feed_token, project
-from moai.inference.ring.streaming import needed_bytes, ring_of
+from moai.inference.ring.needs import decoder_needs, inner_width
+from moai.inference.ring.streaming import ring_of
 
 SPLIT = 128
 """Cache positions whose values one piece of the attention sums up; many pieces keep a whole chip busy with one row."""
@@ -174,6 +175,9 @@ class Decoder:
     def __init__(self, decoder: nn.Module, head: nn.Linear, compiled: bool, options: dict | None = None):
         self.layers = layer_weights(decoder)
         self.ring, self.config = ring_of(decoder), decoder.config
+        self.width = max(map(inner_width, self.layers))
+        self.at_once: int | None = None
+        """Prompts that are read in one pass, where these are fewer than a bucket's rows."""
         self.embedding, self.norm, self.head = decoder.embed_tokens.weight, decoder.norm.weight, head.weight
         self.epsilon = decoder.config.rms_norm_eps
         self.rotary = decoder.rotary_emb
@@ -190,7 +194,6 @@ class Decoder:
         self.generator = torch.Generator(self.embedding.device)
         """What told steps draw by."""
         self._storage: list[Tensor] = []
-        self._needed = 0
         self._buckets: dict[tuple[int, int], Bucket] = {}
 
     @property
@@ -202,9 +205,8 @@ class Decoder:
         """The bucket for `rows` conversations of at most `length` tokens, ready to step; what it held is lost."""
         key = (bucket_rows(rows), bucket_length(length))
         if self.ring is not None:
-            needed = max(self._needed, needed_bytes(self.config, self.embedding.itemsize, *key))
-            self.ring.reserve(self, needed)
-            self._needed = needed
+            at_once = key[0] if self.at_once is None else self.at_once
+            self.ring.reserve(self, decoder_needs(self.config, self.width, self.embedding.itemsize, *key, at_once))
         if key not in self._buckets:
             self._buckets[key] = self._allocate(*key)
         bucket = self._buckets[key]

@@ -21,6 +21,7 @@ from moai.inference.encoding import INPUTS, CapturedEncoding
 from moai.inference.fused import can_be_fused, places
 from moai.inference.graphs import Graphs
 from moai.inference.prefill import Prefill
+from moai.inference.ring.needs import looking_needs
 from moai.inference.ring.streaming import forget_rings
 from moai.inference.untouched import is_untouched
 from moai.models.generation import IMAGE_INPUTS
@@ -150,6 +151,9 @@ class FastGeneration:
         if not given:
             return inputs
         rest = {name: value for name, value in inputs.items() if name not in INPUTS}
+        if self.decoder.ring is not None:
+            pictures = sum(len(value) for name, value in given.items() if name.endswith("pixel_values"))
+            self.decoder.ring.reserve(model.vision, looking_needs(model.config, model.dtype.itemsize, pictures))
         return rest | (model.encode(**given) if self.encoding is None else self.encoding(model, given))
 
     def tokens(self, bucket: Bucket, rows: int, count: int, way: Way = PLAIN) -> Iterator[Tensor]:

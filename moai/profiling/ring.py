@@ -20,8 +20,9 @@ from torch import nn
 from moai.inference.decoding import bucket_length, bucket_rows
 from moai.inference.generation import FastGeneration, forget
 from moai.inference.quantization import check_tier
+from moai.inference.ring.needs import decoder_needs
 from moai.inference.ring.plan import bytes_of
-from moai.inference.ring.streaming import needed_bytes, ring_of, stream_layers
+from moai.inference.ring.streaming import ring_of, stream_layers
 from moai.profiling.model import Setup, decoding_seconds, prompt_work, random_inputs, random_model, request
 from moai.terminal import Parser, guarded, sentence
 
@@ -109,7 +110,8 @@ def measure_ring(
     cells.add("weights", tier=tier, always=streaming.always, layer=max(sizes), body=streaming.layers[0].body)
     if not budgets:
         rows, length = _shape(request(setup, random_inputs(setup, max(setup.batches)), tokens))
-        needed = needed_bytes(model.config.text_config, setup.dtype.itemsize, bucket_rows(rows), bucket_length(length))
+        key = (bucket_rows(rows), bucket_length(length))
+        needed = sum(decoder_needs(model.config.text_config, streaming.width, setup.dtype.itemsize, *key, key[0]))
         counts = (2, len(sizes))
         budgets = [(f"{count} layers", streaming.always + needed + count * max(sizes)) for count in counts]
     for label, budget in budgets:
@@ -130,7 +132,7 @@ def measure_ring(
                 plan = ring_of(decoder).plan
                 streamed = sum(streaming.layers[number].body for number in plan.streamed)
                 found |= {"resident": len(plan.resident), "streamed": len(plan.streamed), "streamed_bytes": streamed}
-                found["copying_ms"] = 1000 * streamed / rate
+                found |= {"copying_ms": 1000 * streamed / rate, "planned": streaming.always + ring_of(decoder).planned}
                 with limited(setup.device, budget, before):
                     for name, ahead in (("", True), ("alone_", False)):
                         ring_of(decoder).ahead = ahead

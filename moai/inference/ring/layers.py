@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from moai.inference.ring.needs import Needs
 from moai.inference.ring.packing import Packed
 from moai.inference.ring.plan import Plan, planned, told
 
@@ -44,7 +45,7 @@ class Ring:
         self.layers, self.device, self.budget, self.slots, self.ahead = layers, device, budget, slots, ahead
         self.sizes = [len(layer.memory) for layer in layers]
         self.plan: Plan | None = None
-        self._needs: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        self._needs: WeakKeyDictionary[Any, Needs] = WeakKeyDictionary()
         self._resident: dict[int, Tensor] = {}
         self._made: dict[tuple[int, int], Any] = {}
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
@@ -55,20 +56,26 @@ class Ring:
         """Which streamed layer is copied next, and how many of this pass are yet to be."""
         self._under_way = self._whole = False
 
-    def reserve(self, owner: Any, needed: int) -> None:
-        """Keeps `needed` bytes for `owner` from now on, as long as it lives; residents leave where they must.
+    def reserve(self, owner: Any, needs: Needs) -> None:
+        """Keeps free what `owner` needs from now on, as long as it lives; residents leave where they must.
 
         Raises torch.OutOfMemoryError with one sentence where even the slots do not fit beside it.
         """
-        others = sum(size for one, size in self._needs.items() if one is not owner)
-        left = self.budget - others - needed
-        if self.plan is None or self.plan.bytes(self.sizes) > left:
-            plan = planned(left, self.sizes, self.slots)
+        before = self._needs.get(owner, needs)
+        needs = Needs(max(before.kept, needs.kept), max(before.passing, needs.passing))
+        taken = _together([*(one for who, one in self._needs.items() if who is not owner), needs])
+        if self.plan is None or self.plan.bytes(self.sizes) > self.budget - taken:
+            plan = planned(self.budget - taken, self.sizes, self.slots)
             if plan is None:
                 slots = self.slots * max(self.sizes)
-                raise torch.OutOfMemoryError(f"{told(slots)} of layers do not fit beside {told(others + needed)}")
+                raise torch.OutOfMemoryError(f"{told(slots)} of layers do not fit beside {told(taken)}")
             self.arrange(plan)
-        self._needs[owner] = needed
+        self._needs[owner] = needs
+
+    @property
+    def planned(self) -> int:
+        """Bytes that all will take at most, with layers and slots."""
+        return _together(list(self._needs.values())) + (0 if self.plan is None else self.plan.bytes(self.sizes))
 
     def arrange(self, plan: Plan) -> None:
         """Takes the layers to the device that a plan has there, and gives back the memory of the others."""
@@ -165,3 +172,7 @@ class Ring:
         if key not in self._made:
             self._made[key] = self.layers[number].unpacked(memory)
         return self._made[key]
+
+
+def _together(needs: Sequence[Needs]) -> int:
+    return sum(one.kept for one in needs) + max((one.passing for one in needs), default=0)

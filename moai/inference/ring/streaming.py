@@ -7,18 +7,16 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig
 
 from moai.inference.fused import can_be_fused, join_layer, weights_of
 from moai.inference.quantization import check_tier, quantize_layer
 from moai.inference.ring.layers import Ring
+from moai.inference.ring.needs import decoder_needs, inner_width
 from moai.inference.ring.packing import Packed, move_parameters, packed
 from moai.inference.ring.plan import bytes_of, planned, told
 from moai.inference.untouched import is_untouched
 from moai.models.modeling import MoAIForConditionalGeneration
 
-_WORKSPACE = 96 * 2**20
-"""What libraries take for themselves, and what lies between tensors."""
 _USUAL_WORDS = 512
 """Of a question with its answer, which must fit beside one picture."""
 
@@ -26,11 +24,13 @@ _USUAL_WORDS = 512
 @dataclass(frozen=True)
 class Streaming:
     """Of a decoder whose layers stay on the host: its packed layers, the bytes of its device that the model may take,
-    those that all but layers take of them, and the slots through which layers pass."""
+    those that all weights but layers take of them, the `inner_width` of the widest layer, and the slots through which
+    layers pass."""
 
     layers: list[Packed]
     budget: int
     always: int
+    width: int
     slots: int = 2
 
 
@@ -43,20 +43,6 @@ def check_memory(memory: str | None, device: torch.device) -> int | None:
     if device.type != "cuda":
         raise ValueError(f"a limit of memory needs a CUDA device; leave it out on {device.type}")
     return budget
-
-
-def needed_bytes(config: PreTrainedConfig, itemsize: int, rows: int, length: int) -> int:
-    """What a decoder needs beside its layers for `rows` conversations of `length` tokens: the cache, what a pass over
-    all these tokens holds at its widest place, logits, and a weight spelled out of fewer bits.
-
-    itemsize: bytes of one number of a state.
-    """
-    dim, wide = config.hidden_size, config.intermediate_size
-    head_dim = getattr(config, "head_dim", None) or dim // config.num_attention_heads
-    cache = 2 * config.num_hidden_layers * config.num_key_value_heads * head_dim * itemsize
-    states = (6 * dim + max(4 * wide, 12 * dim)) * itemsize
-    logits = rows * config.vocab_size * (itemsize + 8)
-    return rows * length * (cache + states) + logits + dim * wide * itemsize + _WORKSPACE
 
 
 @torch.no_grad()
@@ -90,10 +76,12 @@ def stream_layers(
         layer.register_forward_hook(_take_back, always_call=True)
     outside = [module for module in model.modules() if id(module) not in inside]
     always = sum(one.numel() * one.element_size() for one in _own_tensors(outside))
-    _check_fits(model, layers, always, budget, slots)
+    width = max(inner_width(layer.unpacked(layer.memory)) for layer in layers)
+    streaming = Streaming(layers, budget, always, width, slots)
+    _check_fits(model, streaming)
     for module in outside:
         module._apply(lambda tensor: tensor.to(device), recurse=False)
-    decoder.streaming = Streaming(layers, budget, always, slots)
+    decoder.streaming = streaming
     return model.requires_grad_(False)
 
 
@@ -107,17 +95,16 @@ def _own_tensors(modules: list[nn.Module]) -> list[Tensor]:
     return list(found.values())
 
 
-def _check_fits(
-    model: MoAIForConditionalGeneration, layers: list[Packed], always: int, budget: int, slots: int
-) -> None:
-    sizes = [len(layer.memory) for layer in layers]
+def _check_fits(model: MoAIForConditionalGeneration, streaming: Streaming) -> None:
+    sizes = [len(layer.memory) for layer in streaming.layers]
     length = model.config.num_image_tokens + _USUAL_WORDS
-    stays = always + needed_bytes(model.config.text_config, model.dtype.itemsize, 1, length)
-    if planned(budget - stays, sizes, slots) is None:
-        lacking = told(stays + slots * max(sizes) - budget)
+    needs = decoder_needs(model.config.text_config, streaming.width, model.dtype.itemsize, 1, length, 1)
+    stays = streaming.always + sum(needs)
+    if planned(streaming.budget - stays, sizes, streaming.slots) is None:
+        lacking = told(stays + streaming.slots * max(sizes) - streaming.budget)
         raise ValueError(
-            f"{told(budget)} of memory is {lacking} too little: {slots} layers must fit beside {told(stays)} that "
-            "always stay; quantise to int8 or int4, or allow more"
+            f"{told(streaming.budget)} of memory is {lacking} too little: {streaming.slots} layers must fit beside "
+            f"{told(stays)} that always stay; quantise to int8 or int4, or allow more"
         )
 
 

@@ -12,9 +12,10 @@ from moai.inference import fuse_weights
 from moai.inference.generation import FastGeneration, Request, forget
 from moai.inference.quantization import check_tier, quantize
 from moai.inference.ring import Ring, stream_layers
+from moai.inference.ring.needs import decoder_needs
 from moai.inference.ring.packing import packed
 from moai.inference.ring.plan import spread
-from moai.inference.ring.streaming import needed_bytes, ring_of
+from moai.inference.ring.streaming import ring_of
 from tests.conftest import tiny_config
 from tests.inference.ring.test_ring import logits_of
 from tests.inference.test_generation import GREEDY
@@ -82,7 +83,7 @@ def test_the_budget_holds(dense, there, tier):
     model = stream_layers(copy.deepcopy(dense), CUDA, 10**12, tier)
     streaming = model.language_model.streaming
     sizes = [len(layer.memory) for layer in streaming.layers]
-    needed = needed_bytes(model.config.text_config, 2, 2, 512)
+    needed = sum(decoder_needs(model.config.text_config, streaming.width, 2, 2, 512, 2))
     ring = ring_of(model.language_model)
     ring.budget = needed + 4 * max(sizes)
     budget = streaming.always + ring.budget

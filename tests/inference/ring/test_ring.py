@@ -17,9 +17,10 @@ from moai.inference.generation import FastGeneration, Request, fast_generation, 
 from moai.inference.products import Projection
 from moai.inference.quantization import quantize
 from moai.inference.ring import stream_layers
+from moai.inference.ring.needs import decoder_needs, inner_width, looking_needs
 from moai.inference.ring.packing import ALIGNMENT, PARTIAL_LORA, packed, plain_tensors
 from moai.inference.ring.plan import spread
-from moai.inference.ring.streaming import needed_bytes, ring_of
+from moai.inference.ring.streaming import ring_of
 from moai.streaming import StopWhenAsked
 from tests.conftest import tiny_config
 from tests.inference.test_generation import GREEDY, talkative
@@ -128,7 +129,7 @@ def test_a_layer_is_one_aligned_piece_of_memory(dense):
 def test_residents_leave_for_larger_batches(dense, inputs):
     model = stream_layers(copy.deepcopy(dense), CPU, ROOMY)
     ring, engine = ring_of(model.language_model), fast_generation(model)
-    needed = [needed_bytes(model.config.text_config, 4, rows, 512) for rows in (1, 2, 4)]
+    needed = [sum(decoder_needs(model.config.text_config, 48, 4, rows, 512, rows)) for rows in (1, 2, 4)]
     ring.budget = needed[1] + 3 * max(ring.sizes)
     bucket = engine.decoder.bucket(1, 100)
     assert not ring.plan.streamed  # the room of a second row
@@ -147,8 +148,8 @@ def test_residents_leave_for_larger_batches(dense, inputs):
 def test_two_engines_share_the_budget(ringed):
     ring = ring_of(ringed.language_model)
     first, second = FastGeneration(ringed), FastGeneration(ringed)
-    needed = needed_bytes(ringed.config.text_config, 4, 1, 512)
-    ring.budget = 2 * needed + 2 * max(ring.sizes) - 1
+    kept, passing = decoder_needs(ringed.config.text_config, 48, 4, 1, 512, 1)
+    ring.budget = 2 * kept + passing + 2 * max(ring.sizes) - 1  # passes take turns
     first.decoder.bucket(1, 100)
     with pytest.raises(torch.OutOfMemoryError):
         second.decoder.bucket(1, 100)
@@ -230,3 +231,29 @@ def test_a_limit_needs_a_cuda_device_and_an_amount(model_folder):
             MoAI.from_pretrained(model_folder, device="cpu", **settings)
         with pytest.raises(ValueError, match=sentence):
             MoAI.build("any", "any", device="cpu", **settings)
+
+
+@pytest.mark.parametrize("pruned", [0, 2])
+def test_sparse_layers_pass_through_slots(inputs, pruned):
+    settings = {"sparse_experts": 4, "sparse_width": 16, "sparse_active": 2, "sparse_shared": 1, "sparse_first": 1}
+    resident = deep(**settings, sparse_pruned=pruned)
+    ringed = through_slots(stream_layers(copy.deepcopy(resident), CPU, ROOMY), 4)
+    fuse_weights(resident)
+    assert torch.equal(logits_of(ringed, inputs), logits_of(resident, inputs))
+    ids = generate(resident, **inputs, **GREEDY, fast=True)
+    assert torch.equal(generate(ringed, **inputs, **GREEDY, fast=True), ids)
+    assert torch.equal(ringed.generate(**inputs, **GREEDY), ids)
+
+
+def test_needs_grow_with_what_is_asked(dense, ringed, inputs):
+    text = dense.config.text_config
+    needs = [decoder_needs(text, 48, 4, rows, 512, at_once) for rows, at_once in ((1, 1), (4, 1), (4, 4))]
+    assert needs[1].kept == needs[2].kept == 4 * needs[0].kept == 4 * 512 * 2 * LAYERS * 2 * 8 * 4
+    assert needs[0].passing < needs[1].passing < needs[2].passing
+    ring = ring_of(ringed.language_model)
+    before = ring.planned
+    generate(ringed, **inputs, **GREEDY, fast=True)
+    kept, passing = decoder_needs(text, 48, 4, 2, 512, 2)
+    looked = looking_needs(dense.config, 4, 4)
+    assert ring.planned == before + kept + max(passing, looked.passing) and looked.kept == 0
+    assert inner_width(ring.layers[0].unpacked(ring.layers[0].memory)) == 48
