@@ -102,7 +102,11 @@ class Spread:
             gives, takes = torch.stack((sent.sum(dim=1), got.sum(dim=1))).tolist()
             mine = states.to(experts.gate_up_proj.dtype)[order // active]
             rows = _Swapped.apply(mine, gives, takes, self.experts)
-            whose = torch.arange(here, device=states.device).repeat(len(got)).repeat_interleave(got.flatten())
+            whose = (
+                torch.arange(here, device=states.device)
+                .repeat(len(got))
+                .repeat_interleave(got.flatten(), output_size=sum(takes))
+            )
             if not len(rows):
                 # A sum over no rows keeps the other exchange a part of the backward pass.
                 rows, whose = rows.sum(dim=0, keepdim=True), whose.new_zeros(1)
