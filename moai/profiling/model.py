@@ -30,11 +30,25 @@ def sparse_nano(**changed) -> MoAIConfig:
     return MoAIConfig.moai_nano(text_config=text, **(experts | changed))
 
 
+def sparse_16b(**changed) -> MoAIConfig:
+    """MoAI-7B's eyes on a decoder of DeepSeekMoE-16B's sizes (arXiv 2401.06066, table 7): 2 shared and 64 routed
+    experts, 6 of them active, behind a first layer without."""
+    config = MoAIConfig.moai_7b()
+    text = config.text_config
+    text.hidden_size, text.num_hidden_layers, text.intermediate_size = 2048, 28, 10944
+    text.num_attention_heads = text.num_key_value_heads = 16
+    text.head_dim = 128
+    experts = {"sparse_experts": 64, "sparse_shared": 2, "sparse_active": 6, "sparse_width": 1408}
+    kept = {"plora_rank": 64, "plora_alpha": 64, "mixer_layers": [6, 13, 20, 27]}
+    return MoAIConfig.moai_7b(text_config=text, **(experts | kept | changed))
+
+
 SIZES = {
     # words of the prompt, words of the verbalised scene
     "nano": (MoAIConfig.moai_nano, 60, 200),
     "7b": (MoAIConfig.moai_7b, 60, 700),
     "sparse": (sparse_nano, 60, 200),
+    "sparse_16b": (sparse_16b, 60, 700),
 }
 NEW_TOKENS = 128
 VARIANTS = {

@@ -46,6 +46,8 @@ PARTS = {
 USUAL = {
     "nano": ("generation", "questions", "agreement", "strategies", "training", "perception", "answers"),
     "7b": ("generation", "questions", "agreement", "strategies", "plain", "training", "tiers"),
+    "sparse": ("generation", "questions", "agreement", "plain"),
+    "sparse_16b": ("generation", "questions", "agreement", "plain"),
 }
 """What runs without --only."""
 PACKAGES = ("torch", "transformers", "triton", "torchao", "timm", "ultralytics", "rapidocr", "onnxruntime")

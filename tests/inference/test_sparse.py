@@ -48,9 +48,11 @@ def test_one_token_a_row_is_fed_as_the_layer_feeds_it():
         assert torch.equal(chosen, layer.gate(states)[2])
     low = talkative(**SPARSE).bfloat16()
     weights, layer = fast_generation(low).decoder.layers[1].feed_forward, sparse_layers(low)[1]
+    compiled = torch.compile(feed_token, backend="eager", fullgraph=True, dynamic=False)
     for rows in (3, 40):
         states = torch.randn(rows, 32).bfloat16()
-        torch.testing.assert_close(feed_token(states, weights)[0], layer(states[:, None])[:, 0], rtol=0.05, atol=0.02)
+        for feed in (feed_token, compiled):
+            torch.testing.assert_close(feed(states, weights)[0], layer(states[:, None])[:, 0], rtol=0.05, atol=0.02)
 
 
 def test_it_takes_down_whom_tokens_took(inputs):

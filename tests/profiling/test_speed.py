@@ -79,3 +79,7 @@ def test_operations_of_attention_with_shared_heads():
     # The counter takes them for every kernel that an accelerator may choose.
     names = {str(op) for op in flop_registry if "_scaled_dot_product" in str(op)}
     assert names == {str(op) for op in SHARED_HEADS}
+
+
+def test_every_size_has_usual_parts():
+    assert speed.USUAL.keys() == speed.SIZES.keys()
