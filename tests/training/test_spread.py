@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from moai.models.modeling import MoAIForConditionalGeneration
+from moai.models.sparse.capacity import Capacity
 from moai.models.sparse.layer import sparse_layers
 from moai.models.sparse.record import ExpertRecord
 from moai.models.sparse.upcycle import upcycle
@@ -95,6 +96,37 @@ def learn(file: Path) -> None:
     left()
 
 
+def agree_on_a_gpu(device: str) -> None:
+    """One process, with NCCL: in bf16, experts that are exchanged with nobody learn what they do without."""
+    torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    found = []
+    for spread in (False, True):
+        objective = seeded().to(device)
+        if spread:
+            spread_experts(objective.model, 1, 1, torch.device(device))
+        for layer in sparse_layers(objective).values():
+            layer.capacity = Capacity(1.0, "position")
+        ids = (torch.arange(48).view(2, 24) % 50 + 5).to(device)
+        with torch.autocast(device, torch.bfloat16):
+            objective(input_ids=ids).backward()
+        optimizer = torch.optim.AdamW(stacks(objective).values(), 1e-3, fused=device == "cuda")
+        length = clipped(objective.parameters(), 1.0)
+        assert length > 1
+        optimizer.step()
+        assert all(whole(one.detach()).isfinite().all() for one in stacks(objective).values())
+        told = {name: whole(one.grad) for name, one in stacks(objective).items() if one.grad is not None}
+        found.append(told | {"length": length})
+    for name, one in found[0].items():
+        torch.testing.assert_close(found[1][name], one, rtol=2e-2, atol=float(2e-2 * one.abs().max()), msg=name)
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(capfd):
+    assert in_processes(1, agree_on_a_gpu, "cuda") == [0], capfd.readouterr().out
+
+
 def test_two_processes_have_the_gradients_of_one(inputs, tmp_path, capfd):
     alone = seeded()
     record = ExpertRecord()
@@ -153,6 +185,12 @@ def test_one_process_goes_on_where_two_left(sparse_folder, tmp_path, capfd):
 def test_numbers_that_do_not_divide(parts, count, said):
     with pytest.raises(ValueError, match=said):
         spread_experts(seeded().model, parts, count, torch.device("cpu"))
+
+
+def test_compiled_experts_are_not_shared_out(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert command.main(["sparse", "experts_parallel=2", "sharding=ddp", "compile=layers", f"output={tmp_path}"]) == 2
+    assert "leave it out with sharding fsdp and experts_parallel" in capsys.readouterr().err
 
 
 def test_a_dense_model_has_none_to_share_out(model):
