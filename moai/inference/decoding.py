@@ -67,7 +67,7 @@ def decode_layer(
 
     residual and delta: (B, D), their sum enters the layer, and the sum of the two results leaves it (so that adding
     them can be one kernel with the next norm). keys, values: (B, H, L, d); position: (B,) where the token stands;
-    cos, sin: (B, d); unseen: (B, L) bool; routes: (B, L, K), of a sparse layer.
+    cos, sin: (B, d); unseen: (B, L) bool; routes: (B, 1, L, K), of a sparse layer.
     """
     rows, heads, head_dim = keys.shape[0], keys.shape[1], keys.shape[3]
     residual = residual + delta
@@ -87,7 +87,7 @@ def decode_layer(
     normed = rms_norm(residual, layer.output_norm, epsilon)
     delta, chosen = feed_token(normed, layer.feed_forward)
     if routes is not None and chosen is not None:
-        routes[every, position] = chosen.to(routes.dtype)
+        routes[every, 0, position] = chosen.to(routes.dtype)
     return residual, delta
 
 
@@ -115,7 +115,7 @@ class Bucket:
     """The tensors of one bucket, at fixed addresses: what a step reads and writes.
 
     `tokens` (B,) the last tokens, `position` (B,) where they stand, `keys` and `values` (B, H, L, d) of each layer,
-    `routes` (B, L, K) that tokens took in each sparse layer, None for dense ones,
+    `routes` (B, 1, L, K) that tokens took in each sparse layer, None for dense ones,
     `cos` and `sin` (L, d), `temperature`, `top_p`, `strength` and `plausible` scalars; `logprobs` and `changed` (B,)
     what steps tell of the last tokens, `logits` (B, V) what those were chosen from, `places` (B,) where rows of a part
     stand in the whole; `graphs` the captured steps, by
@@ -147,11 +147,16 @@ class Bucket:
         """Tokens that the cache holds."""
         return self.cos.shape[0]
 
-    def routes_of(self, lengths: Tensor, count: int) -> dict[int, Tensor]:
-        """By sparse layer, the routes (B, count, K) of tokens behind the first `lengths` (B,) of each row."""
+    @property
+    def caches(self) -> tuple[Tensor, ...]:
+        """Whatever is kept of each token, (B, ..., L, ...) with positions in the third dimension."""
+        return (*self.keys, *self.values, *(one for one in self.routes if one is not None))
+
+    def routes_of(self, lengths: Tensor, count: int, first: int = 0) -> dict[int, Tensor]:
+        """By sparse layer, routes (N, count, K) of tokens behind the first `lengths` (N,) of N rows from `first` on."""
         places = lengths[:, None] + torch.arange(count, device=lengths.device)
-        every = torch.arange(len(lengths), device=lengths.device)[:, None]
-        return {layer: one[every, places].long() for layer, one in enumerate(self.routes) if one is not None}
+        every = torch.arange(first, first + len(lengths), device=lengths.device)[:, None]
+        return {layer: one[every, 0, places].long() for layer, one in enumerate(self.routes) if one is not None}
 
     def part(self, start: int) -> "Bucket":
         """The rows from `start` on, for prompts to be read into."""
@@ -176,6 +181,9 @@ class Decoder:
         self.layers = layer_weights(decoder)
         self.ring, self.config = ring_of(decoder), decoder.config
         self.width = max(map(inner_width, self.layers))
+        fed = {number: layer.feed_forward for number, layer in enumerate(self.layers)}
+        self.active = {number: one.active for number, one in fed.items() if isinstance(one, SparseWeights)}
+        """Experts that a token takes, by sparse layer."""
         self.at_once: int | None = None
         """Prompts that are read in one pass, where these are fewer than a bucket's rows."""
         self.embedding, self.norm, self.head = decoder.embed_tokens.weight, decoder.norm.weight, head.weight
@@ -194,6 +202,7 @@ class Decoder:
         self.generator = torch.Generator(self.embedding.device)
         """What told steps draw by."""
         self._storage: list[Tensor] = []
+        self._routes: dict[int, Tensor] = {}
         self._buckets: dict[tuple[int, int], Bucket] = {}
 
     @property
@@ -227,7 +236,15 @@ class Decoder:
             self._storage.clear()
             # A tensor for each, since the compiler looks twice at inputs that share memory.
             self._storage = [self.embedding.new_zeros(needed) for _ in range(2 * len(self.layers))]
+            self._routes = {
+                number: torch.zeros(rows * length * active, dtype=torch.int32, device=self.device)
+                for number, active in self.active.items()
+            }
         parts = [one[:needed].view(shape) for one in self._storage]
+        routes = {
+            number: self._routes[number][: rows * length * active].view(rows, 1, length, active)
+            for number, active in self.active.items()
+        }
         positions = torch.arange(length, device=self.device)
         cos, sin = (table[0] for table in self.rotary(self.embedding, positions[None]))
         return Bucket(
@@ -235,7 +252,7 @@ class Decoder:
             position=torch.zeros(rows, dtype=torch.long, device=self.device),
             keys=tuple(parts[0::2]),
             values=tuple(parts[1::2]),
-            routes=tuple(self._no_routes(layer, rows, length) for layer in self.layers),
+            routes=tuple(routes.get(number) for number in range(len(parts) // 2)),
             cos=cos,
             sin=sin,
             temperature=torch.ones((), device=self.device),
@@ -247,12 +264,6 @@ class Decoder:
             logits=self.embedding.new_zeros(rows, len(self.head)),
             places=torch.zeros(rows, dtype=torch.long, device=self.device),
         )
-
-    def _no_routes(self, layer: LayerWeights, rows: int, length: int) -> Tensor | None:
-        weights = layer.feed_forward
-        if not isinstance(weights, SparseWeights):
-            return None
-        return torch.zeros(rows, length, weights.active, dtype=torch.int32, device=self.device)
 
     def step(self, bucket: Bucket, way: Way = PLAIN) -> None:
         """Reads `bucket.tokens` at `bucket.position`, and puts the next tokens and positions there."""

@@ -93,7 +93,7 @@ class Extras(_Strict):
 
     experts: list[str] | str | None = None
     moai: bool = True
-    evidence: bool | list[Literal["scene", "gates", "timings", "drafts"]] = False
+    evidence: bool | list[Literal["scene", "gates", "timings", "drafts", "experts"]] = False
     samples: int | None = None
     combine: str | None = None
     window: int | None = None
@@ -106,7 +106,7 @@ class Extras(_Strict):
     def shown(self) -> tuple[str, ...]:
         """The parts of the evidence that are asked for."""
         if isinstance(self.evidence, bool):
-            return ("scene", "gates", "timings", "drafts") if self.evidence else ()
+            return ("scene", "gates", "timings", "drafts", "experts") if self.evidence else ()
         return tuple(self.evidence)
 
     @property

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from moai.assistant import NO_PICTURE, Decoding, MoAI
+from moai.models.sparse.upcycle import upcycle
 from perception import Perception
 from tests.conftest import example_image
 from tests.serving.conftest import EXAMPLES
@@ -65,6 +66,20 @@ def test_sixteen_at_once_are_answered_as_one_by_one(assistant, together, picture
             assert gate.image == pytest.approx(other.image, abs=1e-5)
     samples = {one.name: one.value for metric in together.metrics.registry.collect() for one in metric.samples}
     assert samples["moai_batch_rows_sum"] > samples["moai_batch_rows_count"]  # they were written side by side
+
+
+def test_experts_of_a_sparse_decoder_are_those_of_one_by_one(assistant, pictures):
+    sparse = MoAI(upcycle(assistant.model, 3, 1, 3, fresh=0.5).eval(), assistant.processor, assistant.perception)
+    asked = [(pictures[number % 4], QUESTIONS[number], {"max_new_tokens": 4 + 3 * number}) for number in range(4)]
+    expected = [sparse.ask(picture, question, **how) for picture, question, how in asked]
+    together = Together(sparse, 4, Metrics())
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda given: together.ask(*given[:2], **given[2]), asked))
+    for answer, alone in zip(answers, expected, strict=True):
+        assert answer.text == alone.text and len(answer.experts) == 2
+        for told, wanted in zip(answer.experts, alone.experts, strict=True):
+            for side in ("image", "words", "answer"):
+                assert getattr(told, side) == pytest.approx(getattr(wanted, side), abs=1e-5)
 
 
 def test_a_short_answer_does_not_wait_for_a_long_one(together, pictures):

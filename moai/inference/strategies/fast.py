@@ -92,5 +92,5 @@ def _read(
 def _spread(bucket: Bucket, prompts: int, copies: int) -> None:
     """Gives each of the first rows' caches to `copies` rows beside each other."""
     if copies > 1:
-        for cache in (*bucket.keys, *bucket.values):
+        for cache in bucket.caches:
             cache[: prompts * copies].copy_(cache[:prompts].repeat_interleave(copies, dim=0))

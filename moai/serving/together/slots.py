@@ -58,6 +58,11 @@ class Slots:
         if self.tokens[slot] != token:
             self.tokens[slot], self._told = token, None
 
+    def routes(self, slot: int, start: int) -> dict[int, Tensor]:
+        """By sparse layer, the routes (1, N, K) that the tokens of a conversation took from the position `start` on."""
+        whole, count = self._decoder.bucket(self.rows, self._length), self._positions[slot] - start
+        return whole.routes_of(torch.tensor([start], device=whole.tokens.device), count, slot)
+
     def drop(self, slot: int) -> None:
         """Forgets a conversation; the last one takes its slot."""
         last = len(self) - 1
@@ -73,7 +78,7 @@ class Slots:
         if source == target:
             return
         whole, length = self._decoder.bucket(self.rows, self._length), self._positions[target]
-        for kept in (*whole.keys, *whole.values):
+        for kept in whole.caches:
             kept[target, :, :length].copy_(kept[source, :, :length])
 
     def _make_room(self, length: int) -> None:
@@ -83,8 +88,8 @@ class Slots:
         kept: list[Tensor] = []
         if len(self):
             whole, used = self._decoder.bucket(self.rows, self._length), max(self._positions)
-            kept = [one[: len(self), :, :used].clone() for one in (*whole.keys, *whole.values)]
+            kept = [one[: len(self), :, :used].clone() for one in whole.caches]
         self._length, self._told = length, None
         whole = self._decoder.bucket(self.rows, length)
-        for old, new in zip(kept, (*whole.keys, *whole.values), strict=bool(kept)):
+        for old, new in zip(kept, whole.caches, strict=bool(kept)):
             new[: len(self), :, : old.shape[2]].copy_(old)

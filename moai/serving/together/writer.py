@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from moai.answers import Answer, Decoding, EncodedImage
-from moai.evidence import Evidence, Taking
+from moai.evidence import Taking
 from moai.inference.choosing import choose
 from moai.inference.generation import Request
 from moai.loading import in_memory
@@ -35,7 +35,7 @@ class Row:
     streamer: PieceStreamer | None = None
     answer: "Future[Answer]" = field(default_factory=Future)
     said: list[int] = field(default_factory=list)
-    evidence: Evidence = field(default_factory=Evidence)
+    taking: Taking | None = None
     generator: torch.Generator | None = None
     started: float = field(default_factory=time.perf_counter)
 
@@ -106,8 +106,8 @@ class Writer:
 
     def _admit(self, row: Row) -> None:
         try:
-            taking = Taking(self.model, routed=False)
-            request = self._request(row, taking)
+            row.taking = Taking(self.model)
+            request = self._request(row, row.taking)
             if request is None:
                 row.answer.set_result(self.alone(row))
                 return
@@ -119,7 +119,6 @@ class Writer:
             self._slots = Slots(self.model, self.rows)
         with in_memory(self.model.device, "1 question", "load the model quantised"):
             logits = self._slots.read(request)
-        row.evidence = taking.told([0])[0]
         if row.settings.temperature > 0:
             row.generator = torch.Generator()
             row.generator.seed() if row.settings.seed is None else row.generator.manual_seed(row.settings.seed)
@@ -165,8 +164,10 @@ class Writer:
         row, last = self._written[slot], self._written.pop()
         if last is not row:
             self._written[slot] = last
-        self._give(row)
         assert self._slots is not None
+        if row.taking is not None and row.taking.experts is not None:
+            row.taking.experts.said = self._slots.routes(slot, len(row.prompt))
+        self._give(row)
         self._slots.drop(slot)
 
     def _give(self, row: Row) -> None:
@@ -177,7 +178,9 @@ class Writer:
             timings = {"generate": time.perf_counter() - row.started}
             ends, settings = ends_of(self.model), row.settings
             said = answer_of(self.processor, ends, row.said, row.prompt, row.picture, settings, timings, row.room)
-            row.answer.set_result(replace(said, **vars(row.evidence)))
+            if row.taking is not None and said.usage is not None:
+                said = replace(said, **vars(row.taking.told([said.usage.new_tokens])[0]))
+            row.answer.set_result(said)
         except Exception as error:
             row.answer.set_exception(error)
 
