@@ -5,7 +5,7 @@ not compile anything anew; what fills the bucket is told by positions on the dev
 """
 
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -223,9 +223,14 @@ class Decoder:
             bucket.graphs[way] = self._captured(bucket, way)
         return bucket
 
-    def passing(self, whole: bool = False) -> Iterable[LayerWeights]:
-        """The layers where the states are, in order, for one pass; `whole` with their partial LoRA."""
-        return self.layers if self.ring is None else self.ring.passing(whole)
+    @property
+    def turn(self) -> AbstractContextManager:
+        """Within it a pass may ask for layers: those who share them take turns."""
+        return nullcontext() if self.ring is None else self.ring.turn
+
+    def passing(self, prompt: bool = False, whole: bool = False) -> Iterable[LayerWeights]:
+        """The layers where the states are, in order, for a pass over prompts or a step; `whole` with partial LoRA."""
+        return self.layers if self.ring is None else self.ring.passing(prompt, whole)
 
     def _allocate(self, rows: int, length: int) -> Bucket:
         shape = (rows, self.heads, length, self.head_dim)
@@ -270,7 +275,7 @@ class Decoder:
         if way in bucket.graphs:
             bucket.graphs[way].replay()
         else:
-            with torch._dynamo.config.patch(recompile_limit=_MAX_COMPILED) if self.ring else nullcontext():
+            with self.turn, torch._dynamo.config.patch(recompile_limit=_MAX_COMPILED) if self.ring else nullcontext():
                 self._advance(bucket, way)
 
     def _advance(self, bucket: Bucket, way: Way) -> None:

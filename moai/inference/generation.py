@@ -151,10 +151,12 @@ class FastGeneration:
         if not given:
             return inputs
         rest = {name: value for name, value in inputs.items() if name not in INPUTS}
-        if self.decoder.ring is not None:
-            pictures = sum(len(value) for name, value in given.items() if name.endswith("pixel_values"))
-            self.decoder.ring.reserve(model.vision, looking_needs(model.config, model.dtype.itemsize, pictures))
-        return rest | (model.encode(**given) if self.encoding is None else self.encoding(model, given))
+        with self.decoder.turn:
+            if self.decoder.ring is not None:
+                pictures = sum(len(value) for name, value in given.items() if name.endswith("pixel_values"))
+                self.decoder.ring.reserve(model.vision, looking_needs(model.config, model.dtype.itemsize, pictures))
+                self.decoder.ring.make_way()
+            return rest | (model.encode(**given) if self.encoding is None else self.encoding(model, given))
 
     def tokens(self, bucket: Bucket, rows: int, count: int, way: Way = PLAIN) -> Iterator[Tensor]:
         """The next `count` tokens (B,) of each row, on the host, the first being those that `bucket` holds."""

@@ -63,6 +63,10 @@ class Prefill:
 
         embeds: (B, S, D) padded on the right, lengths: (B,), fusion: what `fuse` gave with the embeds.
         """
+        with self.decoder.turn:
+            return self._read(embeds, lengths, bucket, fusion)
+
+    def _read(self, embeds: Tensor, lengths: Tensor, bucket: Bucket, fusion: Fusion | None) -> Tensor:
         rows, width, dim = embeds.shape
         image_share, mixed = None, set()
         if fusion is not None and fusion.image_mask is not None:
@@ -72,7 +76,7 @@ class Prefill:
         cos, sin = bucket.cos[:width], bucket.sin[:width]
         residual = embeds.reshape(-1, dim)
         delta = torch.zeros_like(residual)
-        for index, layer in enumerate(self.decoder.passing(whole=image_share is not None)):
+        for index, layer in enumerate(self.decoder.passing(prompt=True, whole=image_share is not None)):
             residual, normed = self.add_norm(residual, delta, layer.input_norm, self.decoder.epsilon)
             if index in mixed:
                 normed = mix(normed.view(rows, width, dim), str(index), fusion).view(-1, dim)

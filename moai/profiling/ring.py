@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +110,12 @@ def measure_ring(
     if not budgets:
         rows, length = _shape(request(setup, random_inputs(setup, max(setup.batches)), tokens))
         key = (bucket_rows(rows), bucket_length(length))
-        needed = sum(decoder_needs(model.config.text_config, streaming.width, setup.dtype.itemsize, *key, key[0]))
+        needs = decoder_needs(model.config.text_config, streaming.width, setup.dtype.itemsize, *key, key[0])
+        needed = needs.kept + needs.passing
         counts = (2, len(sizes))
         budgets = [(f"{count} layers", streaming.always + needed + count * max(sizes)) for count in counts]
     for label, budget in budgets:
-        vars(decoder)["streaming"] = replace(streaming, budget=budget)
+        ring_of(decoder).budget = budget - streaming.always
         for rows in setup.batches:
             forget()
 
@@ -129,13 +129,15 @@ def measure_ring(
                 setup.wait()
                 found: dict[str, Any] = {"compiling_s": time.perf_counter() - started}
                 found["peak_compiling"] = _peak(setup.device, before)
-                plan = ring_of(decoder).plan
-                streamed = sum(streaming.layers[number].body for number in plan.streamed)
-                found |= {"resident": len(plan.resident), "streamed": len(plan.streamed), "streamed_bytes": streamed}
-                found |= {"copying_ms": 1000 * streamed / rate, "planned": streaming.always + ring_of(decoder).planned}
+                shared = ring_of(decoder)
+                plan, between = shared.plan, shared.between
+                found |= {"resident": len(plan.resident), "streamed": len(plan.streamed), "between": len(between)}
+                moved = sum(streaming.layers[number].body for number in plan.streamed if number not in between)
+                found |= {"streamed_bytes": moved, "copying_ms": 1000 * moved / rate}
+                found["planned"] = streaming.always + shared.planned
                 with limited(setup.device, budget, before):
                     for name, ahead in (("", True), ("alone_", False)):
-                        ring_of(decoder).ahead = ahead
+                        shared.ahead = ahead
                         found[f"{name}prefill_ms"] = 1000 * setup.seconds(prompt, warm=1)
                         step = decoding_seconds(setup, engine, asked)
                         found |= {f"{name}step_ms": 1000 * step, f"{name}tokens_s": rows / step}

@@ -22,10 +22,11 @@ def test_every_cell_is_measured_and_kept(tmp_path, monkeypatch, capsys):
     assert [(cell["memory"], cell["rows"], cell["streamed"]) for cell in measured] == [
         ("2 layers", 2, 3), ("3 layers", 2, 0)
     ]  # fmt: skip
+    assert [cell["between"] for cell in measured] == [3, 0] and measured[0]["streamed_bytes"] == 0
     assert measured[0]["alone_tokens_s"] > 0 and all(cell["tokens_s"] > 0 and cell["within"] for cell in measured)
     assert next(cell for cell in cells if cell.get("tier") == "int4")["failed"].startswith("int4 needs a CUDA device")
     accelerate = [cell for cell in cells if cell["cell"] == "accelerate"]
-    assert accelerate[0]["made"] and [cell["tokens_s"] > 0 for cell in accelerate[1:]] == [True]
+    assert accelerate[0]["made"] and [cell["prefill_ms"] > 0 for cell in accelerate[1:]] == [True]
     ring.main([*given, "--batches", "1", "--baselines", "accelerate", "--time-limit", "0"])
     added = [json.loads(line) for line in out.read_text().splitlines()][len(cells) :]
     assert added[-1]["left_out"] == "no time was left"

@@ -13,10 +13,12 @@ _WORKSPACE = 96 * 2**20
 
 
 class Needs(NamedTuple):
-    """Bytes that are `kept` from one pass to the next, and those that are `passing`: passes take turns with these."""
+    """Bytes that are `kept` from one pass to the next, and those that a pass over prompts or pictures takes (`passing`)
+    and a step (`stepping`): all take turns with these."""
 
     kept: int
     passing: int
+    stepping: int
 
 
 def inner_width(layer: LayerWeights) -> int:
@@ -31,20 +33,19 @@ def inner_width(layer: LayerWeights) -> int:
 def decoder_needs(config: PreTrainedConfig, width: int, itemsize: int, rows: int, length: int, at_once: int) -> Needs:
     """Of a decoder for `rows` conversations of `length` tokens, of which `at_once` prompts are read in one pass.
 
-    width: `inner_width` of its widest layer; itemsize: bytes of one number of a state. Kept is the cache; passing
-    what a prompt's pass holds at its widest place, logits, and a weight that is spelled out of fewer bits.
+    width: `inner_width` of its widest layer; itemsize: bytes of one number of a state. Kept is the cache; a pass takes
+    what it holds at its widest place, logits, and a weight that is spelled out of fewer bits.
     """
     dim = config.hidden_size
     head_dim = getattr(config, "head_dim", None) or dim // config.num_attention_heads
     cache = 2 * config.num_hidden_layers * config.num_key_value_heads * head_dim * itemsize
     # Residual, what is added to it, its norm, queries, keys and values; then a feed-forward or a mixer.
     states = (6 * dim + max(4 * width, 12 * dim)) * itemsize
-    logits = rows * config.vocab_size * (itemsize + 8)
-    spelled_out = dim * width * itemsize
-    return Needs(rows * length * cache, at_once * length * states + logits + spelled_out + _WORKSPACE)
+    any_pass = rows * config.vocab_size * (itemsize + 8) + dim * width * itemsize + _WORKSPACE
+    return Needs(rows * length * cache, at_once * length * states + any_pass, rows * states + any_pass)
 
 
 def looking_needs(config: MoAIConfig, itemsize: int, pictures: int) -> Needs:
     """Of a pass of so many pictures and colour maps through the vision encoder."""
     states = 24 * config.vision_config.hidden_size + 3 * config.text_config.hidden_size
-    return Needs(0, pictures * config.num_image_tokens * states * itemsize + _WORKSPACE)
+    return Needs(0, pictures * config.num_image_tokens * states * itemsize + _WORKSPACE, 0)

@@ -47,6 +47,13 @@ def spread(layers: int, streamed: int, slots: int) -> Plan:
     return Plan(staying, passing, min(slots, streamed))
 
 
+def more_residents(plan: Plan, sizes: Sequence[int], room: int) -> frozenset[int]:
+    """Of the layers that a plan streams as many as fit into `room` bytes more, evenly spread."""
+    largest = max((sizes[layer] for layer in plan.streamed), default=1)
+    count = max(0, min(len(plan.streamed), room // largest))
+    return frozenset(plan.streamed[layer] for layer in spread(len(plan.streamed), count, 0).streamed)
+
+
 def planned(budget: int, sizes: Sequence[int], slots: int = 2) -> Plan | None:
     """The plan that streams the fewest layers within `budget` bytes, all of `slots` slots full; None if there is none.
 

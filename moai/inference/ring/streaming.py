@@ -99,7 +99,7 @@ def _check_fits(model: MoAIForConditionalGeneration, streaming: Streaming) -> No
     sizes = [len(layer.memory) for layer in streaming.layers]
     length = model.config.num_image_tokens + _USUAL_WORDS
     needs = decoder_needs(model.config.text_config, streaming.width, model.dtype.itemsize, 1, length, 1)
-    stays = streaming.always + sum(needs)
+    stays = streaming.always + needs.kept + needs.passing
     if planned(streaming.budget - stays, sizes, streaming.slots) is None:
         lacking = told(stays + streaming.slots * max(sizes) - streaming.budget)
         raise ValueError(
@@ -145,7 +145,9 @@ def ring_of(decoder: nn.Module) -> Ring | None:
 def forget_rings() -> None:
     """Gives back residents and slots of all decoders; who decodes next takes them anew."""
     with _RINGS_LOCK:
-        _RINGS.clear()
+        rings = list(_RINGS.values())
+    for ring in rings:
+        ring.give_back()
 
 
 def _lend(layer: nn.Module, args: tuple) -> None:

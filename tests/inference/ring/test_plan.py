@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moai.inference.ring.plan import bytes_of, planned, spread, told
+from moai.inference.ring.plan import bytes_of, more_residents, planned, spread, told
 
 SIZES = st.lists(st.integers(1, 1000), min_size=1, max_size=40)
 SLOTS = st.integers(2, 5)
@@ -41,6 +41,17 @@ def test_streamed_layers_are_spread_evenly(numbers, slots):
     round_the_ring = [*passing[1:], passing[0] + layers]
     gaps = [after - before for before, after in zip(passing, round_the_ring, strict=True)]
     assert max(gaps) - min(gaps) <= 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(SIZES, SLOTS, st.integers(0, 45_000), st.integers(-100, 20_000))
+def test_what_stays_between_prompts_fits(sizes, slots, budget, room):
+    plan = planned(budget, sizes, slots)
+    if plan is None:
+        return
+    staying = more_residents(plan, sizes, room)
+    assert staying <= set(plan.streamed) and sum(sizes[layer] for layer in staying) <= max(0, room)
+    assert staying == set(plan.streamed) or room < (len(staying) + 1) * max(sizes[layer] for layer in plan.streamed)
 
 
 def test_amounts():

@@ -17,7 +17,7 @@ from moai.inference.generation import FastGeneration, Request, fast_generation, 
 from moai.inference.products import Projection
 from moai.inference.quantization import quantize
 from moai.inference.ring import stream_layers
-from moai.inference.ring.needs import decoder_needs, inner_width, looking_needs
+from moai.inference.ring.needs import Needs, decoder_needs, inner_width, looking_needs
 from moai.inference.ring.packing import ALIGNMENT, PARTIAL_LORA, packed, plain_tensors
 from moai.inference.ring.plan import spread
 from moai.inference.ring.streaming import ring_of
@@ -104,7 +104,7 @@ def test_partial_lora_comes_for_prompts_alone(ringed):
     ring = ring_of(ringed.language_model)
     loaded = []
     for whole in (False, True, False):
-        for _ in ring.passing(whole):
+        for _ in ring.passing(whole, whole):
             loaded.append(next(slot.loaded for slot in ring._slots if slot.number == len(loaded) % LAYERS))
     bodies, sizes = [layer.body for layer in ring.layers], ring.sizes
     assert loaded == [*bodies, *sizes, *bodies] and all(map(int.__lt__, bodies, sizes))
@@ -129,7 +129,8 @@ def test_a_layer_is_one_aligned_piece_of_memory(dense):
 def test_residents_leave_for_larger_batches(dense, inputs):
     model = stream_layers(copy.deepcopy(dense), CPU, ROOMY)
     ring, engine = ring_of(model.language_model), fast_generation(model)
-    needed = [sum(decoder_needs(model.config.text_config, 48, 4, rows, 512, rows)) for rows in (1, 2, 4)]
+    needs = [decoder_needs(model.config.text_config, 48, 4, rows, 512, rows) for rows in (1, 2, 4)]
+    needed = [one.kept + one.passing for one in needs]
     ring.budget = needed[1] + 3 * max(ring.sizes)
     bucket = engine.decoder.bucket(1, 100)
     assert not ring.plan.streamed  # the room of a second row
@@ -141,14 +142,42 @@ def test_residents_leave_for_larger_batches(dense, inputs):
     engine.decoder.bucket(2, 100)  # as before
     del engine, bucket
     forget()
-    assert ring_of(model.language_model) is not ring
+    assert ring.plan is None and ring_of(model.language_model) is ring
     assert torch.equal(generate(model, **inputs, **GREEDY, fast=True), dense.generate(**inputs, **GREEDY))
+
+
+def test_between_prompts_layers_stay_in_what_a_prompt_leaves(dense, ringed, inputs):
+    ring, layers = ring_of(ringed.language_model), dense.config.text_config
+    kept, passing, stepping = decoder_needs(layers, 48, 4, 2, 512, 2)
+    ring.budget = kept + passing + 2 * max(ring.sizes)
+    expected = dense.generate(**inputs, **GREEDY)
+    for _ in range(2):
+        assert torch.equal(generate(ringed, **inputs, **GREEDY, fast=True), expected)
+        assert len(ring.plan.streamed) == LAYERS and ring._staying.keys() == set(range(LAYERS))
+        assert kept + stepping + ring.plan.bytes(ring.sizes) + sum(ring.sizes) <= ring.budget
+    ring.make_way()
+    assert not ring._staying
+    for staying in (3, 1):
+        ring.budget = kept + stepping + (2 + staying) * max(ring.sizes)
+        ring._fit([Needs(kept, stepping, stepping)])
+        for _ in range(2):
+            taken = [layer.input_norm.data_ptr() for layer in ring.passing()]
+        assert len(ring._staying) == staying == len(ring.between) and len(set(taken)) == staying + 2
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("moai.inference.ring.layers.Slot", Exhausted)
+        ring.make_way()
+        assert len(list(ring.passing())) == LAYERS and not ring._staying and not ring.between
+
+
+class Exhausted:
+    def __init__(self, *_):
+        raise torch.OutOfMemoryError("no more")
 
 
 def test_two_engines_share_the_budget(ringed):
     ring = ring_of(ringed.language_model)
     first, second = FastGeneration(ringed), FastGeneration(ringed)
-    kept, passing = decoder_needs(ringed.config.text_config, 48, 4, 1, 512, 1)
+    kept, passing, _ = decoder_needs(ringed.config.text_config, 48, 4, 1, 512, 1)
     ring.budget = 2 * kept + passing + 2 * max(ring.sizes) - 1  # passes take turns
     first.decoder.bucket(1, 100)
     with pytest.raises(torch.OutOfMemoryError):
@@ -168,7 +197,7 @@ def test_what_ends_in_the_middle_leaves_it_usable(dense, ringed, inputs):
     for end in range(LAYERS + 1):
         for whole in (True, False):
             with pytest.raises(Falls):
-                for number, _ in enumerate(ring.passing(whole)):
+                for number, _ in enumerate(ring.passing(whole, whole)):
                     if number == min(end, LAYERS - 1):
                         raise Falls
         assert torch.equal(generate(ringed, **inputs, **GREEDY, fast=True), expected)
@@ -253,7 +282,8 @@ def test_needs_grow_with_what_is_asked(dense, ringed, inputs):
     ring = ring_of(ringed.language_model)
     before = ring.planned
     generate(ringed, **inputs, **GREEDY, fast=True)
-    kept, passing = decoder_needs(text, 48, 4, 2, 512, 2)
+    kept, passing, stepping = decoder_needs(text, 48, 4, 2, 512, 2)
+    assert stepping < passing
     looked = looking_needs(dense.config, 4, 4)
     assert ring.planned == before + kept + max(passing, looked.passing) and looked.kept == 0
     assert inner_width(ring.layers[0].unpacked(ring.layers[0].memory)) == 48
