@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from moai.inference.choosing import Part, choose, next_step
 from moai.inference.fused import LayerWeights, layer_weights, places, rms_norm, rotated
 from moai.inference.products import SparseWeights, feed_token, project
+from moai.inference.ring.layers import Ring
 from moai.inference.ring.needs import decoder_needs, inner_width
 from moai.inference.ring.streaming import ring_of
 
@@ -184,8 +185,10 @@ class Decoder:
         fed = {number: layer.feed_forward for number, layer in enumerate(self.layers)}
         self.active = {number: one.active for number, one in fed.items() if isinstance(one, SparseWeights)}
         """Experts that a token takes, by sparse layer."""
+        self.prompts: int | None = None
+        """Prompts that come together, where these are fewer than a bucket's rows."""
         self.at_once: int | None = None
-        """Prompts that are read in one pass, where these are fewer than a bucket's rows."""
+        """Those whose states are held together, where memory needs parts."""
         self.embedding, self.norm, self.head = decoder.embed_tokens.weight, decoder.norm.weight, head.weight
         self.epsilon = decoder.config.rms_norm_eps
         self.rotary = decoder.rotary_emb
@@ -214,14 +217,24 @@ class Decoder:
         """The bucket for `rows` conversations of at most `length` tokens, ready to step; what it held is lost."""
         key = (bucket_rows(rows), bucket_length(length))
         if self.ring is not None:
-            at_once = key[0] if self.at_once is None else self.at_once
-            self.ring.reserve(self, decoder_needs(self.config, self.width, self.embedding.itemsize, *key, at_once))
+            self._reserve(self.ring, *key)
         if key not in self._buckets:
             self._buckets[key] = self._allocate(*key)
         bucket = self._buckets[key]
         if self.compiled and self.device.type == "cuda" and self.ring is None and way not in bucket.graphs:
             bucket.graphs[way] = self._captured(bucket, way)
         return bucket
+
+    def _reserve(self, ring: Ring, rows: int, length: int) -> None:
+        prompts = self.at_once = rows if self.prompts is None else self.prompts
+        while True:
+            sizes = (rows, length, prompts, self.at_once)
+            try:
+                return ring.reserve(self, decoder_needs(self.config, self.width, self.embedding.itemsize, *sizes))
+            except torch.OutOfMemoryError:
+                if self.at_once == 1:
+                    raise
+                self.at_once //= 2
 
     @property
     def turn(self) -> AbstractContextManager:

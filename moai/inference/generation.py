@@ -21,6 +21,7 @@ from moai.inference.encoding import INPUTS, CapturedEncoding
 from moai.inference.fused import can_be_fused, places
 from moai.inference.graphs import Graphs
 from moai.inference.prefill import Prefill
+from moai.inference.ring.layers import Ring
 from moai.inference.ring.needs import looking_needs
 from moai.inference.ring.streaming import forget_rings
 from moai.inference.untouched import is_untouched
@@ -151,12 +152,10 @@ class FastGeneration:
         if not given:
             return inputs
         rest = {name: value for name, value in inputs.items() if name not in INPUTS}
-        with self.decoder.turn:
-            if self.decoder.ring is not None:
-                pictures = sum(len(value) for name, value in given.items() if name.endswith("pixel_values"))
-                self.decoder.ring.reserve(model.vision, looking_needs(model.config, model.dtype.itemsize, pictures))
-                self.decoder.ring.make_way()
-            return rest | (model.encode(**given) if self.encoding is None else self.encoding(model, given))
+        if self.decoder.ring is not None:
+            with self.decoder.turn:
+                return rest | _seen_within(self.decoder.ring, model, given)
+        return rest | (model.encode(**given) if self.encoding is None else self.encoding(model, given))
 
     def tokens(self, bucket: Bucket, rows: int, count: int, way: Way = PLAIN) -> Iterator[Tensor]:
         """The next `count` tokens (B,) of each row, on the host, the first being those that `bucket` holds."""
@@ -200,6 +199,22 @@ class FastGeneration:
         if request.streamer is not None:
             request.streamer.end()
         return ids[:, width:end]
+
+
+def _seen_within(ring: Ring, model: MoAIForConditionalGeneration, given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`model.encode(**given)`, in halves where memory needs them."""
+    pictures = sum(len(value) for name, value in given.items() if name.endswith("pixel_values"))
+    rows = len(next(iter(given.values())))
+    try:
+        ring.reserve(model.vision, looking_needs(model.config, model.dtype.itemsize, pictures))
+    except torch.OutOfMemoryError:
+        if rows == 1:
+            raise
+        some = (slice(rows // 2), slice(rows // 2, rows))
+        halves = [_seen_within(ring, model, {name: value[part] for name, value in given.items()}) for part in some]
+        return {name: torch.cat([half[name] for half in halves]) for name in halves[0]}
+    ring.make_way()
+    return model.encode(**given)
 
 
 class _Arriving:

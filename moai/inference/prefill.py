@@ -8,6 +8,7 @@ from torch import Tensor
 
 from moai.inference.decoding import Bucket, Decoder, score
 from moai.inference.fused import LayerWeights, rms_norm, rotated
+from moai.inference.parts import Part, parts_of, take_down_gates, take_down_routes
 from moai.inference.products import DenseWeights, SparseWeights, gate
 from moai.models.fusion import Fusion, mix
 from moai.models.sparse.record import LayerRoutes
@@ -67,35 +68,33 @@ class Prefill:
             return self._read(embeds, lengths, bucket, fusion)
 
     def _read(self, embeds: Tensor, lengths: Tensor, bucket: Bucket, fusion: Fusion | None) -> Tensor:
-        rows, width, dim = embeds.shape
-        image_share, mixed = None, set()
-        if fusion is not None and fusion.image_mask is not None:
-            image_share = fusion.image_mask.reshape(-1, 1).to(embeds.dtype)
-        if fusion is not None and fusion.aux is not None:
-            mixed = {int(name) for name in fusion.mixers}
-        cos, sin = bucket.cos[:width], bucket.sin[:width]
-        residual = embeds.reshape(-1, dim)
-        delta = torch.zeros_like(residual)
-        for index, layer in enumerate(self.decoder.passing(prompt=True, whole=image_share is not None)):
-            residual, normed = self.add_norm(residual, delta, layer.input_norm, self.decoder.epsilon)
-            if index in mixed:
-                normed = mix(normed.view(rows, width, dim), str(index), fusion).view(-1, dim)
-            joined = layer.attention(normed, image_share).view(rows, width, -1)
-            cache = (bucket.keys[index], bucket.values[index])
-            attended = self._attend(joined, layer, cache, cos, sin).reshape(rows * width, -1)
-            delta = layer.attended(attended, image_share)
-            residual, normed = self.add_norm(residual, delta, layer.output_norm, self.decoder.epsilon)
-            weights = layer.feed_forward
-            if isinstance(weights, DenseWeights):
-                delta = self._fed(normed, weights, image_share)
-            else:
-                delta, routes = self._routed(normed, weights, image_share, (rows, width))
-                if fusion is not None and fusion.experts is not None:
-                    masks = {"token_mask": fusion.token_mask, "image_mask": fusion.image_mask}
-                    fusion.experts.take(index, routes._replace(**masks))
-        last = torch.arange(rows, device=embeds.device) * width + lengths - 1
+        parts = parts_of(embeds, fusion, self.decoder.at_once)
+        for index, layer in enumerate(self.decoder.passing(True, parts[0].image_share is not None)):
+            said = [self._pass(part, index, layer, bucket) for part in parts]
+            take_down_routes(fusion, index, said)
+        take_down_gates(fusion, parts)
+        ends = [part.last(lengths[part.rows]) for part in parts]
+        residual, delta = (torch.cat(one) if len(one) > 1 else one[0] for one in zip(*ends, strict=True))
         decoder = self.decoder
-        return score(residual[last], delta[last], decoder.norm, decoder.epsilon, decoder.head)
+        return score(residual, delta, decoder.norm, decoder.epsilon, decoder.head)
+
+    def _pass(self, part: Part, index: int, layer: LayerWeights, bucket: Bucket) -> LayerRoutes | None:
+        """One layer for some rows; what its router said, if it has one."""
+        rows, fusion, share = part.rows.stop - part.rows.start, part.fusion, part.image_share
+        shape = (rows, len(part.residual) // rows)
+        part.residual, normed = self.add_norm(part.residual, part.delta, layer.input_norm, self.decoder.epsilon)
+        if fusion is not None and fusion.aux is not None and str(index) in fusion.mixers:
+            normed = mix(normed.unflatten(0, shape), str(index), fusion).flatten(0, 1)
+        joined = layer.attention(normed, share).unflatten(0, shape)
+        cache = (bucket.keys[index][part.rows], bucket.values[index][part.rows])
+        attended = self._attend(joined, layer, cache, bucket.cos[: shape[1]], bucket.sin[: shape[1]])
+        part.delta = layer.attended(attended.reshape(len(normed), -1), share)
+        part.residual, normed = self.add_norm(part.residual, part.delta, layer.output_norm, self.decoder.epsilon)
+        if isinstance(layer.feed_forward, DenseWeights):
+            part.delta, routes = self._fed(normed, layer.feed_forward, share), None
+        else:
+            part.delta, routes = self._routed(normed, layer.feed_forward, share, shape)
+        return routes
 
     def _fed(self, normed: Tensor, weights: DenseWeights, image_share: Tensor | None) -> Tensor:
         return weights.down(self.gate(weights.gated(normed, image_share)), image_share)

@@ -110,7 +110,7 @@ def measure_ring(
     if not budgets:
         rows, length = _shape(request(setup, random_inputs(setup, max(setup.batches)), tokens))
         key = (bucket_rows(rows), bucket_length(length))
-        needs = decoder_needs(model.config.text_config, streaming.width, setup.dtype.itemsize, *key, key[0])
+        needs = decoder_needs(model.config.text_config, streaming.width, setup.dtype.itemsize, *key, key[0], key[0])
         needed = needs.kept + needs.passing
         counts = (2, len(sizes))
         budgets = [(f"{count} layers", streaming.always + needed + count * max(sizes)) for count in counts]
@@ -133,6 +133,7 @@ def measure_ring(
                 plan, between = shared.plan, shared.between
                 found |= {"resident": len(plan.resident), "streamed": len(plan.streamed), "between": len(between)}
                 moved = sum(streaming.layers[number].body for number in plan.streamed if number not in between)
+                found["at_once"] = engine.decoder.at_once
                 found |= {"streamed_bytes": moved, "copying_ms": 1000 * moved / rate}
                 found["planned"] = streaming.always + shared.planned
                 with limited(setup.device, budget, before):

@@ -30,8 +30,11 @@ def inner_width(layer: LayerWeights) -> int:
     return routed + (0 if fed.shared is None else sum(fed.shared.gated.sizes) // 2)
 
 
-def decoder_needs(config: PreTrainedConfig, width: int, itemsize: int, rows: int, length: int, at_once: int) -> Needs:
-    """Of a decoder for `rows` conversations of `length` tokens, of which `at_once` prompts are read in one pass.
+def decoder_needs(
+    config: PreTrainedConfig, width: int, itemsize: int, rows: int, length: int, prompts: int, at_once: int
+) -> Needs:
+    """Of a decoder for `rows` conversations of `length` tokens; so many `prompts` come together, and a layer takes the
+    states of `at_once` of them.
 
     width: `inner_width` of its widest layer; itemsize: bytes of one number of a state. Kept is the cache; a pass takes
     what it holds at its widest place, logits, and a weight that is spelled out of fewer bits.
@@ -39,10 +42,12 @@ def decoder_needs(config: PreTrainedConfig, width: int, itemsize: int, rows: int
     dim = config.hidden_size
     head_dim = getattr(config, "head_dim", None) or dim // config.num_attention_heads
     cache = 2 * config.num_hidden_layers * config.num_key_value_heads * head_dim * itemsize
-    # Residual, what is added to it, its norm, queries, keys and values; then a feed-forward or a mixer.
-    states = (6 * dim + max(4 * width, 12 * dim)) * itemsize
+    # Of all prompts embeddings, residual, what is added; of a part norm, queries, keys, values, and what is largest.
+    held = 3 * dim * itemsize
+    states = (3 * dim + max(4 * width, 12 * dim)) * itemsize
     any_pass = rows * config.vocab_size * (itemsize + 8) + dim * width * itemsize + _WORKSPACE
-    return Needs(rows * length * cache, at_once * length * states + any_pass, rows * states + any_pass)
+    prompt = length * (prompts * held + at_once * states)
+    return Needs(rows * length * cache, prompt + any_pass, rows * (held + states) + any_pass)
 
 
 def looking_needs(config: MoAIConfig, itemsize: int, pictures: int) -> Needs:

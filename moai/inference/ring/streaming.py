@@ -98,7 +98,7 @@ def _own_tensors(modules: list[nn.Module]) -> list[Tensor]:
 def _check_fits(model: MoAIForConditionalGeneration, streaming: Streaming) -> None:
     sizes = [len(layer.memory) for layer in streaming.layers]
     length = model.config.num_image_tokens + _USUAL_WORDS
-    needs = decoder_needs(model.config.text_config, streaming.width, model.dtype.itemsize, 1, length, 1)
+    needs = decoder_needs(model.config.text_config, streaming.width, model.dtype.itemsize, 1, length, 1, 1)
     stays = streaming.always + needs.kept + needs.passing
     if planned(streaming.budget - stays, sizes, streaming.slots) is None:
         lacking = told(stays + streaming.slots * max(sizes) - streaming.budget)

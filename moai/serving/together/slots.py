@@ -22,7 +22,7 @@ class Slots:
         self._positions: list[int] = []
         self._fast = FastGeneration(model)
         self._decoder = self._fast.decoder
-        self._decoder.at_once = 1
+        self._decoder.prompts = 1
         self._length = 0
         self._told: Bucket | None = None  # that holds tokens and positions as they are here
 

@@ -83,7 +83,7 @@ def test_the_budget_holds(dense, there, tier):
     model = stream_layers(copy.deepcopy(dense), CUDA, 10**12, tier)
     streaming = model.language_model.streaming
     sizes = [len(layer.memory) for layer in streaming.layers]
-    kept, passing, _ = decoder_needs(model.config.text_config, streaming.width, 2, 2, 512, 2)
+    kept, passing, _ = decoder_needs(model.config.text_config, streaming.width, 2, 2, 512, 2, 2)
     ring = ring_of(model.language_model)
     ring.budget = kept + passing + 4 * max(sizes)
     budget = streaming.always + ring.budget

@@ -129,7 +129,7 @@ def test_a_layer_is_one_aligned_piece_of_memory(dense):
 def test_residents_leave_for_larger_batches(dense, inputs):
     model = stream_layers(copy.deepcopy(dense), CPU, ROOMY)
     ring, engine = ring_of(model.language_model), fast_generation(model)
-    needs = [decoder_needs(model.config.text_config, 48, 4, rows, 512, rows) for rows in (1, 2, 4)]
+    needs = [decoder_needs(model.config.text_config, 48, 4, rows, 512, rows, rows) for rows in (1, 2, 4)]
     needed = [one.kept + one.passing for one in needs]
     ring.budget = needed[1] + 3 * max(ring.sizes)
     bucket = engine.decoder.bucket(1, 100)
@@ -148,7 +148,7 @@ def test_residents_leave_for_larger_batches(dense, inputs):
 
 def test_between_prompts_layers_stay_in_what_a_prompt_leaves(dense, ringed, inputs):
     ring, layers = ring_of(ringed.language_model), dense.config.text_config
-    kept, passing, stepping = decoder_needs(layers, 48, 4, 2, 512, 2)
+    kept, passing, stepping = decoder_needs(layers, 48, 4, 2, 512, 2, 2)
     ring.budget = kept + passing + 2 * max(ring.sizes)
     expected = dense.generate(**inputs, **GREEDY)
     for _ in range(2):
@@ -177,7 +177,7 @@ class Exhausted:
 def test_two_engines_share_the_budget(ringed):
     ring = ring_of(ringed.language_model)
     first, second = FastGeneration(ringed), FastGeneration(ringed)
-    kept, passing, _ = decoder_needs(ringed.config.text_config, 48, 4, 1, 512, 1)
+    kept, passing, _ = decoder_needs(ringed.config.text_config, 48, 4, 1, 512, 1, 1)
     ring.budget = 2 * kept + passing + 2 * max(ring.sizes) - 1  # passes take turns
     first.decoder.bucket(1, 100)
     with pytest.raises(torch.OutOfMemoryError):
@@ -276,14 +276,34 @@ def test_sparse_layers_pass_through_slots(inputs, pruned):
 
 def test_needs_grow_with_what_is_asked(dense, ringed, inputs):
     text = dense.config.text_config
-    needs = [decoder_needs(text, 48, 4, rows, 512, at_once) for rows, at_once in ((1, 1), (4, 1), (4, 4))]
+    needs = [decoder_needs(text, 48, 4, *given) for given in ((1, 512, 1, 1), (4, 512, 4, 1), (4, 512, 4, 4))]
     assert needs[1].kept == needs[2].kept == 4 * needs[0].kept == 4 * 512 * 2 * LAYERS * 2 * 8 * 4
     assert needs[0].passing < needs[1].passing < needs[2].passing
     ring = ring_of(ringed.language_model)
     before = ring.planned
     generate(ringed, **inputs, **GREEDY, fast=True)
-    kept, passing, stepping = decoder_needs(text, 48, 4, 2, 512, 2)
+    kept, passing, stepping = decoder_needs(text, 48, 4, 2, 512, 2, 2)
     assert stepping < passing
     looked = looking_needs(dense.config, 4, 4)
     assert ring.planned == before + kept + max(passing, looked.passing) and looked.kept == 0
     assert inner_width(ring.layers[0].unpacked(ring.layers[0].memory)) == 48
+
+
+def test_prompts_and_pictures_come_in_parts_where_memory_needs_it(dense, inputs):
+    model = stream_layers(copy.deepcopy(dense), CPU, ROOMY)
+    four = {name: torch.cat((value, value)) for name, value in inputs.items()}
+    expected, ring, engine = dense.generate(**four, **GREEDY), ring_of(model.language_model), fast_generation(model)
+    kept, passing, _ = decoder_needs(dense.config.text_config, 48, 4, 4, 512, 4, 2)
+    ring.budget = kept + passing + 2 * max(ring.sizes)
+    assert torch.equal(generate(model, **four, **GREEDY, fast=True), expected)
+    assert engine.decoder.at_once == 2 and len(ring.plan.streamed) == LAYERS
+    looks = {name: value for name, value in four.items() if "pixel" in name or "aux" in name}
+    whole = dense.encode(**looks)
+    ring._needs.clear()
+    ring.budget = looking_needs(dense.config, 4, 2).passing + 2 * max(ring.sizes)
+    torch.testing.assert_close(engine.encoded(model, looks), whole)
+    assert ring.planned == ring.budget
+    ring.budget -= 1
+    ring._needs.clear()
+    with pytest.raises(torch.OutOfMemoryError):
+        engine.encoded(model, looks)
