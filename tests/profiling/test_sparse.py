@@ -60,6 +60,8 @@ def test_another_run_cannot_go_on_in_the_file(ran):
     file, _ = ran
     with pytest.raises(ValueError, match="was begun with steps 2, not 3; name another file"):
         command.run(asked(file, "--steps", "3"), size=TINY)
+    with pytest.raises(ValueError, match="was begun with size"):
+        command.run(asked(file), size=dataclasses.replace(TINY, renormalise=True))
 
 
 def test_nothing_is_begun_that_would_not_end_in_time(ran, capsys):
@@ -85,6 +87,13 @@ def test_arms_are_equal_in_what_they_compute():
             held[arm] += routed
     assert set(active.values()) == {3 * 32 * 2 * 64}
     assert {held[arm] for arm in arms.ARMS if arm != "dense"} == {3 * 32 * 16 * 64}
+
+
+def test_weights_are_renormalised_where_there_are_several():
+    processor, size = fresh_model(0)[1], dataclasses.replace(TINY, renormalise=True)
+    for arm, expected in {"1+15 top-1": False, "1+63 top-7": True}.items():
+        objective = arms.build(arm, size, processor, arms.experiment(steps=1), torch.device("cpu"))
+        assert objective.model.config.sparse_renormalise is expected
 
 
 def test_a_difference_is_told_with_its_interval():

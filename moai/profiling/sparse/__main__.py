@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from moai.loading import device_named
+from moai.profiling.sparse.arms import Size
 from moai.profiling.sparse.cells import Cells, OutOfTime
 from moai.profiling.sparse.experiments import EXPERIMENTS, Laboratory
 from moai.profiling.sparse.tables import tables
@@ -30,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "--minutes", type=float, default=10, help="for all arms and seeds: decides how many steps each takes"
     )
     top.add_argument("--steps", type=int, help="of each arm, in place of --minutes")
+    top.add_argument("--renormalise", action="store_true", help="let the weights of a token's routed experts sum to 1")
     top.add_argument("--time-limit", type=float, metavar="MIN", help="begin nothing that would not end in time")
     top.add_argument("--rows", type=int, default=128, help="texts a step (default: %(default)s)")
     top.add_argument("--texts", type=int, default=65_536, help="that there are (default: %(default)s)")
@@ -70,6 +72,7 @@ def run(options: argparse.Namespace, **changed) -> str:
     processor = fresh_model(0)[1]
     texts = Texts(processor, models / "texts.safetensors", options.texts, options.held_out, device, options.workers)
     fields = {name: getattr(options, name) for name in ("seeds", "rows", "minutes", "steps")}
+    fields["size"] = Size(renormalise=options.renormalise)
     lab = Laboratory(cells, texts, processor, device, models, **(fields | changed))
     try:
         for name in options.experiments or ["arms"]:

@@ -34,12 +34,14 @@ WARM = 3
 
 @dataclass(frozen=True)
 class Size:
-    """Of the decoders: `width` F of a feed-forward as the paper counts them, and the sizes around it."""
+    """Of the decoders: `width` F of a feed-forward as the paper counts them, and the sizes around it. With
+    `renormalise` a token's routed weights sum to 1 where there are several; the paper leaves them as they are."""
 
     hidden: int = 384
     layers: int = 8
     heads: int = 6
     width: int = 1024
+    renormalise: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def build(
     if (counts := ARMS[arm]) is not None:
         names = ("sparse_shared", "sparse_experts", "sparse_active")
         sparse = dict(zip(names, counts, strict=False)) | {"sparse_width": size.width // counts[3], "sparse_first": 0}
+        # Of one expert, the router would learn nothing.
+        sparse["sparse_renormalise"] = size.renormalise and counts[2] > 1
     torch.manual_seed(stage.seed)
     config = MoAIConfig.moai_nano(vocabulary, image_token, text_config=text, mixer_layers=[], plora_rank=0, **sparse)
     model = MoAIForConditionalGeneration(config).to(device)
