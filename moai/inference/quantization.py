@@ -1,6 +1,7 @@
 """Memory tiers: the frozen decoder's linears in 8 or 4 bits, through torchao, everything else in bf16."""
 
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -35,22 +36,24 @@ def quantize(model: MoAIForConditionalGeneration, tier: str, device: torch.devic
     Decoder layers move one at a time, so the device never holds more than one of them in full. Partial LoRA, mixers,
     compressor, vision and word embeddings keep their precision. Raises ValueError as `check_tier`.
     """
-    check_tier(tier, device)
-    if any(hasattr(getattr(layer, "mlp", None), "experts") for layer in model.language_model.layers):
-        warnings.warn(
-            f"this model has sparse layers; {tier} leaves their routed experts as they are, and quantises the rest",
-            stacklevel=2,
-        )
-    for layer in model.language_model.layers:
-        quantize_layer(layer.to(device), tier)
+    for _ in quantized_layers(model, tier, device):
+        pass
     return model.to(device).requires_grad_(False)
 
 
-def quantize_layer(layer: nn.Module, tier: str) -> None:
-    """The linears of one decoder layer in `tier` ("int8" or "int4"), in place, where it is."""
+def quantized_layers(model: MoAIForConditionalGeneration, tier: str, device: torch.device) -> Iterator[nn.Module]:
+    """The decoder's layers one after another, each on `device` in `tier` ("int8" or "int4") when it comes."""
+    check_tier(tier, device)
     from torchao.quantization import quantize_
 
-    quantize_(layer, _settings(tier), filter_fn=lambda module, name: isinstance(module, nn.Linear))
+    if any(hasattr(getattr(layer, "mlp", None), "experts") for layer in model.language_model.layers):
+        warnings.warn(
+            f"this model has sparse layers; {tier} leaves their routed experts as they are, and quantises the rest",
+            stacklevel=3,
+        )
+    for layer in model.language_model.layers:
+        quantize_(layer.to(device), _settings(tier), filter_fn=lambda module, name: isinstance(module, nn.Linear))
+        yield layer
 
 
 def _settings(tier: str):

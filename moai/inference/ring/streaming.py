@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from moai.inference.fused import can_be_fused, join_layer, weights_of
-from moai.inference.quantization import check_tier, quantize_layer
+from moai.inference.quantization import check_tier, quantized_layers
 from moai.inference.ring.layers import Ring
 from moai.inference.ring.needs import decoder_needs, inner_width
 from moai.inference.ring.packing import Packed, move_parameters, packed
@@ -64,9 +64,7 @@ def stream_layers(
     decoder = model.language_model
     inside = {id(module) for module in decoder.layers.modules()}
     layers = []
-    for layer in decoder.layers:
-        if tier not in (None, "bf16"):
-            quantize_layer(layer.to(device), tier)
+    for layer in decoder.layers if tier in (None, "bf16") else quantized_layers(model, tier, device):
         with torch.inference_mode(False):
             join_layer(layer)
             weights = weights_of(layer)

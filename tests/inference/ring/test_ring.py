@@ -307,3 +307,9 @@ def test_prompts_and_pictures_come_in_parts_where_memory_needs_it(dense, inputs)
     ring._needs.clear()
     with pytest.raises(torch.OutOfMemoryError):
         engine.encoded(model, looks)
+
+
+def test_quantised_sparse_layers_are_told(dense):
+    pytest.importorskip("torchao")
+    with pytest.warns(UserWarning, match="int8 leaves their routed experts as they are"):
+        stream_layers(deep(sparse_experts=4, sparse_width=16, sparse_active=2), CPU, ROOMY, "int8")
