@@ -42,8 +42,9 @@ def decoder_needs(
     dim = config.hidden_size
     head_dim = getattr(config, "head_dim", None) or dim // config.num_attention_heads
     cache = 2 * config.num_hidden_layers * config.num_key_value_heads * head_dim * itemsize
-    # Of all prompts embeddings, residual, what is added; of a part norm, queries, keys, values, and what is largest.
-    held = 3 * dim * itemsize
+    # Of all prompts pictures, embeddings, residual, what is added; of a part norm, queries, keys, values, and then a
+    # feed-forward or a mixer.
+    held = 4 * dim * itemsize
     states = (3 * dim + max(4 * width, 12 * dim)) * itemsize
     any_pass = rows * config.vocab_size * (itemsize + 8) + dim * width * itemsize + _WORKSPACE
     prompt = length * (prompts * held + at_once * states)

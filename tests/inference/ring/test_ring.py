@@ -19,7 +19,7 @@ from moai.inference.quantization import quantize
 from moai.inference.ring import stream_layers
 from moai.inference.ring.needs import Needs, decoder_needs, inner_width, looking_needs
 from moai.inference.ring.packing import ALIGNMENT, PARTIAL_LORA, packed, plain_tensors
-from moai.inference.ring.plan import spread
+from moai.inference.ring.plan import bytes_of, spread
 from moai.inference.ring.streaming import ring_of
 from moai.streaming import StopWhenAsked
 from tests.conftest import tiny_config
@@ -313,3 +313,15 @@ def test_quantised_sparse_layers_are_told(dense):
     pytest.importorskip("torchao")
     with pytest.warns(UserWarning, match="int8 leaves their routed experts as they are"):
         stream_layers(deep(sparse_experts=4, sparse_width=16, sparse_active=2), CPU, ROOMY, "int8")
+
+
+def test_an_assistant_within_a_limit_answers_as_one_without(model_folder, monkeypatch):
+    picture = torch.zeros(40, 40, 3, dtype=torch.uint8).numpy()
+    asked = (picture, "What does the sign say?")
+    whole = MoAI.from_pretrained(model_folder, device="cpu", experts_from="photo", experts="det")
+    monkeypatch.setattr("moai.loading.check_memory", lambda memory, place: None if memory is None else bytes_of(memory))
+    limited = MoAI.from_pretrained(model_folder, device="cpu", perception=whole.perception, memory="300MB")
+    assert ring_of(limited.model.language_model).budget < 300e6
+    assert limited.ask(*asked, max_new_tokens=5).text == whole.ask(*asked, max_new_tokens=5).text
+    with pytest.raises(ValueError, match=r"100 MB of memory is [\d.]+ MB too little: 2 layers must fit"):
+        MoAI.from_pretrained(model_folder, device="cpu", perception=whole.perception, memory="100MB")
