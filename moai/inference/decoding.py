@@ -18,6 +18,7 @@ from moai.inference.fused import LayerWeights, layer_weights, places, rms_norm, 
 from moai.inference.products import SparseWeights, feed_token, project
 from moai.inference.ring.layers import Ring
 from moai.inference.ring.needs import decoder_needs, inner_width
+from moai.inference.ring.plan import Plan
 from moai.inference.ring.streaming import ring_of
 
 SPLIT = 128
@@ -175,7 +176,7 @@ class Decoder:
     `decoder` is transformers' model without its head, of a family in `moai.inference.fused.LLAMA_LIKE`, `head` its
     output linear. With `compiled` a layer is compiled once for each bucket, with `options` of torch.compile, and on
     CUDA the whole step is one graph; without, it runs as written. A decoder that `moai.inference.ring` has left on the
-    host lends its layers to one step after another, and a step is no graph.
+    host lends its layers to one step after another, and a step is a graph only while all of them are on the device.
     """
 
     def __init__(self, decoder: nn.Module, head: nn.Linear, compiled: bool, options: dict | None = None):
@@ -207,6 +208,8 @@ class Decoder:
         self._storage: list[Tensor] = []
         self._routes: dict[int, Tensor] = {}
         self._buckets: dict[tuple[int, int], Bucket] = {}
+        self._plan: Plan | None = None
+        """That of the ring when a bucket was last made ready."""
 
     @property
     def device(self) -> torch.device:
@@ -218,12 +221,25 @@ class Decoder:
         key = (bucket_rows(rows), bucket_length(length))
         if self.ring is not None:
             self._reserve(self.ring, *key)
+            if self.ring.plan is not self._plan:
+                # Captured steps know the places of the layers.
+                for one in self._buckets.values():
+                    one.graphs.clear()
+                self._plan = self.ring.plan
         if key not in self._buckets:
             self._buckets[key] = self._allocate(*key)
         bucket = self._buckets[key]
-        if self.compiled and self.device.type == "cuda" and self.ring is None and way not in bucket.graphs:
-            bucket.graphs[way] = self._captured(bucket, way)
+        if self.compiled and self.device.type == "cuda" and way not in bucket.graphs:
+            with self.turn:
+                if self.in_place:
+                    bucket.graphs[way] = self._captured(bucket, way)
         return bucket
+
+    @property
+    def in_place(self) -> bool:
+        """Whether all layers are on the device, where they were when buckets were last made ready."""
+        ring = self.ring
+        return ring is None or (ring.plan is self._plan and self._plan is not None and not self._plan.streamed)
 
     def _reserve(self, ring: Ring, rows: int, length: int) -> None:
         prompts = self.at_once = rows if self.prompts is None else self.prompts
@@ -285,10 +301,11 @@ class Decoder:
 
     def step(self, bucket: Bucket, way: Way = PLAIN) -> None:
         """Reads `bucket.tokens` at `bucket.position`, and puts the next tokens and positions there."""
-        if way in bucket.graphs:
-            bucket.graphs[way].replay()
-        else:
-            with self.turn, torch._dynamo.config.patch(recompile_limit=_MAX_COMPILED) if self.ring else nullcontext():
+        with self.turn:
+            if way in bucket.graphs and self.in_place:
+                bucket.graphs[way].replay()
+                return
+            with torch._dynamo.config.patch(recompile_limit=_MAX_COMPILED) if self.ring else nullcontext():
                 self._advance(bucket, way)
 
     def _advance(self, bucket: Bucket, way: Way) -> None:

@@ -72,6 +72,19 @@ def test_logits_and_ids_are_those_of_resident_weights(dense, there, tier):
     assert {parameter.device.type for parameter in ringed.language_model.layers.parameters()} == {"cpu"}
 
 
+def test_steps_are_one_graph_while_all_layers_are_there(dense, there):
+    model = stream_layers(copy.deepcopy(dense), CUDA, 10**12)
+    engine, ring = FastGeneration(model), ring_of(model.language_model)
+    request = Request.of(model, there | GREEDY)
+    expected = engine(model, request)
+    length = there["input_ids"].shape[1] + GREEDY["max_new_tokens"]
+    assert engine.decoder.bucket(2, length).graphs and torch.equal(engine(model, request), expected)
+    ring.arrange(spread(LAYERS, LAYERS, 2))
+    assert torch.equal(engine(model, request), expected) and not engine.decoder.bucket(2, length).graphs
+    ring.arrange(spread(LAYERS, 0, 2))
+    assert torch.equal(engine(model, request), expected) and engine.decoder.bucket(2, length).graphs
+
+
 @pytest.mark.parametrize("tier", [None, "int8"])
 def test_the_budget_holds(dense, there, tier):
     if tier is not None:

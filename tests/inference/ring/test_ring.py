@@ -13,6 +13,7 @@ from transformers import StoppingCriteriaList
 
 from moai.assistant import MoAI
 from moai.inference import fuse_weights, generate
+from moai.inference.decoding import PLAIN
 from moai.inference.generation import FastGeneration, Request, fast_generation, forget
 from moai.inference.products import Projection
 from moai.inference.quantization import quantize
@@ -325,3 +326,26 @@ def test_an_assistant_within_a_limit_answers_as_one_without(model_folder, monkey
     assert limited.ask(*asked, max_new_tokens=5).text == whole.ask(*asked, max_new_tokens=5).text
     with pytest.raises(ValueError, match=r"100 MB of memory is [\d.]+ MB too little: 2 layers must fit"):
         MoAI.from_pretrained(model_folder, device="cpu", perception=whole.perception, memory="100MB")
+
+
+def test_captured_steps_end_with_the_places_of_the_layers(dense, inputs):
+    class Captured:
+        replayed = 0
+
+        def replay(self):
+            self.replayed += 1
+
+    model = stream_layers(copy.deepcopy(dense), CPU, ROOMY)
+    engine, ring, captured = fast_generation(model), ring_of(model.language_model), Captured()
+    bucket = engine.decoder.bucket(1, 100)
+    assert engine.decoder.in_place
+    bucket.graphs[PLAIN] = captured
+    engine.decoder.step(bucket)
+    assert captured.replayed == 1 and engine.decoder.bucket(1, 100).graphs
+    ring.arrange(spread(LAYERS, 0, 2))  # all are there again, elsewhere
+    engine.decoder.step(bucket)
+    assert captured.replayed == 1 and not engine.decoder.bucket(1, 100).graphs and engine.decoder.in_place
+    bucket.graphs[PLAIN] = captured
+    through_slots(model)
+    engine.decoder.step(bucket)
+    assert not engine.decoder.in_place and not engine.decoder.bucket(1, 100).graphs and captured.replayed == 1
