@@ -63,6 +63,7 @@ def split(objective: MoAIObjective, device: torch.device) -> None:
     """
     model, mesh = objective.model, init_device_mesh(device.type, (place()[1],))
     spread = {one for one in model.parameters() if isinstance(one, DTensor)}  # experts that are shared out already
+    model.scalars = frozenset(name for name, one in model.named_parameters() if not one.ndim)
     for module in objective.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             if not parameter.ndim:  # cannot be split; a row of one can
@@ -93,13 +94,15 @@ def like(tensor: Tensor, other: Tensor) -> Tensor:
     return spread.redistribute(other.device_mesh, other.placements)
 
 
-def gathered(tensors: Mapping[str, Tensor], keep: bool) -> dict[str, Tensor]:
-    """Whole copies of the tensors on the CPU, one after the other; nothing where not `keep`. All processes must ask."""
+def gathered(module: nn.Module, tensors: Mapping[str, Tensor], keep: bool) -> dict[str, Tensor]:
+    """Whole copies of tensors of `module` on the CPU, one after the other; nothing where not `keep`. All processes must
+    ask."""
+    scalars = getattr(module, "scalars", ())  # which `split` made rows of one
     kept = {}
     for name, tensor in tensors.items():
         full = whole(tensor.detach())
         if keep:
-            kept[name] = full.cpu()
+            kept[name] = full.cpu().reshape(()) if name in scalars else full.cpu()
     return kept
 
 

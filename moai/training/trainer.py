@@ -190,7 +190,7 @@ class MoAITrainer(Trainer):
         if keep:
             folder.mkdir(parents=True, exist_ok=True)
         if mostly_frozen(objective.model):
-            trained = gathered(trained_tensors(objective.model), keep)
+            trained = gathered(objective.model, trained_tensors(objective.model), keep)
             if keep:
                 save_file(trained, folder / TRAINED)
         else:
@@ -248,7 +248,7 @@ def restore(objective: MoAIObjective, checkpoint: Path) -> None:
 def save_transcriber(objective: MoAIObjective, folder: Path, keep: bool = True) -> None:
     """The transcriber beside the model, if the stage has one; as `save_model`."""
     if objective.transcribe_weight:
-        weights = gathered(objective.transcriber.state_dict(), keep)
+        weights = gathered(objective.transcriber, objective.transcriber.state_dict(), keep)
         if keep:
             save_file(weights, folder / TRANSCRIBER)
 
@@ -282,7 +282,7 @@ def save_model(
 
     Of several processes all have to ask, and one, told to `keep`, writes."""
     if any(hasattr(one, "full_tensor") for one in model.parameters()):
-        kwargs["state_dict"] = gathered(own_tensors(model), keep)
+        kwargs["state_dict"] = gathered(model, own_tensors(model), keep)
     if keep:
         model.save_pretrained(folder, **kwargs)
         processor.save_pretrained(folder)

@@ -164,6 +164,7 @@ def test_one_process_goes_on_where_two_left(sparse_folder, tmp_path, capfd):
     assert command.main([*straight, "steps=2"]) == 0
     moved += ["experts_parallel=2", "sharding=fsdp"]
     assert train_in_processes(2, [*moved, "steps=1"]) == [0, 0], capfd.readouterr().out
+    MoAIForConditionalGeneration.from_pretrained(tmp_path / "moved")
     assert command.main([*moved, "resume=true", "steps=2"]) == 0
     losses, weights = [], []
     for name in ("straight", "moved"):
