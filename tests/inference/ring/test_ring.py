@@ -21,7 +21,7 @@ from moai.inference.ring import stream_layers
 from moai.inference.ring.needs import Needs, decoder_needs, inner_width, looking_needs
 from moai.inference.ring.packing import ALIGNMENT, PARTIAL_LORA, packed, plain_tensors
 from moai.inference.ring.plan import bytes_of, spread
-from moai.inference.ring.streaming import ring_of
+from moai.inference.ring.streaming import _host_memory, ring_of
 from moai.streaming import StopWhenAsked
 from tests.conftest import tiny_config
 from tests.inference.test_generation import GREEDY, talkative
@@ -349,3 +349,16 @@ def test_captured_steps_end_with_the_places_of_the_layers(dense, inputs):
     through_slots(model)
     engine.decoder.step(bucket)
     assert not engine.decoder.in_place and not engine.decoder.bucket(1, 100).graphs and captured.replayed == 1
+
+
+def test_without_pinned_memory_layers_come_all_the_same(monkeypatch):
+    plain = torch.empty
+
+    def none_pinned(*shape, pin_memory=False, **settings):
+        if pin_memory:
+            raise RuntimeError("CUDA error: out of memory")
+        return plain(*shape, **settings)
+
+    monkeypatch.setattr(torch, "empty", none_pinned)
+    with pytest.warns(UserWarning, match="no more pinned memory to give, so layers will come several times"):
+        assert len(_host_memory(16)) == 16
