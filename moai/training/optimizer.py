@@ -92,7 +92,8 @@ class Muon(torch.optim.Optimizer):
                 self.state[parameter]["momentum"] = torch.zeros_like(parameter)
         moments = [self.state[parameter]["momentum"] for parameter in parameters]
         torch._foreach_lerp_(moments, gradients, 1 - momentum)
-        ahead = torch._foreach_lerp(gradients, moments, momentum)  # Nesterov's
+        ahead = [gradient.clone() for gradient in gradients]
+        torch._foreach_lerp_(ahead, moments, momentum)  # Nesterov's; in place, as older torch shares out that alone
         steps = orthogonalized(torch.stack([whole(one) for one in ahead])).unbind()
         scale = 0.2 * max(parameters[0].shape) ** 0.5
         if group["weight_decay"]:
