@@ -14,7 +14,7 @@ from moai.profiling.sparse.cells import Cells
 from moai.profiling.sparse.tables import difference
 from moai.training.run import fresh_model
 
-TINY = arms.Size(32, 2, 2, 64)
+TINY = arms.Size(32, 1, 2, 64)
 NAMES = ("arms", "capacity", "prune")
 
 
@@ -76,7 +76,7 @@ def test_arms_are_equal_in_what_they_compute():
     active, held = {}, {}
     for arm in arms.ARMS:
         objective = arms.build(arm, TINY, processor, arms.experiment(steps=1), torch.device("cpu"))
-        feed_forward = objective.model.language_model.layers[1].mlp
+        feed_forward = objective.model.language_model.layers[0].mlp
         experts = getattr(feed_forward, "experts", None)
         shared = feed_forward if experts is None else feed_forward.shared_experts
         active[arm] = 0 if shared is None else sum(one.numel() for one in shared.parameters())

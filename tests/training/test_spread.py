@@ -55,7 +55,7 @@ def found_in(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     return [one for group in optimizer.param_groups for one in group["params"]]
 
 
-WAYS = (("ddp", 2), ("fsdp", 2), ("ddp", 1))
+WAYS = (("ddp", 2), ("fsdp", 1))
 """Shardings and the number of processes that share out the experts; with 1 each has a copy of all."""
 
 
