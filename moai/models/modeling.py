@@ -54,6 +54,9 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
         text = config.text_config
         self.vision = build_encoder(config.vision_config)
         self.projector = build_projector(config.vision_config.hidden_size, text.hidden_size)
+        if config.sparse_experts:
+            # A dense family refuses to be told how experts multiply; ours are told by the whole model's configuration.
+            text._experts_implementation = "eager"
         self.language_model = AutoModel.from_config(text, trust_remote_code=False)
         check_decoder(self.language_model, f"a {text.model_type} model")
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=config.head_bias)
@@ -105,6 +108,10 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
     @property
     def _vision_modules(self) -> set[nn.Module]:
         return set(self.vision.modules()) if self.config.vision_config.encoder == "timm" else set()
+
+    @classmethod
+    def _can_set_experts_implementation(cls) -> bool:
+        return True  # transformers looks for its decorator in this file; sparse layers ask by themselves
 
     @property
     def routing(self) -> str:

@@ -5,18 +5,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedConfig
 from transformers.activations import ACT2FN
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from moai.models.fusion import running_fusion
 from moai.models.sparse.branch import BranchWeights, ExpertBranches
 from moai.models.sparse.sizes import ALIGNED
+
+if TYPE_CHECKING:
+    from moai.models.configuration import MoAIConfig
 
 
 @dataclass
@@ -96,14 +98,15 @@ class SparseExperts(nn.Module):
 
     placement: Placement | None = None
 
-    def __init__(self, config: PreTrainedConfig, experts: int, width: int, rank: int = 0, alpha: float = 1.0):
+    def __init__(self, config: "MoAIConfig", experts: int, width: int, rank: int = 0, alpha: float = 1.0):
         super().__init__()
+        text = config.text_config
         self.config = config
         self.num_experts = experts
-        self.gate_up_proj = nn.Parameter(torch.empty(experts, 2 * width, config.hidden_size))
-        self.down_proj = nn.Parameter(torch.empty(experts, config.hidden_size, width))
-        self.act_fn = ACT2FN[config.hidden_act]
-        self.branches = ExpertBranches(experts, config.hidden_size, width, rank, alpha) if rank else None
+        self.gate_up_proj = nn.Parameter(torch.empty(experts, 2 * width, text.hidden_size))
+        self.down_proj = nn.Parameter(torch.empty(experts, text.hidden_size, width))
+        self.act_fn = ACT2FN[text.hidden_act]
+        self.branches = ExpertBranches(experts, text.hidden_size, width, rank, alpha) if rank else None
 
     def forward(self, hidden_states: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         """As `routed_sum`, about the image tokens of the pass that is running."""

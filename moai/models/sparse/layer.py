@@ -105,7 +105,7 @@ class SparseFeedForward(nn.Module):
             config.sparse_pruned,
         )
         self.experts = SparseExperts(
-            text, config.sparse_experts, config.sparse_width, config.plora_rank, config.plora_alpha
+            config, config.sparse_experts, config.sparse_width, config.plora_rank, config.plora_alpha
         )
         shared = config.sparse_shared * config.sparse_width
         self.shared_experts = SharedExperts(text, shared) if shared else None

@@ -56,6 +56,18 @@ def test_all_products_agree(sparse_model, inputs, dtype):
         torch.testing.assert_close(said[product], said["eager"], atol=tolerance, rtol=tolerance)
 
 
+def test_a_model_multiplies_by_groups_unless_told_otherwise(sparse_model, tmp_path):
+    def product(model) -> str:
+        return sparse_layers(model)[1].experts.config._experts_implementation
+
+    sparse_model.save_pretrained(tmp_path)
+    assert product(sparse_model) == product(MoAIForConditionalGeneration.from_pretrained(tmp_path)) == "grouped_mm"
+    for name in ("eager", "batched_mm", "grouped_mm"):
+        assert product(MoAIForConditionalGeneration.from_pretrained(tmp_path, experts_implementation=name)) == name
+    sparse_model.set_experts_implementation("eager")
+    assert product(sparse_model) == "eager"
+
+
 def test_autocast_computes_in_bf16_and_trains(sparse_model, inputs):
     with torch.autocast("cpu", torch.bfloat16):
         loss = sparse_model(**inputs, labels=inputs["input_ids"]).loss
