@@ -17,6 +17,11 @@ def quiet_libraries() -> None:
     logging.disable(logging.WARNING)
 
 
+def quiet_imports() -> None:
+    """What libraries say when they are imported stays out of the log of a server, which goes on to tell the rest."""
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # of enums in torchao
+
+
 class Parser(argparse.ArgumentParser):
     """argparse whose complaints are one sentence, a ValueError, as all that is wrong is told."""
 

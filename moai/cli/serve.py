@@ -17,6 +17,7 @@ from moai.cli.options import (
     looking,
 )
 from moai.serving.settings import HOST, PORT, Settings
+from moai.terminal import quiet_imports
 
 USUAL = Settings()
 
@@ -70,6 +71,7 @@ def serve(
     """Serve programs, as OpenAI's API does, and people, with a page, on one port."""
     from moai.serving.server import serve as run
 
+    quiet_imports()
     settings = Settings(
         keys=tuple(key or ()),
         fetch_from=tuple(fetch_from or ()),
@@ -104,6 +106,7 @@ def page(
     trust_pickles: TrustPickles = False,
 ):
     """The page alone: ask about a picture, and see what the experts saw."""
+    quiet_imports()
     from moai.web.server import serve as run
 
     looks = looking(expert, time_limit, trust_pickles)
