@@ -64,7 +64,7 @@ class CapturedEncoding:
             try:
                 graph, encoded = self.graphs.captured(lambda: model.encode(**own), model.device)
                 return Seen(own, encoded, graph)
-            except RuntimeError:  # an encoder that asks the device something on its way
+            except RuntimeError:  # an encoder that asks the device something on its way, or too little room
                 torch.cuda.synchronize(model.device)
         return Seen({}, {}, None)
 

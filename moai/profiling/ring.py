@@ -6,7 +6,6 @@ with all layers on the host.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from moai.inference.quantization import check_tier
 from moai.inference.ring.needs import decoder_needs
 from moai.inference.ring.plan import bytes_of
 from moai.inference.ring.streaming import ring_of, stream_layers
+from moai.profiling.cells import keep
 from moai.profiling.model import Setup, decoding_seconds, prompt_work, random_inputs, random_model, request
 from moai.terminal import Parser, guarded, sentence
 
@@ -31,19 +31,15 @@ ROOMY = 2**60
 RATE_BYTES = 2**28
 
 
-class Cells:
-    """Prints and keeps what is measured."""
+class Measured:
+    """What is measured until the deadline, each cell printed and kept."""
 
     def __init__(self, out: Path | None, deadline: float):
         self.out, self.deadline = out, deadline
 
     def add(self, cell: str, **figures: Any) -> None:
-        """One line, which is on the disk when this returns."""
-        line = json.dumps({"cell": cell, **figures})
-        print(line, flush=True)
-        if self.out is not None:
-            with self.out.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+        """One line."""
+        keep({"cell": cell, **figures}, self.out)
 
     def measured(self, cell: str, about: dict, work: Callable[[], dict]) -> None:
         """Adds what `work` finds, or why it found nothing; the next cell goes on."""
@@ -52,7 +48,7 @@ class Cells:
             return
         try:
             found = work()
-        except (RuntimeError, ValueError, TypeError, NotImplementedError, AttributeError, ImportError) as error:
+        except Exception as error:  # of whatever library; the other cells are still worth having
             found = {"failed": f"{type(error).__name__}: {sentence(error)[:300]}"}
         self.add(cell, **about, **found)
 
@@ -93,7 +89,7 @@ def limited(device: torch.device, budget: int, before: int) -> Iterator[None]:
 
 
 def measure_ring(
-    cells: Cells, setup: Setup, tier: str, budgets: list[tuple[str, int]], tokens: int, rate: float
+    cells: Measured, setup: Setup, tier: str, budgets: list[tuple[str, int]], tokens: int, rate: float
 ) -> None:
     """Every budget (its name and bytes; without any, two small ones) and batch size of one tier, copies ahead and not.
 
@@ -198,7 +194,7 @@ def with_diffusers(decoder: nn.Module, device: torch.device) -> None:
 BASELINES = {"accelerate": with_accelerate, "diffusers": with_diffusers}
 
 
-def measure_baseline(cells: Cells, setup: Setup, name: str, tokens: int) -> None:
+def measure_baseline(cells: Measured, setup: Setup, name: str, tokens: int) -> None:
     """transformers' own generation with all layers on the host, in bf16, by a library's means."""
     forget()
     before = _allocated(setup.device)
@@ -255,7 +251,7 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"unknown baseline {unknown[0]!r}; allowed are {', '.join(BASELINES)}")
     budgets = [] if asked.small else [(one, bytes_of(one)) for one in asked.memory.split(",")]
     batches = tuple(int(one) for one in asked.batches.split(","))
-    cells = Cells(asked.out, started + asked.time_limit)
+    cells = Measured(asked.out, started + asked.time_limit)
     setup = Setup("nano" if asked.small else "7b", device, batches, asked.repeats)
     rates = {name: host_to_device(device, pinned) for name, pinned in (("pinned", True), ("pageable", False))}
     name = torch.cuda.get_device_properties(device).name if device.type == "cuda" else "cpu"

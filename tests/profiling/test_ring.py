@@ -12,7 +12,7 @@ from tests.conftest import tiny_config
 def test_every_cell_is_measured_and_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(speed_model.SIZES, "nano", (tiny_config, 40, 9))
     monkeypatch.setattr(ring, "RATE_BYTES", 2**20)
-    out = tmp_path / "cells.jsonl"
+    out = tmp_path / "new" / "cells.jsonl"
     given = ["--small", "--tiers", "bf16,int4", "--tokens", "3", "--repeats", "1", "--out", str(out)]
     ring.main([*given, "--batches", "2", "--baselines", "accelerate"])
     cells = [json.loads(line) for line in out.read_text().splitlines()]

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from moai.profiling import scaling
+from moai.profiling.cells import Cells
 from moai.profiling.sparse import __main__ as command
 from moai.profiling.sparse import arms, experiments
-from moai.profiling.sparse.cells import Cells
 from moai.profiling.sparse.tables import difference
 from moai.training.run import fresh_model
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from moai.loading import device_named
+from moai.profiling.cells import Cells, OutOfTime
 from moai.profiling.sparse.arms import Size
-from moai.profiling.sparse.cells import Cells, OutOfTime
 from moai.profiling.sparse.experiments import EXPERIMENTS, Laboratory
 from moai.profiling.sparse.tables import tables
 from moai.profiling.sparse.texts import Texts

@@ -10,6 +10,7 @@ from safetensors.torch import load_model, save_model
 
 from moai.models.processing import MoAIProcessor
 from moai.models.sparse.prune import prune
+from moai.profiling.cells import Cells, Figures
 from moai.profiling.sparse.arms import (
     ARMS,
     WARM,
@@ -23,7 +24,6 @@ from moai.profiling.sparse.arms import (
     train,
     without,
 )
-from moai.profiling.sparse.cells import Cells, Figures
 from moai.profiling.sparse.texts import Texts
 from moai.training.experiment import ModelExperiment
 from moai.training.objective import MoAIObjective

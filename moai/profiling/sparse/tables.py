@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
+from moai.profiling.cells import Cells, Figures
 from moai.profiling.sparse.arms import ARMS
-from moai.profiling.sparse.cells import Cells, Figures
 from moai.profiling.sparse.experiments import FINE
 
 COARSEST = "0+16 top-2"

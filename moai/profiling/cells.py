@@ -1,4 +1,4 @@
-"""Results in a file of JSON lines, one a cell, that a later call goes on with."""
+"""Results in a file of JSON lines, one a cell."""
 
 import json
 import time
@@ -9,12 +9,23 @@ from typing import Any
 Figures = dict[str, Any]
 
 
+def keep(cell: Figures, file: Path | None) -> None:
+    """Prints a cell and adds it to the file, if there is one, whose folder is made; it is there when this returns."""
+    line = json.dumps(cell)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(line + "\n")
+    print(line, flush=True)
+
+
 class OutOfTime(Exception):
     """A cell would not end before the time does."""
 
 
 class Cells:
-    """The cells of `file`, by name; `minutes` from now on none is begun that would not end in time."""
+    """The cells of `file`, by name, with which a later call goes on; `minutes` from now on none is begun that would not
+    end in time."""
 
     def __init__(self, file: Path, minutes: float | None = None) -> None:
         self.file = file
@@ -35,12 +46,8 @@ class Cells:
         if name not in self.done:
             if self.end is not None and time.monotonic() + seconds > self.end:
                 raise OutOfTime(f"no time is left for {name}; the same command goes on with it")
-            self.file.parent.mkdir(parents=True, exist_ok=True)
             self.done[name] = {"cell": name, **work()}
-            line = json.dumps(self.done[name])
-            with self.file.open("a") as file:
-                file.write(line + "\n")
-            print(line, flush=True)
+            keep(self.done[name], self.file)
         return self.done[name]
 
     def of(self, beginning: str) -> Iterable[Figures]:
