@@ -25,7 +25,7 @@ MAKERS: dict[str, tuple[Maker, float]] = {
     "existence": (existence.existence, 3.0),
     "counting": (counting.counting, 1.6),
     "relative": (position.relative, 5.0),
-    "place": (position.place, 0.8),
+    "place": (position.place, 2.0),
     "beside": (position.beside, 0.3),
     "larger": (position.larger, 0.3),
     "objects": (lists.objects, 0.4),

@@ -15,7 +15,8 @@ from moai.data.photographs.annotations import read_photographs
 from moai.data.photographs.asking import Asking
 from moai.data.photographs.makers import ask
 from moai.data.photographs.photograph import Photograph, labels_of
-from moai.data.photographs.varied import patch_classes, varied
+from moai.data.photographs.relettered import relettered
+from moai.data.photographs.varied import dimmed, patch_classes, varied, wordless
 from moai.data.rows import ImageRows, Rows, TextRows, WordRows
 from moai.data.skipped import Skipped
 from perception.images import ImageError, pixels_of
@@ -23,6 +24,9 @@ from perception.scene import Scene
 
 _TURNS = (2, 5)
 """A dialogue has at least the first and fewer than the second number of questions."""
+_COARSE = 0.2
+"""How often a photograph whose boxes are known is so coarse that the experts alone can tell: who learns from a few
+thousand photographs for long would otherwise know them by heart, and hear no expert."""
 
 
 class Photographs:
@@ -32,7 +36,9 @@ class Photographs:
     the scene in the folder itself, or else that of `cache`, or what is looked at now. The answers are people's, even
     where the experts err. `dialogues`: the share of examples that hold a conversation of several questions.
     `shares`: how often photographs are drawn, by what the name of their data set begins with, "" for the rest; by
-    default in proportion to the root of their number. `hold_out`: photographs kept from training.
+    default in proportion to the root of their number. `hold_out`: photographs kept from training. `vary`: each time
+    they are mirrored, cut or lit otherwise, plates and receipts get other digits and letters, and some pictures are so
+    coarse that the experts alone can tell.
 
     Raises ValueError as `read_photographs`, for settings out of range, and for experts or a cache that do not fit.
     """
@@ -63,6 +69,7 @@ class Photographs:
         self.vary = vary
         self.class_names = labels_of([one for one in photographs if one.exhaustive])
         self.absences = Absence.of_boxes(trained), Absence.of_captions(trained)
+        self.companies = sorted({one.fields["company"] for one in trained if one.fields.get("company")})
         self.groups, self.weights = _grouped(trained, shares)
         self.pictures = isinstance(rows, ImageRows)
         self.silent = self.pictures and not rows.experts
@@ -107,8 +114,14 @@ class Photographs:
         scene = self._scene(photograph, pixels)
         if type(self.rows) is WordRows:
             return Example(None, scene, meta=Meta(rng=rng, name=name))
-        if self.vary and not single and pixels is not None:
-            photograph, pixels, scene = varied(photograph, pixels, scene, rng)
+        coarse = False
+        if self.vary and not single:
+            photograph, scene = relettered(photograph, scene, rng, self.companies)
+            if pixels is not None:
+                photograph, pixels, scene = varied(photograph, pixels, scene, rng)
+                coarse = scene is not None and photograph.exhaustive and rng.random() < _COARSE
+                if coarse:
+                    photograph, pixels = wordless(photograph), dimmed(pixels, rng)
         count = 1 if single else self.rows.sizes.questions
         asked = [turn for _, turn in ask(Asking(photograph, scene, self.absences, rng, other), count)]
         if not asked:
@@ -119,7 +132,7 @@ class Photographs:
             for question, answer in asked[-length:]:
                 dialogue += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
             asked = asked[:-length]
-        classes = patch_classes(photograph, self.class_names) if self.pictures else None
+        classes = patch_classes(photograph, self.class_names) if self.pictures and not coarse else None
         meta = Meta(patch_classes=classes, rng=rng, name=name)
         return Example(pixels if self.pictures else None, scene, asked, meta, dialogue)
 

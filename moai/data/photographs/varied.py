@@ -12,8 +12,8 @@ from perception.scene import Box, Scene
 
 SIDES = re.compile(r"\b(left|right|clockwise)", re.IGNORECASE)
 """Words that a mirrored picture makes wrong."""
-LEAST_SIDE = 0.75
-"""Of a cut picture's width and height, shares of the whole."""
+CUT, LEAST_SIDE = 0.7, 0.55
+"""How often a picture is cut, and how much of its width and height is left at least."""
 LEAST_SEEN, WELL_SEEN = 0.25, 0.6
 """Shares of a thing that are left in a cut picture: below the first it is gone, below the second easily missed."""
 
@@ -33,7 +33,7 @@ def varied(
         photograph, scene = _moved(photograph, scene, _mirrored)
         if scene is not None:
             scene.relations = [replace(one, predicate=_other_side(one.predicate)) for one in scene.relations]
-    if photograph.exhaustive and rng.random() < 0.5:
+    if photograph.exhaustive and rng.random() < CUT:
         width, height = rng.uniform(LEAST_SIDE, 1, 2)
         left, top = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
         high, wide = pixels.shape[:2]
@@ -47,9 +47,13 @@ def varied(
             return x1, y1, x2, y2
 
         photograph, scene = _moved(photograph, scene, cut, (width, height))
-        # Words were said of the whole picture.
-        photograph = replace(photograph, captions=(), questions=(), caption_pairs=(), spatial_statements=())
+        photograph = wordless(photograph)  # Words were said of the whole picture.
     return photograph, _lit(pixels, rng), scene
+
+
+def wordless(photograph: Photograph) -> Photograph:
+    """Without what people said of it: boxes alone."""
+    return replace(photograph, captions=(), questions=(), caption_pairs=(), spatial_statements=())
 
 
 def _sided(photograph: Photograph) -> bool:
@@ -107,10 +111,20 @@ def _moved(
 
 
 def _lit(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """In slightly other light: contrast and brightness a little changed."""
-    if rng.random() < 0.5:
+    """In other light: contrast, brightness and how colourful it is are a little changed."""
+    if rng.random() < 0.25:
         return pixels
-    return cv2.convertScaleAbs(pixels, alpha=rng.uniform(0.85, 1.15), beta=rng.uniform(-15, 15))
+    pixels = cv2.convertScaleAbs(pixels, alpha=rng.uniform(0.75, 1.25), beta=rng.uniform(-25, 25))
+    grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    colour = rng.uniform(0.7, 1.3)
+    return cv2.addWeighted(pixels, colour, grey, 1 - colour, 0)
+
+
+def dimmed(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """So coarse that hardly more than its colours can be told: 3 to 12 pixels a side, enlarged again."""
+    side = int(rng.integers(3, 13))
+    small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def patch_classes(photograph: Photograph, class_names: tuple[str, ...], side: int = 36) -> np.ndarray | None:

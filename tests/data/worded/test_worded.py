@@ -43,7 +43,7 @@ def test_yes_no_and_counts_follow_from_the_words(examples):
 
 
 def test_what_is_to_be_read_stands_in_the_words(examples):
-    asked = "total|company|sign say|phone number|plate|name of the street|address|written below|line"
+    asked = "total|company|sign say|phone number|plate|name of the street|address|written below|\\bline"
     readings = 0
     for example, words in examples:
         read = squeezed(words.replace(", and ", ""))
