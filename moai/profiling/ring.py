@@ -243,7 +243,8 @@ def main(argv: list[str] | None = None) -> None:
     """Command line; raises ValueError with one sentence for what it does not know."""
     asked = parser().parse_args(argv)
     started = time.monotonic()
-    device = torch.device("cpu" if asked.small or not torch.cuda.is_available() else "cuda")
+    # With a number, as torch asks for where it limits memory.
+    device = torch.device("cpu" if asked.small or not torch.cuda.is_available() else "cuda:0")
     if device.type == "cpu" and not asked.small:
         raise ValueError("there is no CUDA device; --small runs on the CPU")
     baselines = [name for name in asked.baselines.split(",") if name]
