@@ -1,12 +1,11 @@
 """A pretrained language model with its tokenizer, from a folder, the hub or a GGUF file."""
 
 import hashlib
-import shutil
-import tempfile
 from pathlib import Path
 
 import torch
 import transformers
+from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
@@ -14,6 +13,7 @@ from moai.models.hub import cache_folder
 from moai.models.pretrained.places import located
 from moai.models.stored.explained import explained, in_a_line
 from moai.models.stored.parts import read_part, read_part_config
+from moai.models.stored.whole import is_whole, write_model
 
 GGUF = (".gguf",)
 _PIECES, _PIECE = 64, 1 << 16
@@ -42,21 +42,18 @@ def load_language(name: str | Path, dtype: torch.dtype | None) -> tuple[PreTrain
 
 
 def _spelled_out(path: Path) -> Path:
-    """A folder of transformers with what a GGUF file holds, made at its first use."""
+    """A folder of transformers with what a GGUF file holds, made whole at its first use, by one process."""
     folder = cache_folder() / "gguf" / f"{path.stem}-{_known_by(path)}"
-    if folder.is_dir():
+    if is_whole(folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=folder.parent))
-    try:
-        _unpacked(path).save_pretrained(made)
-        AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(made)
-        made.rename(folder)
-    except Exception as error:  # readers of such files let errors of all kinds through
-        if not folder.is_dir():  # another process may have been first
-            raise ValueError(f"{path} cannot be read as a GGUF language model: {in_a_line(error)}") from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+    with FileLock(cache_folder() / "gguf.lock"):
+        if not is_whole(folder):
+            try:
+                model = _unpacked(path)
+                write_model(model, AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name), folder)
+            except Exception as error:  # readers of such files let errors of all kinds through
+                raise ValueError(f"{path} cannot be read as a GGUF language model: {in_a_line(error)}") from error
     return folder
 
 

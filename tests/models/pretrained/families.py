@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import timm
 import torch
+from gguf import GGUFWriter
 from safetensors.torch import save_file
 from transformers import (
     AutoConfig,
@@ -13,6 +15,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     SiglipImageProcessor,
 )
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from moai.training.tokenizer import build_tokenizer
 
@@ -124,6 +127,46 @@ def language_model(family: str, folder: Path, template: str | None = CHATML, **c
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     return folder
+
+
+def gguf_file(path: Path, width: int = 32) -> Path:
+    """A GGUF file with a tiny random Llama of one layer and a tokenizer of bytes."""
+    generator, words, inner = (
+        np.random.default_rng(0),
+        ["<unk>", "<s>", "</s>", *bytes_to_unicode().values(), "th", "the"],
+        48,
+    )
+    file = GGUFWriter(path, "llama")
+    file.add_context_length(512)
+    file.add_embedding_length(width)
+    file.add_block_count(1)
+    file.add_feed_forward_length(inner)
+    file.add_head_count(4)
+    file.add_head_count_kv(2)
+    file.add_rope_freq_base(10000.0)
+    file.add_rope_dimension_count(width // 4)
+    file.add_layer_norm_rms_eps(1e-5)
+    file.add_vocab_size(len(words))
+    file.add_tokenizer_model("gpt2")
+    file.add_tokenizer_pre("smollm")
+    file.add_token_list(words)
+    file.add_token_types([3, 3, 3] + [1] * (len(words) - 3))
+    file.add_token_merges(["t h", "th e"])
+    file.add_bos_token_id(1)
+    file.add_eos_token_id(2)
+    file.add_unk_token_id(0)
+    shapes = {"attn_q": (width, width), "attn_k": (width // 2, width), "attn_v": (width // 2, width)}
+    shapes |= {"attn_output": (width, width), "attn_norm": (width,), "ffn_norm": (width,)}
+    shapes |= {"ffn_gate": (inner, width), "ffn_up": (inner, width), "ffn_down": (width, inner)}
+    named = {f"blk.0.{name}.weight": shape for name, shape in shapes.items()}
+    named |= {"token_embd.weight": (len(words), width), "output_norm.weight": (width,)}
+    for name, shape in named.items():
+        file.add_tensor(name, generator.standard_normal(shape, np.float32))
+    file.write_header_to_file()
+    file.write_kv_data_to_file()
+    file.write_tensors_to_file()
+    file.close()
+    return path
 
 
 def vision_encoder(family: str, folder: Path, **changes) -> Path:
