@@ -66,6 +66,7 @@ def tiny_config(**overrides) -> MoAIConfig:
         compressor_heads=2,
         compressor_dim_head=8,
         compressor_neighborhood=3,
+        compressor_parts=2,
         mixer_layers=[0, 2],
         mixer_heads=2,
         mixer_rank=8,

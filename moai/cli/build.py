@@ -36,6 +36,7 @@ def build(
         int | None, typer.Option(metavar="N", help="of partial LoRA, 0 = none (default: that of the mixers)")
     ] = None,
     latents: Annotated[int, typer.Option(metavar="N", help="auxiliary tokens that the compressor makes")] = 64,
+    parts: Annotated[int, typer.Option(metavar="N", help="runs of the experts' words, each read for itself")] = 1,
     prompt_style: Annotated[
         str, typer.Option(metavar="STYLE", help="chat (the tokenizer's chat template) or plain (USER: ... ASSISTANT:)")
     ] = "chat",
@@ -67,6 +68,7 @@ def build(
         rank=rank,
         plora_rank=plora_rank,
         latents=latents,
+        parts=parts,
         prompt_style=prompt_style,
         dtype=None if dtype is None else getattr(torch, dtype),
         seed=seed,

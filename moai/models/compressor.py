@@ -53,6 +53,18 @@ def codes_of_both_ends(words: Tensor, mask: Tensor | None) -> Tensor:
     return torch.cat((front.expand(back.shape[0], -1, -1), back), dim=-1)
 
 
+def in_parts(words: Tensor, mask: Tensor | None, parts: int) -> tuple[Tensor, Tensor]:
+    """The words of each row in `parts` runs of equal length, to a word: (B, N, ...) with mask (B, N) or None ->
+    (B * parts, W, ...) padded on the right, and their mask (B * parts, W) bool. W is N / parts, rounded up."""
+    rows, width = words.shape[:2]
+    each = torch.full((rows,), width, device=words.device) if mask is None else mask.sum(dim=1)
+    ends = torch.arange(parts + 1, device=words.device) * each[:, None] // parts
+    places = ends[:, :-1, None] + torch.arange(-(-width // parts), device=words.device)
+    real = (places < ends[:, 1:, None]).flatten(0, 1)
+    row = torch.arange(rows, device=words.device)[:, None, None]
+    return words[row, places.clamp(max=width - 1)].flatten(0, 1), real
+
+
 class CompressorAttention(nn.Module):
     """Latents read the media and themselves."""
 
@@ -80,7 +92,9 @@ class CompressorAttention(nn.Module):
 class MoAICompressor(nn.Module):
     """Perceiver resampler (Alayrac et al. 2022) over verbalised words and the projected colour map.
 
-    Padding is masked, so a padded batch gives what each of its rows gives alone.
+    Padding is masked, so a padded batch gives what each of its rows gives alone. With several `parts`, the same
+    latents read each run of the words for itself, and the auxiliary tokens of all runs stand one after another: long
+    texts come through that way, as runs of their length are common and whole texts of theirs are rare.
     """
 
     LATENTS_STD = 0.02
@@ -95,8 +109,11 @@ class MoAICompressor(nn.Module):
         ff_mult: int = 1,
         positions: str = "none",
         neighborhood: int = 0,
+        parts: int = 1,
     ):
         super().__init__()
+        self.parts = parts
+        self.part_codes = nn.Parameter(torch.zeros(parts, 1, dim)) if parts > 1 else None
         self.latents = nn.Parameter(torch.randn(num_latents, dim) * self.LATENTS_STD)
         self.word_context = WordContext(dim, positions == "sinusoidal", neighborhood)
         self.attentions = nn.ModuleList(CompressorAttention(dim, heads, dim_head) for _ in range(depth))
@@ -112,7 +129,7 @@ class MoAICompressor(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, words: Tensor | None, words_mask: Tensor | None, map_embeds: Tensor | None) -> Tensor:
-        """Auxiliary tokens (B, L, D).
+        """Auxiliary tokens (B, L, D), L the latents times the parts.
 
         words: (B, N, D) embeddings of the verbalised scene, padded on the right, words_mask: (B, N) 1 = real
         word (None: all real),
@@ -120,6 +137,16 @@ class MoAICompressor(nn.Module):
         """
         if words is None and map_embeds is None:
             raise ValueError("the compressor got neither words nor a colour map; give at least one of them")
+        if self.part_codes is None:
+            return self._read(words, words_mask, map_embeds)
+        if words is not None:
+            words, words_mask = in_parts(words, words_mask, self.parts)
+        if map_embeds is not None:
+            map_embeds = map_embeds.repeat_interleave(self.parts, dim=0)
+        read = self._read(words, words_mask, map_embeds).unflatten(0, (-1, self.parts))
+        return (read + self.part_codes.to(read.dtype)).flatten(1, 2)
+
+    def _read(self, words: Tensor | None, words_mask: Tensor | None, map_embeds: Tensor | None) -> Tensor:
         parts, mask = [], None
         if words is not None:
             words_mask = None if words_mask is None else words_mask.bool()

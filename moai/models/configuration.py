@@ -6,6 +6,7 @@ from transformers import AutoConfig, LlamaConfig, PreTrainedConfig
 
 from moai.models.sparse.sizes import check_sparse
 
+MAX_PARTS = 64
 POSITIONS = ("none", "sinusoidal")
 
 
@@ -43,7 +44,8 @@ class MoAIConfig(PreTrainedConfig):
     bias, `mixer_layers` the 0-based decoder layers that hold a
     MoAI-Mixer. `compressor_positions` is "sinusoidal" or "none" (the reference gives its compressor no positions);
     `compressor_neighborhood` is the width in words of a depthwise convolution over the verbalised text before it is
-    compressed (0: none). `legacy_color_map` scales the colour map to 0..1 before it is normalised with 0..255
+    compressed (0: none). `compressor_parts` runs of the text are each read by all latents, which gives as many times
+    more auxiliary tokens. `legacy_color_map` scales the colour map to 0..1 before it is normalised with 0..255
     statistics, which nearly erases it but is what the released weights were trained with. `experts_from` names the
     preset of `perception.presets` whose experts the model listens to. `lora` has `rank`, `alpha` and `targets` of the
     LoRA that linears of the decoder have beside them, if they do (see `moai.models.adapters.lora`). `built_from` holds
@@ -70,6 +72,7 @@ class MoAIConfig(PreTrainedConfig):
     compressor_ff_mult: int = 1
     compressor_positions: str = "sinusoidal"
     compressor_neighborhood: int = 0
+    compressor_parts: int = 1
     mixer_layers: list[int] | None = None
     mixer_heads: int = 4
     mixer_rank: int = 64
@@ -114,6 +117,10 @@ class MoAIConfig(PreTrainedConfig):
         if self.compressor_positions not in POSITIONS:
             raise ValueError(
                 f"compressor_positions is {self.compressor_positions!r}, but must be one of {', '.join(POSITIONS)}"
+            )
+        if type(self.compressor_parts) is not int or not 1 <= self.compressor_parts <= MAX_PARTS:
+            raise ValueError(
+                f"compressor_parts is {self.compressor_parts!r}, but must be a number from 1 to {MAX_PARTS}"
             )
         check_sparse(self)
         super().__post_init__(**kwargs)

@@ -58,6 +58,8 @@ def fill_compressor(modules: Iterable[nn.Module]) -> None:
     for module in modules:
         if isinstance(module, MoAICompressor):
             init.normal_(module.latents, std=module.LATENTS_STD)
+            if module.part_codes is not None:
+                init.zeros_(module.part_codes)
         elif isinstance(module, WordContext) and module.position_scale is not None:
             init.ones_(module.position_scale)
 

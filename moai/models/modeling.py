@@ -69,6 +69,7 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
             config.compressor_ff_mult,
             config.compressor_positions,
             config.compressor_neighborhood,
+            config.compressor_parts,
         )
         self.mixers = nn.ModuleDict(
             {

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from moai.data.packing import turn_mask, turn_positions
-from moai.models.compressor import codes_of_both_ends
+from moai.models.compressor import codes_of_both_ends, in_parts
 from moai.models.hosts import final_logits
 from moai.models.inputs.image_processing import normalize_pixels
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
@@ -283,8 +283,11 @@ class MoAIObjective(nn.Module):
         return self.model.generate(**inputs)  # type: ignore[operator]
 
     def transcript_losses(self, batch: dict[str, Tensor], aux_tokens: Tensor) -> Tensor:
-        """Cross-entropies, summed, of writing the experts' words back from the auxiliary tokens."""
+        """Cross-entropies, summed, of writing the experts' words back from the auxiliary tokens, part by part."""
         words, mask = batch["aux_input_ids"], batch["aux_attention_mask"].bool()
+        if (parts := self.model.config.compressor_parts) > 1:
+            words, mask = in_parts(words, mask, parts)
+            aux_tokens = aux_tokens.unflatten(1, (parts, -1)).flatten(0, 1)
         written = self.transcriber(aux_tokens, mask)
         embeddings = self.model.get_input_embeddings().get_parameter("weight")
         labels = words.masked_fill(~mask, IGNORED)

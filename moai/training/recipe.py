@@ -64,6 +64,7 @@ RECIPES = {
             "rank": 40,
             "plora_rank": 0,
             "latents": 96,
+            "parts": 3,
         },
     ),
 }

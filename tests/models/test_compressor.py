@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moai.models.compressor import MoAICompressor, sinusoidal_positions
+from moai.models.compressor import MoAICompressor, in_parts, sinusoidal_positions
 
 DIM = 12
 
@@ -71,10 +71,11 @@ def test_words_get_positions_and_neighbours():
     positions=st.sampled_from(["none", "sinusoidal"]),
     neighborhood=st.sampled_from([0, 3]),
     with_map=st.booleans(),
+    parts=st.integers(1, 4),
 )
 @torch.no_grad()
-def test_padding_changes_nothing(lengths, positions, neighborhood, with_map):
-    module = compressor(positions=positions, neighborhood=neighborhood)
+def test_padding_changes_nothing(lengths, positions, neighborhood, with_map, parts):
+    module = compressor(positions=positions, neighborhood=neighborhood, parts=parts)
     longest = max(lengths) + 1
     words = torch.randn(len(lengths), longest, DIM)
     mask = (torch.arange(longest)[None] < torch.tensor(lengths)[:, None]).long()
@@ -99,3 +100,31 @@ def test_positions_are_the_published_formula():
     torch.testing.assert_close(codes[7, 4], torch.tensor(7 / 10000 ** (4 / 8)).sin())
     torch.testing.assert_close(codes[7, 5], torch.tensor(7 / 10000 ** (4 / 8)).cos())
     assert sinusoidal_positions(torch.arange(3), 7).shape == (3, 7)
+
+
+@settings(max_examples=30, deadline=None)
+@given(lengths=st.lists(st.integers(0, 11), min_size=1, max_size=4), parts=st.integers(1, 5))
+def test_parts_hold_every_word_once_and_in_order(lengths, parts):
+    longest = max(max(lengths), 1)
+    words = torch.arange(len(lengths) * longest).reshape(len(lengths), longest)
+    mask = torch.arange(longest)[None] < torch.tensor(lengths)[:, None]
+    found, real = in_parts(words, mask, parts)
+    for row, length in enumerate(lengths):
+        runs = [found[at][real[at]].tolist() for at in range(row * parts, (row + 1) * parts)]
+        assert [one for run in runs for one in run] == words[row, :length].tolist()
+        assert {len(run) - length // parts for run in runs} <= {0, 1}
+
+
+@torch.no_grad()
+def test_latents_read_each_part_for_itself():
+    module, words, colours = compressor(positions="sinusoidal", parts=3), torch.randn(2, 7, DIM), torch.randn(2, 2, DIM)
+    mask = torch.tensor([[1] * 7, [1] * 6 + [0]])
+    whole = compressor(positions="sinusoidal")
+    whole.load_state_dict({name: one for name, one in module.state_dict().items() if name != "part_codes"})
+    result = module(words, mask, colours)
+    assert result.shape == (2, 9, DIM)
+    for row, ends in enumerate(((0, 2, 4, 7), (0, 2, 4, 6))):
+        for part in range(3):
+            run = words[row : row + 1, ends[part] : ends[part + 1]]
+            expected = whole(run, None, colours[row : row + 1]) + module.part_codes[part]
+            torch.testing.assert_close(result[row : row + 1, 3 * part : 3 * part + 3], expected, atol=1e-5, rtol=0)

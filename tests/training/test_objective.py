@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from moai.training.objective import next_token_losses, weighted_cross_entropy
+from moai.models.modeling import MoAIForConditionalGeneration
+from moai.training.experiment import Stage
+from moai.training.objective import MoAIObjective, next_token_losses, weighted_cross_entropy
+from tests.conftest import opened, tiny_config
 
 
 @pytest.mark.parametrize("most", [7 * 5, 7, 1])
@@ -37,3 +40,21 @@ def test_nothing_to_say():
     total = next_token_losses(head, 7, states, torch.full((1, 5), -100), torch.ones(1, 5))
     total.backward()
     assert total == 0 and not states.grad.any()
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_words_are_written_back_from_their_own_part(processor, inputs, parts):
+    torch.manual_seed(0)
+    model = opened(MoAIForConditionalGeneration(tiny_config(compressor_parts=parts)))
+    objective = MoAIObjective(model, processor, Stage(["compressor"], 1e-3, 1, 1, [], transcribe_weight=1.0))
+    words = {name: inputs[name] for name in ("aux_input_ids", "aux_attention_mask")}
+    aux = model.encode(**words)["aux_tokens"].detach().requires_grad_()
+    losses = objective.transcript_losses(words, aux)
+    assert losses.sum() > 0
+    # The first of seven words stands in the first part, whose tokens alone tell it.
+    first = words["aux_input_ids"].clone()
+    first[0, 0] += 1
+    told = objective.transcript_losses(words | {"aux_input_ids": first}, aux)
+    (change,) = torch.autograd.grad((told - losses).sum(), aux)
+    touched = change.abs().sum(dim=-1) > 1e-6
+    assert touched.tolist() == [[True] * 6 + [False] * 6 * (parts - 1), [False] * 6 * parts]

@@ -148,6 +148,7 @@ def _built(base: Base, config: MoAIConfig, prompt_style: str) -> Pair:
         rank=config.mixer_rank,
         plora_rank=config.plora_rank,
         latents=config.compressor_num_latents,
+        parts=config.compressor_parts,
         prompt_style=prompt_style,
         dtype=getattr(torch, base.dtype),
         seed=None,  # all that is new comes from the adapter, and the digest tells whether the rest is right

@@ -40,6 +40,7 @@ def build(
     rank: int = 64,
     plora_rank: int | None = None,
     latents: int = 64,
+    parts: int = 1,
     prompt_style: str = CHAT,
     dtype: torch.dtype | None = None,
     seed: int | None = 0,
@@ -50,10 +51,10 @@ def build(
     and `load_vision` for all that they take). experts_from: name of a preset. mixers: "every=N", or the 0-based decoder
     layers that hold one, as a list or separated by commas. image_size, feature_level: of the vision encoder. rank: of
     mixers' projections, and of partial LoRA unless `plora_rank` says another (0: none); latents: auxiliary tokens that
-    the compressor makes. prompt_style: "chat" for the tokenizer's chat template. dtype: of all weights, None for the
-    language model's. seed: of the new parts; None leaves them without values and checks nothing, for an adapter to
-    fill: that is fast. Raises ValueError with one sentence for parts that are missing, do not fit together or cannot
-    be carried exactly.
+    the compressor makes of each of as many `parts` of the experts' words. prompt_style: "chat" for the tokenizer's chat
+    template. dtype: of all weights, None for the language model's. seed: of the new parts; None leaves them without
+    values and checks nothing, for an adapter to fill: that is fast. Raises ValueError with one sentence for parts that
+    are missing, do not fit together or cannot be carried exactly.
     """
     arguments: dict[str, Any] = dict(
         language_model=absolute(language_model),
@@ -85,6 +86,7 @@ def build(
         image_token_id=image_id,
         compressor_num_latents=latents,
         compressor_neighborhood=9,
+        compressor_parts=parts,
         mixer_layers=mixed_layers(mixers, text.num_hidden_layers),
         mixer_rank=rank,
         plora_rank=rank if plora_rank is None else plora_rank,

@@ -56,7 +56,8 @@ def card_of(record: dict, parameters: int, config) -> str:
     depth = f"{text.num_hidden_layers} layers, width {text.hidden_size}"
     decoder = f"a Llama-style decoder ({depth}, trained here from nothing)"
     encoder = f"a {vision.name} encoder ({config.num_image_tokens} image tokens of a {vision.image_size} px picture)"
-    latents = f"a compressor with {config.compressor_num_latents} latents"
+    parts = f" for each of {config.compressor_parts} parts of the words" if config.compressor_parts > 1 else ""
+    latents = f"a compressor with {config.compressor_num_latents} latents{parts}"
     return f"""# Embedded language-and-vision model
 
 MoAI at {size}: {decoder},
