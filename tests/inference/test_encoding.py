@@ -15,10 +15,10 @@ def given(inputs) -> dict:
     return {name: inputs[name] for name in INPUTS if name in inputs}
 
 
-def assert_same(one: dict, other: dict) -> None:
+def assert_same(one: dict, other: dict, within: float = 1e-5) -> None:
     assert one.keys() == other.keys()
     for name in one:
-        torch.testing.assert_close(one[name], other[name], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(one[name], other[name], rtol=within, atol=within)
 
 
 @torch.no_grad()
@@ -73,10 +73,12 @@ def test_other_weights_are_other_passes(model, inputs):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @torch.inference_mode()
-def test_graphs_give_what_the_model_gives(model, inputs):
-    model, inputs = model.to("cuda"), {name: value.to("cuda") for name, value in given(inputs).items()}
-    for some in (inputs, single(inputs, 0), single(inputs, 1), inputs):
-        assert_same(encode(model, some), model.encode(**some))
+def test_graphs_give_what_the_model_gives(model, inputs, monkeypatch):
+    # A capture may choose other convolutions, which are alike in full precision alone.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    model, inputs = model.to("cuda"), {name: value.to("cuda") for name, value in inputs.items()}
+    for some in map(given, (inputs, single(inputs, 0), single(inputs, 1), inputs)):
+        assert_same(encode(model, some), model.encode(**some), within=1e-4)
     kept = fast_generation(model).encoding._seen
     assert len(kept) == 2 and all(one.graph is not None for one in kept.values())
 

@@ -19,14 +19,17 @@ def train_in_processes(count: int, argv: Sequence[str]) -> list[int | None]:
     return in_processes(count, command.main, [str(one) for one in argv])
 
 
-def in_processes(count: int, function: Callable[..., int | None], *given) -> list[int | None]:
+def in_processes(
+    count: int, function: Callable[..., int | None], *given, start: str = "forkserver"
+) -> list[int | None]:
     """What each of `count` processes, which can find one another, returns from `function(*given)`: 0 for None, 1 where
-    it raises. What they say is printed."""
+    it raises. What they say is printed. start: of multiprocessing; on a GPU only "spawn" will do, since what others are
+    forked from may have asked for the device."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # Not forked from this process: where gradients were computed before, a child cannot compute any.
-    context = multiprocessing.get_context("forkserver")
+    context = multiprocessing.get_context(start)
     context.set_forkserver_preload([__name__, "moai.training.run"])
     with tempfile.NamedTemporaryFile("r") as said:
         each = [(number, count, port, said.name, function, given) for number in range(count)]

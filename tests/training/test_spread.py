@@ -124,7 +124,7 @@ def agree_on_a_gpu(device: str) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu(capfd):
-    assert in_processes(1, agree_on_a_gpu, "cuda") == [0], capfd.readouterr().out
+    assert in_processes(1, agree_on_a_gpu, "cuda", start="spawn") == [0], capfd.readouterr().out
 
 
 def test_two_processes_have_the_gradients_of_one(inputs, tmp_path, capfd):
