@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from moai.models.pretrained import build
+from moai.models.stored.whole import is_whole, write_model
 from moai.training import command
 from moai.training.adapters import export_adapters
 from moai.training.results.export import SHARD, export
@@ -138,11 +139,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def built(settings: Mapping[str, Any], folder: Path) -> Path:
-    """The folder with the model that `build` makes; it is made unless it is there. Raises ValueError as `build`."""
-    if not (folder / "config.json").is_file():
+    """The folder with the model that `build` makes; made unless all of it is there. Raises ValueError as `build`."""
+    if not is_whole(folder):
         model, processor = build(**settings)
-        model.save_pretrained(folder)
-        processor.save_pretrained(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        write_model(model, processor, folder)
     return folder
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
@@ -11,16 +12,32 @@ from moai.training import recipe
 from tests.models.pretrained.families import language_model, vision_encoder
 
 
-def test_the_small_model_is_built_taught_and_kept_as_an_adapter(tmp_path, monkeypatch, capsys):
-    parts = {
-        "language_model": str(language_model("llama", tmp_path / "host")),
-        "vision": str(vision_encoder("clip", tmp_path / "eyes")),
+def tiny_parts(folder: Path) -> dict:
+    """What `build` is told about a tiny model, made in `folder`."""
+    return {
+        "language_model": str(language_model("llama", folder / "host")),
+        "vision": str(vision_encoder("clip", folder / "eyes")),
         "experts_from": "drawn",
         "mixers": (1,),
         "image_size": None,
         "rank": 4,
         "latents": 6,
     }
+
+
+def test_half_a_model_is_built_anew(tmp_path):
+    parts, folder = tiny_parts(tmp_path), tmp_path / "base"
+    for file in ("model.safetensors", "config.json"):
+        weights = recipe.built(parts, folder) / file
+        whole = weights.read_bytes()
+        weights.write_bytes(whole[:-20])
+        recipe.built(parts, folder)
+        assert weights.read_bytes() == whole
+    assert (folder / "processor_config.json").is_file()
+
+
+def test_the_small_model_is_built_taught_and_kept_as_an_adapter(tmp_path, monkeypatch, capsys):
+    parts = tiny_parts(tmp_path)
     small = recipe.RECIPES["small"]
     tiny = dataclasses.replace(small, built=dict(small.built) | parts)
     monkeypatch.setitem(recipe.RECIPES, "small", tiny)

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
-from gguf import GGUFWriter
 from safetensors.torch import save_file
 from transformers import (
     AutoConfig,
@@ -131,6 +130,8 @@ def language_model(family: str, folder: Path, template: str | None = CHATML, **c
 
 def gguf_file(path: Path, width: int = 32) -> Path:
     """A GGUF file with a tiny random Llama of one layer and a tokenizer of bytes."""
+    from gguf import GGUFWriter  # which not every machine for GPU tests has
+
     generator, words, inner = (
         np.random.default_rng(0),
         ["<unk>", "<s>", "</s>", *bytes_to_unicode().values(), "th", "the"],

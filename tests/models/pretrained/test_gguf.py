@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from gguf import GGUFReader
 
 from moai.models.pretrained.language import load_language
 from tests.models.pretrained.families import gguf_file
 from tests.training.processes import in_processes
+
+gguf = pytest.importorskip("gguf")
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def home(tmp_path, monkeypatch) -> Path:
 
 
 def embeddings(file: Path) -> torch.Tensor:
-    (found,) = (one for one in GGUFReader(file).tensors if one.name == "token_embd.weight")
+    (found,) = (one for one in gguf.GGUFReader(file).tensors if one.name == "token_embd.weight")
     return torch.tensor(found.data)
 
 
