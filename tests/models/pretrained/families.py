@@ -132,11 +132,8 @@ def gguf_file(path: Path, width: int = 32) -> Path:
     """A GGUF file with a tiny random Llama of one layer and a tokenizer of bytes."""
     from gguf import GGUFWriter  # which not every machine for GPU tests has
 
-    generator, words, inner = (
-        np.random.default_rng(0),
-        ["<unk>", "<s>", "</s>", *bytes_to_unicode().values(), "th", "the"],
-        48,
-    )
+    generator, inner = np.random.default_rng(0), 48
+    words = ["<unk>", "<s>", "</s>", *bytes_to_unicode().values(), "th", "the"]
     file = GGUFWriter(path, "llama")
     file.add_context_length(512)
     file.add_embedding_length(width)
