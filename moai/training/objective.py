@@ -117,7 +117,10 @@ class Transcriber(nn.Module):
     def forward(self, aux: Tensor, mask: Tensor) -> Tensor:
         """aux: (B, L, D), mask: (B, N) bool of the words to write -> states (B, N, D)."""
         places = codes_of_both_ends(aux.new_empty(*mask.shape, aux.shape[-1]), mask)
-        return self.layers(self.query(places.to(aux.dtype)), aux)
+        # Places of padding are not looked at, but for one where a text is empty: attention needs something to see.
+        padding = ~mask
+        padding[:, 0] = False
+        return self.layers(self.query(places.to(aux.dtype)), aux, tgt_key_padding_mask=padding)
 
 
 class MoAIObjective(nn.Module):

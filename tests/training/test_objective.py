@@ -8,7 +8,7 @@ from torch import nn
 
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.training.experiment import Stage
-from moai.training.objective import MoAIObjective, next_token_losses, weighted_cross_entropy
+from moai.training.objective import MoAIObjective, Transcriber, next_token_losses, weighted_cross_entropy
 from tests.conftest import opened, tiny_config
 
 
@@ -58,3 +58,14 @@ def test_words_are_written_back_from_their_own_part(processor, inputs, parts):
     (change,) = torch.autograd.grad((told - losses).sum(), aux)
     touched = change.abs().sum(dim=-1) > 1e-6
     assert touched.tolist() == [[True] * 6 + [False] * 6 * (parts - 1), [False] * 6 * parts]
+
+
+@torch.no_grad()
+def test_padding_does_not_change_what_is_written_back():
+    torch.manual_seed(0)
+    transcriber = Transcriber(32).eval()
+    aux, mask = torch.randn(2, 6, 32), torch.tensor([[1] * 5, [0] * 5]).bool()
+    written = transcriber(aux, mask)
+    assert written.isfinite().all()
+    padded = transcriber(aux, torch.nn.functional.pad(mask, (0, 4)))
+    torch.testing.assert_close(padded[:1, :5], written[:1])
