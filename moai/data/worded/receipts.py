@@ -10,8 +10,18 @@ from perception.scene import TextLine
 
 Row = tuple[str, ...]
 """Pieces of one row, from left to right."""
-_SMALL = 0.25
-"""Share of receipts that are not in capital letters."""
+_SMALL, _JOINED, _CODED = 0.25, 0.7, 0.5
+"""Shares of receipts that are not in capital letters, whose rows are read as one piece each, and whose items have a
+code and a price for one."""
+_MOST_ITEMS = 18
+_NOTES = (
+    "ROC NO:|999999-A", "GST REG NO:|999999999999", "TABLE:|99", "TERMINAL:|9", "SHIFT|9", "DOC NO:|AA99999999",
+    "MEMBER:|", "FAX:|09-99999999", "PAX:|9", "ORDER #:|99999", "CASHIER:|99", "TRN|99999999", "POS|9",
+    "REF.:|999-9999", "TAX CODE|9.99 99.99 9.99", "GST SUMMARY AMOUNT TAX|", "SR|9% 99.99 9.99", "ITEM COUNT:|9",
+    "TOTAL QTY:|99", "CARD:|************9999", "APPROVAL CODE:|999999", "|9999 9999 9999", "E-MAIL:|AAAA@AAAAA.COM",
+    "PLEASE KEEP THIS RECEIPT AS PROOF OF PURCHASE|", "ALL PRICES INCLUDE TAX|", "PRICES IN LOCAL CURRENCY|",
+)  # fmt: skip
+"""What else stands on receipts: words and, behind the bar, a pattern for `filled`."""
 
 
 @dataclass
@@ -23,30 +33,44 @@ class Receipt:
 
 
 def receipt(rng: np.random.Generator) -> Receipt:
-    """A receipt of 12 to 60 pieces."""
+    """A receipt of 10 to 100 pieces."""
     rows, fields = list[Row](), dict[str, str]()
     _head(rng, rows, fields)
     fields["date"] = moment(rng, "dates")
     dated = _dated(rng, fields["date"])
     late = rng.random() < 0.3
     rows += [] if late else [dated]
+    rows += _notes(rng)
     if rng.random() < 0.5:
         rows.append((pick(rng, ("INVOICE NO", "DOC NO.", "BILL NO", "TRANS", "SLIP NO:")), filled(rng, "A999999")))
     if rng.random() < 0.4:
         rows.append(("CASHIER", word(rng, "cashiers")))
     if rng.random() < 0.5:
         rows.append(pick(rng, (("ITEM", "QTY", "AMOUNT"), ("QTY", "DESCRIPTION", "PRICE"), ("DESC", "PRICE", "AMT"))))
-    cents = [100 + int(rng.random() ** 2 * 4000) for _ in range(1 + int(rng.random() ** 1.5 * 9))]
+    cents = [100 + int(rng.random() ** 2 * 4000) for _ in range(1 + int(rng.random() ** 1.5 * _MOST_ITEMS))]
+    coded = rng.random() < _CODED
     for each in cents:
         count = ("1", "2", "3")[: int(rng.random() * 1.6)][-1:]
-        rows.append((word(rng, "items"), *count, f"{each / 100:.2f}"))
+        if coded:
+            code, price = filled(rng, pick(rng, ("9999999999999", "SR 9999999", "A99", "999999"))), f"{each / 100:.2f}"
+            rows += [(word(rng, "items"),), (code, f"1 X {price}", price)]
+        else:
+            rows.append((word(rng, "items"), *count, f"{each / 100:.2f}"))
     fields["total"] = _sums(rng, rows, sum(cents))
+    rows += _notes(rng)
     rows += [dated] if late else []
     rows += [(word(rng, "thanks"),) for _ in range(int(rng.random() * 3))]
     if rng.random() < _SMALL:
         rows = [tuple(text.title() for text in row) for row in rows]
         fields = {name: text.title() for name, text in fields.items()}
+    if rng.random() < _JOINED:
+        rows = [(" ".join(row),) for row in rows]
     return Receipt(_laid_out(rng, rows), fields)
+
+
+def _notes(rng: np.random.Generator) -> list[Row]:
+    chosen = [pick(rng, _NOTES).split("|") for _ in range(int(rng.random() ** 1.2 * 8))]
+    return [(f"{said} {filled(rng, pattern)}".strip(),) for said, pattern in chosen]
 
 
 def _head(rng: np.random.Generator, rows: list[Row], fields: dict[str, str]) -> None:
