@@ -268,6 +268,8 @@ class Decoder:
             # One cache for all buckets: the larger one takes its place, and the steps that knew the old one go.
             self._buckets.clear()
             self._storage.clear()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()  # the old one's pieces are too small for the new one, and count in any limit
             # A tensor for each, since the compiler looks twice at inputs that share memory.
             self._storage = [self.embedding.new_zeros(needed) for _ in range(2 * len(self.layers))]
             self._routes = {
