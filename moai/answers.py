@@ -25,7 +25,8 @@ class Answer:
     """What the assistant said and why: the scene the experts saw, whom each mixer listened to (empty when the mixers
     rested), and seconds per stage. `usage` counts what it took. Where several drafts were made, `drafts` has each with
     its votes, and `agreement` is the share that say what most say. `changed` are the tokens at which contrast chose
-    otherwise than the model's best. `experts` are those of a sparse decoder that its tokens took, layer by layer; empty
+    otherwise than the model's best. `instead_of` is what the model wrote where the answer was taken from what was read
+    (`moai.reading`). `experts` are those of a sparse decoder that its tokens took, layer by layer; empty
     for a dense one, and for drafts."""
 
     text: str
@@ -37,6 +38,7 @@ class Answer:
     agreement: float | None = None
     changed: list[str] = field(default_factory=list)
     experts: list[ExpertLoads] = field(default_factory=list)
+    instead_of: str | None = None
 
     def to_dict(self) -> dict:
         """Plain Python values, ready for `json.dumps`."""
@@ -51,6 +53,8 @@ class Answer:
             told["experts"] = [vars(loads) for loads in self.experts]
         if self.drafts:
             told |= {"drafts": [vars(draft) for draft in self.drafts], "agreement": self.agreement}
+        if self.instead_of is not None:
+            told["instead_of"] = self.instead_of
         return told | ({"changed": self.changed} if self.changed else {})
 
 

@@ -12,7 +12,7 @@ from transformers import StoppingCriteriaList
 
 from moai.answers import Answer, Decoding, EncodedImage, Usage, timed
 from moai.batches import given_as, listed
-from moai.deliberation import Deliberator
+from moai.deliberation import Deliberator, answered
 from moai.evidence import ExpertLoads, GateShares, Taking
 from moai.inference import encode, generate
 from moai.inference.choosing import seeded
@@ -20,6 +20,7 @@ from moai.loading import chosen_places, in_memory, load_model, placed, preset_of
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained import build
 from moai.models.processing import MoAIProcessor, pad
+from moai.reading import Held, as_read
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked
 from moai.untaught import speaker
 from moai.wording import answer_of, ends_of, stops_of
@@ -161,7 +162,7 @@ class MoAI(ProcessBound):
                 scenes = [Scene(width, height) for height, width, _ in (pixels.shape for pixels in pictures)]
         with timed(timings, "encode"):
             inputs = self.processor.image_inputs(pictures, scenes if moai else None, kept)
-            with self._passing(len(pictures), "picture"):
+            with self.passing(len(pictures), "picture"):
                 encoded = encode(self.model, {key: value.to(self.device) for key, value in inputs.items()})
         return [
             EncodedImage(scene, kept, {key: value[row : row + 1] for key, value in encoded.items()}, dict(timings))
@@ -234,9 +235,7 @@ class MoAI(ProcessBound):
         settings = Decoding.of(decoding)
         prompt = self.prompt_ids(messages, picture is not None)
         encoded = self._encoded(picture, experts, moai)
-        if settings.strategy is not None:
-            return Deliberator(self, encoded, messages, prompt, settings).answer()
-        return self._answer([encoded], [prompt], settings)[0]
+        return answered(self, encoded, messages, prompt, settings)
 
     def ask_batch(
         self,
@@ -261,11 +260,12 @@ class MoAI(ProcessBound):
         if not prompts:
             return []
         encoded = self._encode_distinct(pictures, experts, moai)
-        if settings.strategy is None:
-            return self._answer(encoded, prompts, settings)
-        # One by one: the drafts of one are a batch already.
-        asked = [Deliberator(self, *one, settings) for one in zip(encoded, conversations, prompts, strict=True)]
-        return [one.answer() for one in asked]
+        if settings.strategy is not None:
+            # One by one: the drafts of one are a batch already.
+            asked = zip(encoded, conversations, prompts, strict=True)
+            return [answered(self, *one, settings) for one in asked]
+        answers = self._answer(encoded, prompts, settings)
+        return [as_read(self, *one) for one in zip(encoded, prompts, answers, strict=True)]
 
     def stream(
         self,
@@ -288,12 +288,10 @@ class MoAI(ProcessBound):
             Deliberator(self, encoded, messages, prompt, settings)  # refuses what cannot be done, now
 
         def work(emit: Callable, stop: threading.Event) -> Answer:
-            streamer = PieceStreamer(self.processor.tokenizer, emit, stops_of(self.processor, settings))
-            if settings.strategy is None:
-                return self._answer([encoded], [prompt], settings, streamer, stop)[0]
-            answer = Deliberator(self, encoded, messages, prompt, settings, streamer, stop, emit).answer()
-            if not streamer.prompt_seen:  # voted for, and not said token by token
-                emit(answer.text)
+            held = Held(emit, encoded.scene)
+            streamer = PieceStreamer(self.processor.tokenizer, held, stops_of(self.processor, settings))
+            answer = answered(self, encoded, messages, prompt, settings, streamer, stop, emit)
+            held.end(answer.text)
             return answer
 
         return AnswerStream(work)
@@ -364,7 +362,7 @@ class MoAI(ProcessBound):
         if stop is not None:
             arguments["stopping_criteria"] = StoppingCriteriaList([StopWhenAsked(stop)])
         taking = Taking(self.model)
-        with timed(timings, "generate"), self._passing(len(prompts), "question", stop) as going:
+        with timed(timings, "generate"), self.passing(len(prompts), "question", stop) as going:
             generated = inputs["input_ids"]
             if going:
                 who, inputs = speaker(self.model, inputs, taking)
@@ -379,7 +377,7 @@ class MoAI(ProcessBound):
         return [replace(answer, **vars(one)) for answer, one in zip(answers, evidence, strict=True)]
 
     @contextmanager
-    def _passing(self, count: int, what: str, stop: threading.Event | None = None):
+    def passing(self, count: int, what: str, stop: threading.Event | None = None):
         """A turn of the model, or False once `stop` is set; when memory runs out, what can be given back is, and one
         sentence says so."""
         what = f"{count} {what}{'s' * (count != 1)}"

@@ -17,6 +17,7 @@ from moai.inference.strategies.deliberation import Draft
 from moai.inference.strategies.registry import STRATEGIES, Outcome
 from moai.inference.strategies.weak import OF_MIXERS, check_possible
 from moai.models.prompts import aggregate_question
+from moai.reading import as_read
 from moai.streaming import PieceStreamer
 from moai.untaught import speaker
 from moai.wording import answer_of, ends_of, stops_of
@@ -109,7 +110,7 @@ class Deliberator:
         streamer = self.streamer if copies == 1 else None
         if streamer is not None:
             streamer.put(inputs["input_ids"])
-        with timed(self.timings, "generate"), assistant._passing(copies, "draft", self.stop) as going:
+        with timed(self.timings, "generate"), assistant.passing(copies, "draft", self.stop) as going:
             if not going:
                 return [Outcome("", [Draft("", 0.0)], result=Answer("", self.encoded.scene))] * copies
             told = draft(*speaker(assistant.model, inputs, taking), wording, copies, self._over(streamer))
@@ -162,3 +163,21 @@ class Deliberator:
                 [self.encoded], [prompt], plain, self.streamer if last else None, self.stop
             )[0]
         return Outcome(answer.text, result=answer)
+
+
+def answered(
+    assistant: "MoAI",
+    encoded: EncodedImage,
+    messages: Sequence[dict],
+    prompt: Sequence[int],
+    settings: Decoding,
+    streamer: PieceStreamer | None = None,
+    stop: threading.Event | None = None,
+    announce: Callable[[list[Draft]], None] | None = None,
+) -> Answer:
+    """The answer to one question in whatever way `settings` choose, taken from what was read where it has to be."""
+    if settings.strategy is None:
+        answer = assistant._answer([encoded], [prompt], settings, streamer, stop)[0]
+    else:
+        answer = Deliberator(assistant, encoded, messages, prompt, settings, streamer, stop, announce).answer()
+    return as_read(assistant, encoded, prompt, answer, stop)

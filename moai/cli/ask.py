@@ -87,6 +87,8 @@ def _show(answer, with_experts: bool) -> None:
 
     console = Console()
     console.print(plain(answer.text), style="bold")
+    if answer.instead_of is not None:
+        console.print(plain(f"taken from what was read; the model wrote {answer.instead_of}"))
     if answer.drafts:
         console.print(f"{round(answer.agreement * len(answer.drafts))} of {len(answer.drafts)} drafts agree")
     console.print()

@@ -75,7 +75,7 @@ class Completion:
     def _extras(self, answers: Sequence[Answer]) -> dict[str, Any]:
         whole = answers[0].to_dict()
         extras = {name: whole[name] for name in self.shown if name in whole}
-        extras |= {name: whole[name] for name in ("agreement", "changed") if name in whole}
+        extras |= {name: whole[name] for name in ("agreement", "changed", "instead_of") if name in whole}
         warnings = answers[0].scene.warnings
         if warnings:
             extras["warnings"] = list(warnings)

@@ -36,6 +36,10 @@ def messages_of(session: Session) -> list[dict]:
         messages.append({"role": "user", "content": turn.question})
         answer = turn.answer or ("(stopped)" if turn.stopped else "(no words)" if turn.done else "…")
         messages.append({"role": "assistant", "content": answer})
+        if turn.instead_of is not None:
+            folded = {"title": "Taken from what was read", "status": "done"}
+            told = f"The model wrote {turn.instead_of}, which was read nowhere in the picture."
+            messages.append({"role": "assistant", "content": told, "metadata": folded})
         if turn.drafts:
             folded = {"title": views.drafts_title(turn), "status": "done"}
             messages.append({"role": "assistant", "content": views.drafts_listed(turn), "metadata": folded})

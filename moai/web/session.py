@@ -74,6 +74,7 @@ class Turn:
     seconds: float = 0.0
     drafts: list = field(default_factory=list)
     agreement: float | None = None
+    instead_of: str | None = None
 
 
 @dataclass
@@ -196,6 +197,7 @@ class Session:
         turn.stopped = self.stopping.is_set()
         turn.answer = stream.answer.text or turn.answer
         turn.drafts, turn.agreement = stream.answer.drafts, stream.answer.agreement
+        turn.instead_of = stream.answer.instead_of
         if self.look is look and self.shows(turn):
             self.gates, self.experts = stream.answer.gates, stream.answer.experts
         if len(self.turns) > MAX_TURNS:

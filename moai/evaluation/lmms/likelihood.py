@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from moai.assistant import EncodedImage, MoAI
-from moai.evaluation.likelihood import target_losses
+from moai.inference.likelihood import target_losses
 
 
 def answer_losses(

@@ -10,6 +10,7 @@ from moai.evaluation.journal import Journal
 from moai.evaluation.photos.item import Item, View, task
 from moai.evaluation.photos.speaker import Inputs, Speaker
 from moai.evaluation.photos.ways import MODEL, PLAIN, TUNED, Way
+from moai.reading import read_instead
 from perception.images import load_image
 from perception.verbalize import verbalize
 
@@ -51,6 +52,11 @@ class Asker:
             encoded = [experts.get(item.picture) if way.picture else None for item in part]
             said = speaker.answers(prompts, encoded, tokens) if tokens else _losses(speaker, prompts, encoded, part)
             for batch in said:
+                if way.read and tokens:
+                    batch = {
+                        place: self._read(speaker, part[place], prompts[place], encoded[place], text)
+                        for place, text in batch.items()
+                    }
                 journal.add(
                     {"key": answer_key(way.name, same), "answer": text}
                     for place, text in batch.items()
@@ -60,6 +66,20 @@ class Asker:
                 )
         if firsts:
             print(f"{way.name}: {len(firsts)} questions answered", file=sys.stderr)
+
+    def _read(self, speaker: Speaker, item: Item, prompt: list[int], encoded: Inputs | None, text: str) -> str:
+        """The text, or what was read instead of it."""
+        scene = self.views[item.picture].scene if item.picture else None
+        if scene is None:
+            return text
+
+        def losses(texts: Sequence[str]) -> list[float]:
+            told: dict[int, tuple[float, int]] = {}
+            for batch in speaker.losses([prompt] * len(texts), [encoded] * len(texts), texts):
+                told |= batch
+            return [told[place][0] for place in range(len(texts))]
+
+        return read_instead(text, scene, losses)
 
     def _prompt(self, way: Way, speaker: Speaker, item: Item) -> list[int]:
         scene = self.views[item.picture].scene if way.words and item.picture else None

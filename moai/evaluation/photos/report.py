@@ -7,7 +7,7 @@ from moai.evaluation.photos.scores import ALL
 from moai.evaluation.photos.tasks import general
 from moai.evaluation.photos.ways import FULL
 
-BESIDE = (MAJORITY, RULE, "question", "backbone", "empty", "words", "tuned")
+BESIDE = (MAJORITY, RULE, "question", "backbone", "empty", "as written", "words", "tuned")
 """Ways that stand in the first table beside the whole model."""
 _MEASURES = {
     "precision": "precision",

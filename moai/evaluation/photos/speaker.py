@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from moai.answers import Decoding
-from moai.evaluation.likelihood import target_losses
 from moai.inference import generate
+from moai.inference.likelihood import target_losses
 from moai.loading import load_model
 from moai.models.pretrained.language import load_language
 from moai.models.processing import MoAIProcessor, pad

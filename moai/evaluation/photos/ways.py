@@ -10,12 +10,15 @@ from perception.registry import kind, kinds
 MODEL, PLAIN, TUNED = "model", "plain", "tuned"
 """Who speaks: the model, the language model that it was made from, and a text model taught on the experts' words."""
 FULL = "full"
+OCR = "ocr"
+"""The expert that reads."""
 
 
 @dataclass(frozen=True)
 class Way:
     """One way of answering: who speaks, whether the picture is shown, the `experts` that the mixers hear (None: the
-    mixers rest), and whether the experts' words stand in the prompt."""
+    mixers rest), whether the experts' words stand in the prompt, and whether what stands in none of them may be taken
+    from what was `read` (`moai.reading`)."""
 
     name: str
     about: str
@@ -23,6 +26,7 @@ class Way:
     picture: bool = True
     experts: tuple[str, ...] | None = None
     words: bool = False
+    read: bool = False
 
 
 def experts_in(views: Sequence[View]) -> tuple[str, ...]:
@@ -35,15 +39,17 @@ def ways_of(views: Sequence[View], plain: bool, tuned: bool) -> dict[str, Way]:
     """Every way of answering about these pictures, by name."""
     every, seen = tuple(one.name for one in kinds()), experts_in(views)
     ways = [
-        Way(FULL, "the model with picture and experts", experts=every),
+        Way(FULL, "the model with picture and experts", experts=every, read=True),
+        Way("as written", "nothing is taken from what was read", experts=every),
         Way("question", "the question alone", picture=False),
         Way("backbone", "no experts: the mixers rest"),
         Way("empty", "the mixers run, the experts say nothing", experts=()),
     ]
     if len(seen) > 1:
         ways += [
-            Way(f"without {kind(name).short_name}", f"{kind(name).spoken} left out", experts=without(name, every))
+            Way(f"without {kind(name).short_name}", f"{kind(name).spoken} left out", experts=left, read=OCR in left)
             for name in seen
+            for left in [without(name, every)]
         ]
     if plain:
         ways += [

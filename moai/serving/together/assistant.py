@@ -7,6 +7,7 @@ from dataclasses import replace
 from moai.answers import Answer, Decoding, EncodedImage
 from moai.assistant import NO_PICTURE, MoAI
 from moai.deliberation import Deliberator
+from moai.reading import Held, as_read
 from moai.serving.metrics import Metrics
 from moai.serving.together.looker import Looker
 from moai.serving.together.writer import Row, Writer
@@ -60,22 +61,29 @@ class Together(MoAI):
             ]
             answers = []
             for number, one in enumerate(asked):
-                answers.append(one.answer())
+                answers.append(as_read(self, picture, prompt, one.answer(), stop))
                 emit(number, answers[-1].text)
             return answers
+
+        held: list[Held] = []
 
         def row(numbers: Sequence[int], own: Decoding) -> Row:
             def each(piece: str) -> None:
                 for number in numbers:
                     emit(number, piece)
 
-            return self._row(
-                picture, prompt, own, PieceStreamer(self.processor.tokenizer, each, self._stops(own)), stop
-            )
+            held.append(Held(each, picture.scene))
+            streamer = PieceStreamer(self.processor.tokenizer, held[-1], self._stops(own))
+            return self._row(picture, prompt, own, streamer, stop)
 
         if settings.temperature == 0:  # all say the same
-            return self._written([row(range(count), settings)]) * count
-        return self._written([row([number], replace(settings, seed=seed)) for number, seed in enumerate(seeds)])
+            rows, copies = [row(range(count), settings)], count
+        else:
+            rows, copies = [row([number], replace(settings, seed=seed)) for number, seed in enumerate(seeds)], 1
+        answers = [as_read(self, picture, prompt, one, stop) for one in self._written(rows)]
+        for one, answer in zip(held, answers, strict=True):
+            one.end(answer.text)
+        return answers * copies
 
     def _stops(self, settings: Decoding) -> tuple[str, ...]:
         return stops_of(self.processor, settings)

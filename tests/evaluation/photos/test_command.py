@@ -30,7 +30,18 @@ def run(folder, model_folder, tmp_path_factory):
 def test_everything_is_answered_in_every_way(run):
     out, _ = run
     record = json.loads((out / ANSWERS).read_text())
-    ways = ["full", "question", "backbone", "empty", "without det", "without ocr", "plain", "words", "tuned"]
+    ways = [
+        "full",
+        "as written",
+        "question",
+        "backbone",
+        "empty",
+        "without det",
+        "without ocr",
+        "plain",
+        "words",
+        "tuned",
+    ]
     assert list(record["answers"]) == ways
     keys = {way: set(said) for way, said in record["answers"].items()}
     assert keys["words"] == keys["tuned"] == keys["empty"] < keys["full"]
@@ -95,7 +106,7 @@ def scenes(pictures):
     ("words", "message"),
     [
         (["--tasks", "pope,popes"], "there is no task 'popes'"),
-        (["--variants", "half"], "there is no variant 'half'; here are full, question, backbone"),
+        (["--variants", "half"], "there is no variant 'half'; here are full, as written, question"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--tasks", "rooms", "--pictures", "builtin"], "no questions for rooms"),
         (["--pictures", "{}/absent"], "holds no photographs"),
