@@ -166,3 +166,12 @@ def test_who_said_stop_gets_what_was_written(writer, picture):
     prompt = writer.prompt_ids([{"role": "user", "content": "What is the date?"}])
     written = Answer("05/08/2017", picture.scene)
     assert as_read(writer, picture, prompt, written, stop) is written
+
+
+def test_without_memory_to_compare_an_answer_stays_as_it_was_written(writer, picture, monkeypatch):
+    def full(*given):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("moai.reading.target_losses", full)
+    answer = writer.ask(picture, "What is the date?")
+    assert (answer.text, answer.instead_of) == (Writes.text, None)
