@@ -1,8 +1,13 @@
-"""Boxes and masks: how they meet, and masks as run lengths."""
+"""Boxes and masks: how they meet and lie, and masks as run lengths."""
 
 import numpy as np
 
 from perception.scene import Box
+
+OVERLAP = 0.25
+"""Most that boxes may overlap along the axis of their relation, as a share of the shorter side."""
+SURE = 0.8
+"""Score of the least certain relation: verbalisation says all of them."""
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -37,3 +42,19 @@ def rle_to_mask(rle: dict) -> np.ndarray:
 
     height, width = rle["size"]
     return rle_to_mask(rle["counts"], (width, height)) if height and width else np.zeros((height, width), bool)
+
+
+def side_of(box: Box, other: Box, width: int, height: int) -> tuple[str, float] | None:
+    """On which side of the other box a box is, and how surely (SURE..1); None when it is on none. `width` and `height`
+    of the picture in pixels."""
+    size = np.array([width, height], float)
+    low, high, other_low, other_high = (np.array(corner) * size for corner in (box[:2], box[2:], other[:2], other[2:]))
+    away = (other_low + other_high - low - high) / 2
+    axis = int(abs(away[1]) > abs(away[0]))
+    overlap = min(high[axis], other_high[axis]) - max(low[axis], other_low[axis])
+    shorter = min(high[axis] - low[axis], other_high[axis] - other_low[axis])
+    if not away[axis] or overlap > OVERLAP * shorter:
+        return None
+    names = (("left of", "right of"), ("above", "below"))[axis]
+    certain = 1 - abs(away[1 - axis]) / abs(away[axis])
+    return names[int(away[axis] < 0)], float(SURE + (1 - SURE) * certain)

@@ -6,6 +6,7 @@ import numpy as np
 
 from perception.backends.backend import Backend
 from perception.backends.relation_head import MAX_OBJECTS, MIN_OBJECT_SCORE
+from perception.boxes import side_of
 from perception.builder import Builder
 from perception.scene import Box, Relation, Scene
 
@@ -13,10 +14,6 @@ LARGEST = 6
 """Detections whose pairs are looked at: the largest ones."""
 MOST = 6
 """Relations of a picture; those of two labels come before those of two things of one label."""
-OVERLAP = 0.25
-"""Most that boxes may overlap along the axis of their relation, as a share of the shorter side."""
-SURE = 0.8
-"""Score of the least certain relation: verbalisation says all of them."""
 
 
 class BoxGeometry:
@@ -39,22 +36,6 @@ class BoxGeometry:
                 found.append(Relation(one, relation[0], other, relation[1]))
         found.sort(key=lambda one: (scene.objects[one.subject] == scene.objects[one.object], -one.score))
         scene.relations = sorted(found[:MOST], key=lambda one: -one.score)
-
-
-def side_of(box: Box, other: Box, width: int, height: int) -> tuple[str, float] | None:
-    """On which side of the other box a box is, and how surely (SURE..1); None when it is on none. `width` and `height`
-    of the picture in pixels."""
-    size = np.array([width, height], float)
-    low, high, other_low, other_high = (np.array(corner) * size for corner in (box[:2], box[2:], other[:2], other[2:]))
-    away = (other_low + other_high - low - high) / 2
-    axis = int(abs(away[1]) > abs(away[0]))
-    overlap = min(high[axis], other_high[axis]) - max(low[axis], other_low[axis])
-    shorter = min(high[axis] - low[axis], other_high[axis] - other_low[axis])
-    if not away[axis] or overlap > OVERLAP * shorter:
-        return None
-    names = (("left of", "right of"), ("above", "below"))[axis]
-    certain = 1 - abs(away[1 - axis]) / abs(away[axis])
-    return names[int(away[axis] < 0)], float(SURE + (1 - SURE) * certain)
 
 
 def _area(box: Box) -> float:

@@ -10,7 +10,8 @@ import pytest
 from skimage import data
 
 from perception import Detection, Perception, Scene, verbalize
-from perception.backends.geometry import BoxGeometry, side_of
+from perception.backends.geometry import BoxGeometry
+from perception.boxes import side_of
 from perception.networks.nanodet import NanoDet, boxes_of, cell_centres
 from perception.scene import Tag
 from weights import WEIGHTS
@@ -114,6 +115,15 @@ def test_words_of_possible_things():
         "The image may also show: [0.00, 0.00, 1.00, 1.00] fork, and knife."
     )
     assert possible(*((f"thing{n}", 0.9 - n / 100) for n in range(10))).count("thing") == 8
+
+
+def test_possible_things_stand_beside_others():
+    seen = Detection("person", (0.6, 0.1, 0.8, 0.9), 0.9), Detection("dog", (0.0, 0.7, 0.2, 0.9), 0.8)
+    unsure = Detection("kite", (0.1, 0.0, 0.2, 0.1), 0.3), Detection("ball", (0.3, 0.75, 0.35, 0.8), 0.2)
+    assert possible(("kite", 0.3), ("ball", 0.2), ("cup", 0.15), boxes=(*seen, *unsure)) == (
+        "The image may also show: [0.10, 0.00, 0.20, 0.10] kite left of person and above dog and above ball, "
+        "[0.30, 0.75, 0.35, 0.80] ball left of person and right of dog and below kite, and cup."
+    )
 
 
 def test_possible_things_change_nothing_where_none_looks():
