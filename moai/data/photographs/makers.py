@@ -23,7 +23,7 @@ Maker = Callable[[Asking], Turn | None]
 # Weights of the sorts; one that a photograph does not allow leaves its share to the others.
 MAKERS: dict[str, tuple[Maker, float]] = {
     "existence": (existence.existence, 3.0),
-    "counting": (counting.counting, 1.6),
+    "counting": (counting.counting, 2.2),
     "relative": (position.relative, 5.0),
     "place": (position.place, 2.0),
     "beside": (position.beside, 0.3),

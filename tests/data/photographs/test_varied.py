@@ -111,7 +111,8 @@ def test_the_source_varies_what_is_trained_on_alone(tmp_path):
         assert source.class_names == ("cat",)
         examples = [one for position in range(20) for one in source.examples(position)]
         shapes[vary] = {np.asarray(one.image).shape for one in examples}
-        assert all(set(np.unique(one.meta.patch_classes)) == {-100, 0} for one in examples)
+        # A cut may leave the cat out.
+        assert {0} < {*np.concatenate([np.unique(one.meta.patch_classes) for one in examples])} == {-100, 0}
     assert shapes[False] == {(400, 800, 3)} and len(shapes[True]) > 3
 
 

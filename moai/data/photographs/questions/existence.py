@@ -1,4 +1,4 @@
-"""Whether something is in the picture; as often "Yes" as "No"."""
+"""Whether something is in the picture; a little more often "Yes" than "No"."""
 
 from moai.data.draws import pick
 from moai.data.nouns import with_article
@@ -13,6 +13,10 @@ WORDINGS = (
     "Is there at least one {one} in the {pic}?", "Look at the {pic}. Is there {a}?", "Any {plural} here?",
 )  # fmt: skip
 
+_THERE = 0.57
+"""Share of what is there: a model is surer of what it has learned from than of a new photograph, where doubt is a "No";
+so taught by halves, it finds too little there."""
+
 
 def _asked(asking: Asking, label: str, there: bool) -> Turn:
     one = asking.noun(label)
@@ -23,7 +27,7 @@ def existence(asking: Asking) -> Turn | None:
     """By the boxes of an exhaustive photograph, else by what its captions name."""
     if asking.absence is None:
         return _of_another_sort(asking)
-    there = asking.coin()
+    there = asking.coin(_THERE)
     label = asking.present() if there else asking.absent()
     return None if label is None else _asked(asking, label, there)
 
