@@ -2,6 +2,7 @@
 
 import hashlib
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -39,9 +40,10 @@ class View:
         return sum(one.label == label and one.score >= least for one in found)
 
     def counts(self, least: float) -> dict[str, int]:
-        """How many detections with a score of at least `least` there are, by label, most first."""
+        """How many detections with a score of at least `least` there are, by label, most first, of as many the one that
+        was detected first."""
         labels = [] if self.scene is None else [one.label for one in self.scene.detections if one.score >= least]
-        return {label: labels.count(label) for label in sorted(set(labels), key=lambda one: -labels.count(one))}
+        return dict(Counter(labels).most_common())
 
 
 @dataclass(frozen=True)
