@@ -25,8 +25,8 @@ class Answer:
     """What the assistant said and why: the scene the experts saw, whom each mixer listened to (empty when the mixers
     rested), and seconds per stage. `usage` counts what it took. Where several drafts were made, `drafts` has each with
     its votes, and `agreement` is the share that say what most say. `changed` are the tokens at which contrast chose
-    otherwise than the model's best. `instead_of` is what the model wrote where the answer was taken from what was read
-    (`moai.reading`). `experts` are those of a sparse decoder that its tokens took, layer by layer; empty
+    otherwise than the model's best. `instead_of` is what the model wrote where something else goes better with what
+    experts found (`moai.settling`). `experts` are those of a sparse decoder that its tokens took, layer by layer; empty
     for a dense one, and for drafts."""
 
     text: str

@@ -20,7 +20,7 @@ from moai.loading import chosen_places, in_memory, load_model, placed, preset_of
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.pretrained import build
 from moai.models.processing import MoAIProcessor, pad
-from moai.reading import Held, as_read
+from moai.settling import Held, settled
 from moai.streaming import AnswerStream, PieceStreamer, StopWhenAsked
 from moai.untaught import speaker
 from moai.wording import answer_of, ends_of, stops_of
@@ -265,7 +265,7 @@ class MoAI(ProcessBound):
             asked = zip(encoded, conversations, prompts, strict=True)
             return [answered(self, *one, settings) for one in asked]
         answers = self._answer(encoded, prompts, settings)
-        return [as_read(self, *one) for one in zip(encoded, prompts, answers, strict=True)]
+        return [settled(self, *one) for one in zip(encoded, questions, prompts, answers, strict=True)]
 
     def stream(
         self,
@@ -288,7 +288,7 @@ class MoAI(ProcessBound):
             Deliberator(self, encoded, messages, prompt, settings)  # refuses what cannot be done, now
 
         def work(emit: Callable, stop: threading.Event) -> Answer:
-            held = Held(emit, encoded.scene)
+            held = Held(emit, messages[-1]["content"], encoded.scene)
             streamer = PieceStreamer(self.processor.tokenizer, held, stops_of(self.processor, settings))
             answer = answered(self, encoded, messages, prompt, settings, streamer, stop, emit)
             held.end(answer.text)

@@ -17,7 +17,7 @@ from moai.inference.strategies.deliberation import Draft
 from moai.inference.strategies.registry import STRATEGIES, Outcome
 from moai.inference.strategies.weak import OF_MIXERS, check_possible
 from moai.models.prompts import aggregate_question
-from moai.reading import as_read
+from moai.settling import settled
 from moai.streaming import PieceStreamer
 from moai.untaught import speaker
 from moai.wording import answer_of, ends_of, stops_of
@@ -175,9 +175,9 @@ def answered(
     stop: threading.Event | None = None,
     announce: Callable[[list[Draft]], None] | None = None,
 ) -> Answer:
-    """The answer to one question in whatever way `settings` choose, taken from what was read where it has to be."""
+    """The answer to one question in whatever way `settings` choose, settled with what experts found."""
     if settings.strategy is None:
         answer = assistant._answer([encoded], [prompt], settings, streamer, stop)[0]
     else:
         answer = Deliberator(assistant, encoded, messages, prompt, settings, streamer, stop, announce).answer()
-    return as_read(assistant, encoded, prompt, answer, stop)
+    return settled(assistant, encoded, messages[-1]["content"], prompt, answer, stop)

@@ -19,6 +19,13 @@ COCO_PANOPTIC_CLASSES: tuple[str, ...] = (
 )  # fmt: skip
 """133 classes in model order: 80 things, then 53 kinds of stuff."""
 
+ANIMALS = frozenset(["bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"])
+VEHICLES = frozenset(["bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"])
+FOOD = frozenset([
+    "banana", "apple", "sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake"
+])  # fmt: skip
+"""Sorts of COCO's things that people ask for by name."""
+
 OTHER_NAMES: dict[str, str] = {
     "aeroplane": "airplane", "cellphone": "cell phone", "diningtable": "dining table", "mobile phone": "cell phone",
     "motorbike": "motorcycle", "pottedplant": "potted plant", "sofa": "couch", "television": "tv", "tvmonitor": "tv",

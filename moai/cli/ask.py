@@ -84,11 +84,12 @@ def _show(answer, with_experts: bool) -> None:
     from rich.console import Console
 
     from moai.cli.tables import plain, print_notes, scene_table, table
+    from moai.settling import reason
 
     console = Console()
     console.print(plain(answer.text), style="bold")
     if answer.instead_of is not None:
-        console.print(plain(f"taken from what was read; the model wrote {answer.instead_of}"))
+        console.print(plain(f"the model wrote {answer.instead_of}, which {reason(answer.instead_of)}"))
     if answer.drafts:
         console.print(f"{round(answer.agreement * len(answer.drafts))} of {len(answer.drafts)} drafts agree")
     console.print()

@@ -6,18 +6,9 @@ among what was read of the same kind, by how likely it finds each behind the que
 """
 
 import re
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from moai.answers import Answer, EncodedImage, timed
-from moai.inference.likelihood import target_losses
 from perception.kinds.ocr import OCR_THRESHOLD
 from perception.scene import Scene
-
-if TYPE_CHECKING:
-    from moai.assistant import MoAI
 
 LONGEST = 24
 """Letters of an answer that may be one of these, at most."""
@@ -39,8 +30,6 @@ _PLATE, _LONGEST_PLATE = re.compile(r"[A-Za-z0-9 ·•-]+"), 10
 _CAPITALS, _SIGNS, _NAME = re.compile("[A-Z]{0,11}"), re.compile("[-$£€¥ ]{1,3}"), re.compile(r"([a-z]{1,9})[. -]{0,2}")
 """What a code, an amount, and a currency's or a month's name look like before the first digit."""
 _WORDS_OF_A_DATE = 3
-_AT_ONCE = 16
-"""Readings that the model sees in one pass."""
 
 
 def kind_of(text: str) -> str | None:
@@ -71,52 +60,6 @@ def readings(answer: str, scene: Scene) -> list[str]:
     return list(found)[:MOST]
 
 
-def read_instead(answer: str, scene: Scene, losses: Callable[[Sequence[str]], Sequence[float]]) -> str:
-    """The answer, or what `losses` (nats behind the question) says is the likeliest of its `readings`."""
-    found = readings(answer, scene)
-    if not found:
-        return answer
-    each = losses(found)
-    return found[min(range(len(found)), key=each.__getitem__)]
-
-
-def as_read(
-    assistant: "MoAI",
-    picture: EncodedImage,
-    prompt: Sequence[int],
-    answer: Answer,
-    stop: threading.Event | None = None,
-) -> Answer:
-    """An assistant's answer to the prompt about the picture, or the one that was read instead of it; the answer, too,
-    where memory does not suffice to compare."""
-    if stop is not None and stop.is_set():
-        return answer
-    processor, timings = assistant.processor, dict(answer.timings)
-
-    def losses(texts: Sequence[str]) -> list[float]:
-        found: list[float] = []
-        # A model that shares a small device has room for one prompt.
-        at_once = 1 if hasattr(assistant.model.language_model, "streaming") else _AT_ONCE
-        with timed(timings, "reading"), assistant.passing(1, "question"):
-            for start in range(0, len(texts), at_once):
-                part = texts[start : start + at_once]
-                targets = [processor.encode_text(processor.style.answer.format(one)) for one in part]
-                encoded = {name: one.repeat_interleave(len(part), dim=0) for name, one in picture.inputs.items()}
-                pad_id = processor.tokenizer.pad_token_id
-                told = target_losses(assistant.model, [prompt] * len(part), targets, pad_id, encoded)
-                found += [loss for loss, _ in told]
-        return found
-
-    try:
-        text = read_instead(answer.text, picture.scene, losses)
-    except ValueError:  # not enough memory to compare; what was written is better than nothing
-        return answer
-    if text == answer.text:
-        return answer
-    stages = {name: seconds for name, seconds in timings.items() if name != "total"}
-    return replace(answer, text=text, instead_of=answer.text, timings=stages | {"total": sum(stages.values())})
-
-
 def _pieces(line: str) -> list[str]:
     """One to three words of a line that stand together, without what stands around them; and a short line as a code."""
     words = line.replace(":", " ").split()
@@ -128,24 +71,3 @@ def _pieces(line: str) -> list[str]:
 
 def _squeezed(text: str) -> str:
     return re.sub("[^A-Z0-9]", "", text.upper())
-
-
-class Held:
-    """Passes the pieces of an answer about a scene on as soon as it cannot be taken from what was read any more."""
-
-    def __init__(self, emit: Callable[[str], None], scene: Scene):
-        self.emit, self._waiting, self._long = emit, "", not scene.text_lines
-        self._said = False
-
-    def __call__(self, piece: str) -> None:
-        """One more piece."""
-        self._waiting += piece
-        if self._long or not may_become_one(self._waiting):
-            self._long = self._said = True
-            self.emit(self._waiting)
-            self._waiting = ""
-
-    def end(self, answer: str) -> None:
-        """The whole answer, of which nothing can have changed that was passed on."""
-        if not self._said and answer:
-            self.emit(answer)

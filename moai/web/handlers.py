@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from moai.settling import reason
 from moai.web import overlays, views
 from moai.web.engine import Engine
 from moai.web.session import Session, Settings, checked_question, describe, look_at
@@ -37,8 +38,8 @@ def messages_of(session: Session) -> list[dict]:
         answer = turn.answer or ("(stopped)" if turn.stopped else "(no words)" if turn.done else "…")
         messages.append({"role": "assistant", "content": answer})
         if turn.instead_of is not None:
-            folded = {"title": "Taken from what was read", "status": "done"}
-            told = f"The model wrote {turn.instead_of}, which was read nowhere in the picture."
+            folded = {"title": "Settled with what experts found", "status": "done"}
+            told = f"The model wrote {turn.instead_of}, which {reason(turn.instead_of)}."
             messages.append({"role": "assistant", "content": told, "metadata": folded})
         if turn.drafts:
             folded = {"title": views.drafts_title(turn), "status": "done"}

@@ -8,9 +8,10 @@ import torch
 from moai.answers import Answer, Decoding
 from moai.assistant import MoAI
 from moai.inference.likelihood import target_losses
-from moai.reading import Held, as_read, kind_of, read_instead, readings
 from moai.serving.metrics import Metrics
 from moai.serving.together.assistant import Together
+from moai.settling import Held, settle, settled
+from moai.settling.reading import kind_of, readings
 from perception.scene import Scene, TextLine
 
 LINES = (
@@ -60,9 +61,9 @@ def test_the_likeliest_takes_its_place():
         asked.append(list(texts))
         return [len(text) for text in texts]
 
-    assert read_instead("05/08/2017", read, losses) == "25/12/2018"
-    assert read_instead("04 FEB 2011", read, lambda texts: [-len(text) for text in texts]) == "04 JAN 2017"
-    assert read_instead("A dog", read, losses) == "A dog" and asked == [["25/12/2018", "04 JAN 2017"]]
+    assert settle("When?", "05/08/2017", read, losses) == "25/12/2018"
+    assert settle("When?", "04 FEB 2011", read, lambda texts: [-len(text) for text in texts]) == "04 JAN 2017"
+    assert settle("What?", "A dog", read, losses) == "A dog" and asked == [["25/12/2018", "04 JAN 2017"]]
 
 
 KINDS = [
@@ -83,7 +84,7 @@ def test_a_stream_waits_as_long_as_an_answer_may_change(text):
     assert (kind_of(text) is not None) == (text in KINDS)
     for read in (scene(*LINES), scene()):
         pieces: list[str] = []
-        held = Held(pieces.append, read)
+        held = Held(pieces.append, "When?", read)
         for letter in text:
             held(letter)
         early = "".join(pieces)
@@ -132,7 +133,7 @@ def test_every_way_of_asking_gives_what_was_read(writer, picture):
     best = min(alone, key=alone.__getitem__)
     answer = writer.ask(picture, question)
     assert (answer.text, answer.instead_of) == (best, "05/08/2017") and answer.to_dict()["instead_of"] == "05/08/2017"
-    assert answer.timings["total"] == pytest.approx(1.0 + answer.timings["reading"])
+    assert answer.timings["total"] == pytest.approx(1.0 + answer.timings["settling"])
     assert [one.text for one in writer.ask_batch([picture, picture], [question] * 2)] == [best] * 2
     stream = writer.stream(picture, question)
     assert "".join(stream) == best == stream.answer.text
@@ -165,13 +166,13 @@ def test_who_said_stop_gets_what_was_written(writer, picture):
     stop.set()
     prompt = writer.prompt_ids([{"role": "user", "content": "What is the date?"}])
     written = Answer("05/08/2017", picture.scene)
-    assert as_read(writer, picture, prompt, written, stop) is written
+    assert settled(writer, picture, "What is the date?", prompt, written, stop) is written
 
 
 def test_without_memory_to_compare_an_answer_stays_as_it_was_written(writer, picture, monkeypatch):
     def full(*given):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("moai.reading.target_losses", full)
+    monkeypatch.setattr("moai.settling.answer.target_losses", full)
     answer = writer.ask(picture, "What is the date?")
     assert (answer.text, answer.instead_of) == (Writes.text, None)

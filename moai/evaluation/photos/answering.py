@@ -9,8 +9,8 @@ import torch
 from moai.evaluation.journal import Journal
 from moai.evaluation.photos.item import Item, View, task
 from moai.evaluation.photos.speaker import Inputs, Speaker
-from moai.evaluation.photos.ways import MODEL, PLAIN, TUNED, Way
-from moai.reading import read_instead
+from moai.evaluation.photos.ways import MODEL, PLAIN, TUNED, Way, heard
+from moai.settling import settle
 from perception.images import load_image
 from perception.verbalize import verbalize
 
@@ -52,9 +52,9 @@ class Asker:
             encoded = [experts.get(item.picture) if way.picture else None for item in part]
             said = speaker.answers(prompts, encoded, tokens) if tokens else _losses(speaker, prompts, encoded, part)
             for batch in said:
-                if way.read and tokens:
+                if way.settled and tokens:
                     batch = {
-                        place: self._read(speaker, part[place], prompts[place], encoded[place], text)
+                        place: self._settled(way, speaker, part[place], prompts[place], encoded[place], text)
                         for place, text in batch.items()
                     }
                 journal.add(
@@ -67,8 +67,10 @@ class Asker:
         if firsts:
             print(f"{way.name}: {len(firsts)} questions answered", file=sys.stderr)
 
-    def _read(self, speaker: Speaker, item: Item, prompt: list[int], encoded: Inputs | None, text: str) -> str:
-        """The text, or what was read instead of it."""
+    def _settled(
+        self, way: Way, speaker: Speaker, item: Item, prompt: list[int], encoded: Inputs | None, text: str
+    ) -> str:
+        """The text, or what stands instead of it after what the way's experts found."""
         scene = self.views[item.picture].scene if item.picture else None
         if scene is None:
             return text
@@ -79,7 +81,7 @@ class Asker:
                 told |= batch
             return [told[place][0] for place in range(len(texts))]
 
-        return read_instead(text, scene, losses)
+        return settle(item.question, text, heard(scene, way.experts or ()), losses)
 
     def _prompt(self, way: Way, speaker: Speaker, item: Item) -> list[int]:
         scene = self.views[item.picture].scene if way.words and item.picture else None

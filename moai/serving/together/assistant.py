@@ -7,10 +7,10 @@ from dataclasses import replace
 from moai.answers import Answer, Decoding, EncodedImage
 from moai.assistant import NO_PICTURE, MoAI
 from moai.deliberation import Deliberator
-from moai.reading import Held, as_read
 from moai.serving.metrics import Metrics
 from moai.serving.together.looker import Looker
 from moai.serving.together.writer import Row, Writer
+from moai.settling import Held, settled
 from moai.streaming import PieceStreamer
 from moai.wording import stops_of
 from perception.images import Pixels
@@ -54,6 +54,7 @@ class Together(MoAI):
 
         Answers that are sampled with a seed have seeds that count up from it.
         """
+        question = messages[-1]["content"]
         seeds = [None if settings.seed is None else (settings.seed + number) % 2**63 for number in range(count)]
         if settings.strategy is not None:
             asked = [
@@ -61,7 +62,7 @@ class Together(MoAI):
             ]
             answers = []
             for number, one in enumerate(asked):
-                answers.append(as_read(self, picture, prompt, one.answer(), stop))
+                answers.append(settled(self, picture, question, prompt, one.answer(), stop))
                 emit(number, answers[-1].text)
             return answers
 
@@ -72,7 +73,7 @@ class Together(MoAI):
                 for number in numbers:
                     emit(number, piece)
 
-            held.append(Held(each, picture.scene))
+            held.append(Held(each, question, picture.scene))
             streamer = PieceStreamer(self.processor.tokenizer, held[-1], self._stops(own))
             return self._row(picture, prompt, own, streamer, stop)
 
@@ -80,7 +81,7 @@ class Together(MoAI):
             rows, copies = [row(range(count), settings)], count
         else:
             rows, copies = [row([number], replace(settings, seed=seed)) for number, seed in enumerate(seeds)], 1
-        answers = [as_read(self, picture, prompt, one, stop) for one in self._written(rows)]
+        answers = [settled(self, picture, question, prompt, one, stop) for one in self._written(rows)]
         for one, answer in zip(held, answers, strict=True):
             one.end(answer.text)
         return answers * copies

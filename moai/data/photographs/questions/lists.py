@@ -3,12 +3,8 @@
 from moai.data.draws import pick
 from moai.data.nouns import counted, enumerate_words, plural_noun
 from moai.data.photographs.asking import Asking, Turn, yes
+from perception.labels import ANIMALS, FOOD, VEHICLES
 
-ANIMALS = frozenset(["bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"])
-VEHICLES = frozenset(["bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"])
-FOOD = frozenset([
-    "banana", "apple", "sandwich", "orange", "broccoli", "carrot", "pizza", "donut", "cake"
-]) | {"hot dog"}  # fmt: skip
 LIST = (
     "What objects are there?", "What objects are in the {pic}?", "Which things can you see?", "What do you see?",
     "List the objects in the {pic}.", "Name the things in the {pic}.", "What can you see in the {pic}?",
