@@ -24,23 +24,26 @@ USUAL = 0.044
 """How often a label is in a photograph before anybody looks: 3.5 of 80 (COCO's training photographs)."""
 MISSED = 0.25
 """Chance that one more thing stands there that no box shows: likeliest for the counts of COCO's training photographs,
-of 0.2, 0.25, 0.3 and 0.4."""
+of 0.15, 0.2, 0.25, 0.3 and 0.4."""
 _FAINTEST, _SUREST = 0.1, 0.99
 """Scores of boxes that count for a number, and the highest that any finding may have."""
 _MOST = 9
 _UNLIKELY = 0.02
 """Numbers with a smaller share of the likeliest one's chance are not compared."""
 _SORTS = {"animal": ANIMALS, "vehicle": VEHICLES, "food": FOOD}
-_ONES = re.compile(r"\b(yes or no|at least one|word or phrase)\b")
+_ASIDE = re.compile(r"\b(with yes or no only|yes or no|at least one|(single )?word( or phrase)?( only)?)\b")
+"""What is said beside the question, and holds words that would mean something in it."""
 _ABOUT = frozenset(
     """
     a an answer any appear appears are at briefly can contain contains could describe directly do does here hi hello i
-    image in is it least look me on only photo photograph photos phrase picture please q question reply s scene see seen
-    shot show shown shows single some tell thanks that the there this us using visible we with word you
+    image in is it look me on photo photograph photos picture please q question reply s scene see seen shot show shown
+    shows some tell thanks that the there this us using visible we with you
     """.split()  # noqa: SIM905
 )
 """Words of questions that ask for nothing but whether something is there."""
 _THERE = frozenset({"any", "are", "appear", "appears", "contain", "contains", "is", "see", "seen", "show", "shows"})
+_ASKED = frozenset({"i", "us", "we", "you"})
+"""Who may be asked what they see, but not what they are."""
 _NUMBER = _ABOUT | frozenset(["count", "how", "many", "number", "of", "what"])
 _SORT = _ABOUT | frozenset(["kind", "of", "sort", "type", "what", "which"])
 
@@ -60,7 +63,7 @@ def claim_of(question: str, scene: Scene) -> Claim | None:
     presence = {one.label: one.score for one in scene.part("possible")}
     if not presence:
         return None
-    words = _ONES.sub(" ", _words(question.replace("<image>", " ")))
+    words = _ASIDE.sub(" ", _words(question.replace("<image>", " ")))
     for name, members in _SORTS.items():
         rest = set(words.split()) - {name, f"{name}s"}
         if name in words and rest & {"what", "which"} and rest <= _SORT:
@@ -71,7 +74,7 @@ def claim_of(question: str, scene: Scene) -> Claim | None:
         return None
     label, rest = forms[named[0]], set(f" {words} ".replace(f" {named[0]} ", " ").split())
     if rest <= _ABOUT and rest & _THERE and presence[label] >= POSSIBLE_THRESHOLD:
-        return Claim("there", label)
+        return None if rest & _ASKED and not rest & {"see", "seen"} else Claim("there", label)
     boxed = any(one.label == label and one.score >= DETECTION_THRESHOLD for one in scene.detections)
     return Claim("number", label) if rest <= _NUMBER and rest & {"many", "count", "number"} and boxed else None
 
@@ -99,6 +102,8 @@ def weights(claim: Claim, answer: str, scene: Scene) -> dict[str, float]:
         return {}
     scores = [min(one.score, _SUREST) for one in scene.detections if one.label == claim.label]
     chances = counts([one for one in scores if one >= _FAINTEST])
+    if sum(chances) < 0.5:  # more than can be counted here
+        return {}
     style = _in_style(said)
     likely = {each for each, chance in enumerate(chances) if chance > _UNLIKELY * max(chances)}
     return {style[each]: math.log(chances[each]) for each in sorted(likely | {number})}

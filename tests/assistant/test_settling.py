@@ -29,6 +29,7 @@ CAT = scene({"cat": 0.86, "dog": 0.4, "person": 0.05, "hot dog": 0.3, "dining ta
         ("<image>\nIs there a cat in the image?\nAnswer the question using a single word or phrase.", "there", "cat"),
         ("Do you see any dogs in this photo? Please answer yes or no.", "there", "dog"),
         ("Is there at least one hot dog?", "there", "hot dog"),
+        ("Can you see a cat?\nReply with yes or no only.", "there", "cat"),
         ("Are there any dining tables visible?", "there", "dining table"),
         ("How many cats are there in the image?", "number", "cat"),
         ("Count the cats.", "number", "cat"),
@@ -44,7 +45,8 @@ def test_claims(question, about, label):
 @pytest.mark.parametrize(
     "question",
     [
-        "Is there no cat?", "Are there two cats?", "Is there a cat or a dog?", "Is there a black cat?", "Is it night?",
+        "Is there no cat?", "Is there only a cat?", "Are you a cat?", "Am I the only cat?",
+        "Are there two cats?", "Is there a cat or a dog?", "Is there a black cat?", "Is it night?",
         "Is the cat left of the dog?", "Is there a person?", "Is there a zebra?", "How many dogs are there?", "",
         "How many legs does the cat have?", "What is the cat doing?", "What animal does the cat see?",
         "Is this a photo?", "What vehicle is this?", "What color is the cat?", "Describe the image.",
@@ -90,6 +92,13 @@ def test_chances_of_numbers():
         mean = sum(scores) + MISSED / (1 - MISSED)
         assert counts(scores).sum() == pytest.approx(1, abs=1e-3)
         assert (counts(scores) * np.arange(10)).sum() == pytest.approx(mean, abs=0.02)
+
+
+def test_hundreds_of_boxes():
+    for count in (20, 500):
+        crowd = scene({"cat": 0.99}, *[("cat", 1.0)] * count)
+        assert weights(Claim("number", "cat"), "0", crowd) == {}
+        assert settle("How many cats are there?", "9", crowd, told()) == "9"
 
 
 def test_of_a_sort_the_one_that_is_likelier_there_than_not_is_named():
