@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from moai.inference.graphs import Graphs
-from moai.inference.untouched import is_hooked
+from moai.inference.untouched import all_modules, is_hooked
 from moai.models.modeling import MoAIForConditionalGeneration
 
 MAX_PICTURES = 4
@@ -40,7 +40,7 @@ class CapturedEncoding:
 
     def __call__(self, model: MoAIForConditionalGeneration, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """As `encode`, of the `inputs` that are there."""
-        parts = [module for part in (model.vision, model.projector, model.compressor) for module in part.modules()]
+        parts = all_modules((model.vision, model.projector, model.compressor))
         if not inputs or max(map(len, inputs.values())) > MAX_PICTURES or any(map(is_hooked, parts)):
             return model.encode(**inputs)
         self._forget_moved(parts)
@@ -70,7 +70,7 @@ class CapturedEncoding:
 
     def _forget_moved(self, parts: list[nn.Module]) -> None:
         """Graphs know where weights lie; when these were moved or replaced, they are made anew."""
-        places = [one.data_ptr() for part in parts for one in part.parameters(recurse=False)]
+        places = [one.data_ptr() for part in parts for one in part._parameters.values() if one is not None]
         if places != self._places:
             self._seen.clear()
             self._places = places

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
 from moai.inference.products import Branch, DenseWeights, Projection, SparseWeights
-from moai.inference.untouched import is_untouched
+from moai.inference.untouched import all_modules, is_untouched
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.plora import PartialLoRALinear
 from moai.models.sparse.layer import SparseFeedForward
@@ -165,11 +165,13 @@ def _sparse(mlp: SparseFeedForward) -> SparseWeights:
 
 def places(decoder: nn.Module) -> list[tuple[int, int]]:
     """Where the weights of a decoder lie; another list means that they were moved, cast or replaced."""
-    return [(id(parameter), parameter.data_ptr()) for parameter in decoder.parameters() if _is_plain(parameter)]
+    held = (one for module in all_modules([decoder]) for one in module._parameters.values())
+    return [(id(one), one.data_ptr()) for one in held if one is not None and _is_plain(one)]
 
 
 def _is_plain(parameter: Tensor) -> bool:
-    return type(parameter.data) is torch.Tensor
+    # The first says it for most, and sooner.
+    return type(parameter) is nn.Parameter or type(parameter.data) is torch.Tensor
 
 
 def _has_branch(linears: Sequence[nn.Linear]) -> bool:

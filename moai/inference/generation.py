@@ -25,6 +25,7 @@ from moai.inference.ring.layers import Ring
 from moai.inference.ring.needs import looking_needs
 from moai.inference.ring.streaming import forget_rings
 from moai.inference.untouched import is_untouched
+from moai.models.fusion import Fusion
 from moai.models.generation import IMAGE_INPUTS
 from moai.models.modeling import MoAIForConditionalGeneration
 
@@ -134,7 +135,7 @@ class FastGeneration:
         """Reads the prompts into the bucket, first tokens chosen; logits (B, V) of the prompts' last tokens."""
         inputs = aligned(request.inputs)
         lengths = inputs.pop("lengths")
-        embeds, fusion = model.fuse(**self.encoded(model, inputs))
+        embeds, fusion = self.fused(model, inputs)
         if fusion is not None and fusion.experts is not None:
             fusion.token_mask = torch.arange(embeds.shape[1], device=embeds.device) < lengths[:, None]
         logits = self.prefill(embeds, lengths, bucket, fusion)
@@ -145,6 +146,12 @@ class FastGeneration:
         bucket.position.zero_()
         bucket.position[: len(logits)].copy_(lengths)
         return logits
+
+    def fused(self, model: MoAIForConditionalGeneration, inputs: dict[str, Any]) -> tuple[Tensor, Fusion | None]:
+        """`model.fuse(**inputs)`; from the check of the inputs on, nothing waits for the device."""
+        seen = {name: inputs.get(name) for name in ("input_ids", "pixel_values", "image_embeds")}
+        model.check_pictures(**seen)
+        return model.fuse(**self.encoded(model, inputs), check=False)
 
     def encoded(self, model: MoAIForConditionalGeneration, inputs: dict[str, Any]) -> dict[str, Any]:
         """Inputs of a pass with pictures and experts' words as what the model makes of them."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from moai.inference.decoding import Bucket, Decoder, score
+from moai.inference.decoding import Bucket, Decoder, attend_cache, score
 from moai.inference.fused import LayerWeights, rms_norm, rotated
 from moai.inference.parts import Part, parts_of, take_down_gates, take_down_routes
 from moai.inference.products import DenseWeights, SparseWeights, gate
@@ -68,33 +68,77 @@ class Prefill:
             return self._read(embeds, lengths, bucket, fusion)
 
     def _read(self, embeds: Tensor, lengths: Tensor, bucket: Bucket, fusion: Fusion | None) -> Tensor:
-        parts = parts_of(embeds, fusion, self.decoder.at_once)
-        for index, layer in enumerate(self.decoder.passing(True, parts[0].image_share is not None)):
-            said = [self._pass(part, index, layer, bucket) for part in parts]
-            take_down_routes(fusion, index, said)
-        take_down_gates(fusion, parts)
-        ends = [part.last(lengths[part.rows]) for part in parts]
-        residual, delta = (torch.cat(one) if len(one) > 1 else one[0] for one in zip(*ends, strict=True))
         decoder = self.decoder
+        parts = parts_of(embeds, fusion, decoder.at_once)
+        for index, layer in enumerate(decoder.passing(True, parts[0].image_share is not None)):
+            # A router says where all tokens go.
+            if index == len(bucket.keys) - 1 and isinstance(layer.feed_forward, DenseWeights):
+                for part in parts:
+                    self._end(part, index, layer, bucket, lengths[part.rows])
+                ends = [(part.residual, part.delta) for part in parts]
+            else:
+                said = [self._pass(part, index, layer, bucket) for part in parts]
+                take_down_routes(fusion, index, said)
+                ends = []
+        take_down_gates(fusion, parts)
+        ends = ends or [part.last(lengths[part.rows]) for part in parts]
+        residual, delta = (torch.cat(one) if len(one) > 1 else one[0] for one in zip(*ends, strict=True))
         return score(residual, delta, decoder.norm, decoder.epsilon, decoder.head)
 
     def _pass(self, part: Part, index: int, layer: LayerWeights, bucket: Bucket) -> LayerRoutes | None:
         """One layer for some rows; what its router said, if it has one."""
-        rows, fusion, share = part.rows.stop - part.rows.start, part.fusion, part.image_share
-        shape = (rows, len(part.residual) // rows)
+        share, fed = part.image_share, layer.feed_forward
+        query, key, value = self._heads(part, index, layer, bucket)
+        attended = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+        part.delta = layer.attended(attended.transpose(1, 2).reshape(len(part.residual), -1), share)
+        part.residual, normed = self.add_norm(part.residual, part.delta, layer.output_norm, self.decoder.epsilon)
+        if isinstance(fed, DenseWeights):
+            part.delta, routes = self._fed(normed, fed, share), None
+        else:
+            part.delta, routes = self._routed(normed, fed, share, (query.shape[0], query.shape[2]))
+        return routes
+
+    def _end(self, part: Part, index: int, layer: LayerWeights, bucket: Bucket, lengths: Tensor) -> None:
+        """The last layer for some rows: keys and values of all their tokens, all else of the last ones, (B, D)."""
+        query, _, _ = self._heads(part, index, layer, bucket)
+        keys, values = bucket.keys[index][part.rows], bucket.values[index][part.rows]
+        ends = torch.arange(len(lengths), device=lengths.device) * query.shape[2] + lengths - 1
+        query = query.transpose(1, 2).flatten(0, 1)[ends].unflatten(1, (keys.shape[1], -1))
+        unseen = torch.arange(bucket.length, device=lengths.device) >= lengths[:, None]
+        attended = attend_cache(query, keys, values, unseen)
+        share = None if part.image_share is None else part.image_share[ends]
+        delta = layer.attended(attended, share)
+        # As written: so few rows would be compiled anew.
+        part.residual, normed = add_norm(part.residual[ends], delta, layer.output_norm, self.decoder.epsilon)
+        fed = layer.feed_forward
+        assert isinstance(fed, DenseWeights)
+        part.delta = fed.down(gate(fed.gated(normed, share)), share)
+
+    def _heads(
+        self, part: Part, index: int, layer: LayerWeights, bucket: Bucket
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value (B, heads, S, d) of a layer for some rows; the cache has these keys and values then."""
+        fusion, head_dim = part.fusion, self.decoder.head_dim
+        rows = part.rows.stop - part.rows.start
+        width = len(part.residual) // rows
         part.residual, normed = self.add_norm(part.residual, part.delta, layer.input_norm, self.decoder.epsilon)
         if fusion is not None and fusion.aux is not None and str(index) in fusion.mixers:
-            normed = mix(normed.unflatten(0, shape), str(index), fusion).flatten(0, 1)
-        joined = layer.attention(normed, share).unflatten(0, shape)
-        cache = (bucket.keys[index][part.rows], bucket.values[index][part.rows])
-        attended = self._attend(joined, layer, cache, bucket.cos[: shape[1]], bucket.sin[: shape[1]])
-        part.delta = layer.attended(attended.reshape(len(normed), -1), share)
-        part.residual, normed = self.add_norm(part.residual, part.delta, layer.output_norm, self.decoder.epsilon)
-        if isinstance(layer.feed_forward, DenseWeights):
-            part.delta, routes = self._fed(normed, layer.feed_forward, share), None
+            normed = mix(normed.unflatten(0, (rows, width)), str(index), fusion).flatten(0, 1)
+        joined = layer.attention(normed, part.image_share).unflatten(0, (rows, width))
+        query, key, value = (one.unflatten(-1, (-1, head_dim)) for one in joined.split(layer.attention.sizes, dim=-1))
+        if layer.head_norms is not None:
+            query, key = (
+                rms_norm(one, norm, self.decoder.epsilon)
+                for one, norm in zip((query, key), layer.head_norms, strict=True)
+            )
+        if layer.rotary:
+            query, key = self.rotate_heads(query, key, bucket.cos[:width], bucket.sin[:width])
         else:
-            part.delta, routes = self._routed(normed, layer.feed_forward, share, shape)
-        return routes
+            query, key = query.transpose(1, 2), key.transpose(1, 2)
+        value = value.transpose(1, 2)
+        for kept, new in ((bucket.keys[index], key), (bucket.values[index], value)):
+            kept[part.rows, :, :width].copy_(new)
+        return query, key, value
 
     def _fed(self, normed: Tensor, weights: DenseWeights, image_share: Tensor | None) -> Tensor:
         return weights.down(self.gate(weights.gated(normed, image_share)), image_share)
@@ -107,24 +151,3 @@ class Prefill:
         if weights.shared is not None:
             output = output + self._fed(normed, weights.shared, image_share)
         return output, LayerRoutes(logits.softmax(dim=-1).unflatten(0, shape), chosen.unflatten(0, shape), None, None)
-
-    def _attend(
-        self, joined: Tensor, layer: LayerWeights, cache: tuple[Tensor, Tensor], cos: Tensor, sin: Tensor
-    ) -> Tensor:
-        head_dim = self.decoder.head_dim
-        query, key, value = (part.unflatten(-1, (-1, head_dim)) for part in joined.split(layer.attention.sizes, dim=-1))
-        if layer.head_norms is not None:
-            query, key = (
-                rms_norm(one, norm, self.decoder.epsilon)
-                for one, norm in zip((query, key), layer.head_norms, strict=True)
-            )
-        if layer.rotary:
-            query, key = self.rotate_heads(query, key, cos, sin)
-        else:
-            query, key = query.transpose(1, 2), key.transpose(1, 2)
-        value = value.transpose(1, 2)
-        rows, _, width, _ = key.shape
-        for kept, new in zip(cache, (key, value), strict=True):
-            kept[:rows, :, :width].copy_(new)
-        attended = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
-        return attended.transpose(1, 2)

@@ -43,10 +43,11 @@ class Projection:
         if image_share is None or self.branch is None:
             return output
         # Masked between the two small products, where a row is short; the second adds to what is there.
-        low = project(states, self.branch.downs) * (image_share * self.branch.scaling)
+        low = project(states, self.branch.downs) * image_share
         start = rank = 0
         for up, size in zip(self.branch.ups, self.sizes, strict=True):
-            output[:, start : start + size].addmm_(low[:, rank : rank + up.shape[1]], up.T)
+            within = low[:, rank : rank + up.shape[1]]
+            output[:, start : start + size].addmm_(within, up.T, alpha=self.branch.scaling)
             start, rank = start + size, rank + up.shape[1]
         return output
 

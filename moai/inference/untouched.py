@@ -1,6 +1,9 @@
 """Whether a model is made as the fast path expects. It reads weights without calling the modules that hold them, so
 what somebody put around a module (an adapter, a hook, a parametrisation, another class) would be passed over."""
 
+from collections.abc import Iterable
+from functools import cache
+
 import torch
 from torch import nn
 from transformers.utils import output_capturing as collecting
@@ -23,17 +26,27 @@ def is_untouched(model: nn.Module) -> bool:
     if type(model) is not MoAIForConditionalGeneration or torch.nn.modules.module._has_any_global_hook():
         return False
     family = type(model.language_model).__module__
-    parts = (model.lm_head, *model.language_model.modules())
+    parts = all_modules((model.lm_head, model.language_model))
     return (
         family.startswith("transformers.models.")
-        and all(_is_plain(module, family) for module in parts)
-        and not any(is_hooked(module) for module in (model, *parts))
+        and all(_is_plain(kind, family) for kind in set(map(type, parts)))
+        and not is_hooked(model)
+        and not any(map(is_hooked, parts))
         and model.lm_head.bias is None
     )
 
 
-def _is_plain(module: nn.Module, family: str) -> bool:
-    kind = type(module)
+def all_modules(tops: Iterable[nn.Module]) -> list[nn.Module]:
+    """The modules with all that is in them. torch's own `modules` takes twice the time, which every question waits
+    for; one that is in several places comes several times."""
+    found = list(tops)
+    for module in found:
+        found.extend(part for part in module._modules.values() if part is not None)
+    return found
+
+
+@cache
+def _is_plain(kind: type[nn.Module], family: str) -> bool:
     kind = getattr(kind, "family", kind)  # layers and norms that take a `Fusion` are of the family's own classes
     return kind in _PLAIN or kind.__module__ in (family, "transformers.activations")
 
@@ -42,6 +55,9 @@ def is_hooked(module: nn.Module) -> bool:
     """Whether somebody put something around this very module."""
     # Hooks by which transformers collects hidden states change nothing, and stay once they were asked for; ours bring
     # a layer's weights, which the fast path has from the ring.
-    known = (collecting.__name__, "moai.inference.ring.streaming")
-    hooks = (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
-    return any(hook.__module__ not in known for hook in hooks) or "forward" in vars(module)
+    hooks = module._forward_hooks, module._forward_pre_hooks
+    if any(hooks):
+        known = (collecting.__name__, "moai.inference.ring.streaming")
+        if any(hook.__module__ not in known for some in hooks for hook in some.values()):
+            return True
+    return "forward" in vars(module)

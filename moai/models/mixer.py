@@ -16,6 +16,9 @@ def _low_rank(dim: int, rank: int) -> nn.Sequential:
 WIDEST_FUSED = 256
 """Width of attention heads up to which there are fast fused kernels; MoAI-7B's mixers have heads of 1024."""
 
+ALIGNED = 8
+"""Keys are padded to a multiple of so many: a picture's 1225 would be left to the slowest kernels there are."""
+
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """Scaled dot-product attention: query (B, h, Q, d), key and value (B, h, K, d), mask (B, 1, 1 or Q, K) bool or
@@ -23,9 +26,14 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
     if query.shape[-1] <= WIDEST_FUSED:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     # Wider heads are plain products, which keep the matrix units busier than the fused kernels that would take them.
+    keys = key.shape[-2]
+    if more := -keys % ALIGNED:
+        key, value = F.pad(key, (0, 0, 0, more)), F.pad(value, (0, 0, 0, more))
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     if mask is not None:
-        scores = scores.masked_fill(~mask, float("-inf"))
+        scores = scores.masked_fill(~F.pad(mask, (0, more)), float("-inf"))
+    elif more:
+        scores[..., keys:] = float("-inf")
     return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
 
 

@@ -63,7 +63,7 @@ def _read(
 ) -> Tensor:
     """Logits (R, V) of the prompts' last tokens, those of a contrast (2 half, V); the bucket is ready to step."""
     lengths = inputs.pop("lengths")
-    embeds, fusion = model.fuse(**engine.encoded(model, inputs))
+    embeds, fusion = engine.fused(model, inputs)
     seed = wording.seed if wording.seed is not None else int(torch.randint(2**62, ()))
     engine.decoder.generator.manual_seed(seed)
     if wording.temperature is not None:
