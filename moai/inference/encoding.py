@@ -1,10 +1,13 @@
 """Seeing a picture and condensing its words as one CUDA graph, for few pictures: their kernels are many and short."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers.activations import QuickGELUActivation
 
 from moai.inference.graphs import Graphs
 from moai.inference.untouched import all_modules, is_hooked
@@ -61,11 +64,10 @@ class CapturedEncoding:
     def _made(self, model: MoAIForConditionalGeneration, padded: dict[str, Tensor]) -> Seen:
         own = {name: one.clone() for name, one in padded.items()}
         if self.graphs is not None:
-            try:
+            with suppress(RuntimeError), _activated_at_once(model.vision):
                 graph, encoded = self.graphs.captured(lambda: model.encode(**own), model.device)
                 return Seen(own, encoded, graph)
-            except RuntimeError:  # an encoder that asks the device something on its way, or too little room
-                torch.cuda.synchronize(model.device)
+            # An encoder asked the device something on its way, or there was too little room.
         return Seen({}, {}, None)
 
     def _forget_moved(self, parts: list[nn.Module]) -> None:
@@ -74,6 +76,24 @@ class CapturedEncoding:
         if places != self._places:
             self._seen.clear()
             self._places = places
+
+
+@contextmanager
+def _activated_at_once(vision: nn.Module) -> Iterator[None]:
+    """Within it CLIP's activation is one kernel in place of three."""
+    slow = [module for module in vision.modules() if type(module) is QuickGELUActivation]
+    for module in slow:
+        module.forward = _quick_gelu  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for module in slow:
+            del module.forward
+
+
+@torch.compile(dynamic=True)
+def _quick_gelu(states: Tensor) -> Tensor:
+    return states * torch.sigmoid(1.702 * states)
 
 
 def _padded(inputs: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -26,8 +26,16 @@ class Graphs:
         torch.cuda.current_stream(device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         other = next(iter(self._living), None)
-        # Other threads may use the device meanwhile, as experts do.
-        with torch.cuda.graph(graph, pool=None if other is None else other.pool(), capture_error_mode="thread_local"):
-            left = run()
+        pool = None if other is None else other.pool()
+        try:
+            # Other threads may use the device meanwhile, as experts do.
+            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+                left = run()
+        except RuntimeError:
+            # torch's own generator would take the capture for going on, and refuse to draw anything.
+            torch.cuda.synchronize(device)
+            generator = torch.cuda.default_generators[torch.cuda.current_device()]
+            generator.graphsafe_set_state(generator.clone_state())
+            raise
         self._living.add(graph)
         return graph, left

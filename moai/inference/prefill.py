@@ -114,9 +114,7 @@ class Prefill:
         assert isinstance(fed, DenseWeights)
         part.delta = fed.down(gate(fed.gated(normed, share)), share)
 
-    def _heads(
-        self, part: Part, index: int, layer: LayerWeights, bucket: Bucket
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _heads(self, part: Part, index: int, layer: LayerWeights, bucket: Bucket) -> tuple[Tensor, Tensor, Tensor]:
         """Query, key and value (B, heads, S, d) of a layer for some rows; the cache has these keys and values then."""
         fusion, head_dim = part.fusion, self.decoder.head_dim
         rows = part.rows.stop - part.rows.start

@@ -7,12 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from moai.inference import few_rows
 from moai.models.sparse.branch import BranchWeights
 from moai.models.sparse.experts import Stacked, routed_sum
 from moai.models.sparse.layer import route
 
 FEW = 64
-"""Rows of a step, at most, for which weights in 8 bits are spelled out."""
+"""Rows of a step, at most, for which weights in 8 bits are written out."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +57,25 @@ def project(states: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor] 
     """states: (..., in) -> (..., out), the outputs of several weights one after another."""
     bias = biases[0] if len(biases) == 1 else torch.cat(tuple(biases)) if biases else None
     if len(weights) == 1:
-        return F.linear(states, _spelled_out(weights[0], states), bias)
-    output = torch.cat([F.linear(states, _spelled_out(weight, states)) for weight in weights], dim=-1)
+        return _product(states, weights[0], bias)
+    output = torch.cat([_product(states, weight) for weight in weights], dim=-1)
     return output if bias is None else output + bias
 
 
-def _spelled_out(weight: Tensor, states: Tensor) -> Tensor:
-    """A weight of torchao in 8 bits as plain numbers, where that is faster: for a few rows, whose product with what is
-    in 8 bits torch computes without tensor cores. The compiler turns it into one pass over the weight."""
+def _product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A linear whose weight may be torchao's in 8 bits. For few rows such a weight is read as it lies or, where that
+    cannot be, written out as plain numbers first, which the compiler makes one pass over it."""
     inside = (getattr(weight, name, None) for name in ("qdata", "scale", "zero_point"))
     numbers, scale, zero = inside
-    if numbers is None or numbers.dtype != torch.int8 or not 1 < states.shape[0] <= FEW:
-        return weight
-    if scale.ndim != 2 or scale.shape[0] != numbers.shape[0]:
-        return weight
-    shifted = numbers.float() if zero is None else numbers.float() - zero.float()
-    return (shifted * scale.float()).to(states.dtype)
+    if numbers is None or numbers.dtype != torch.int8 or scale.ndim != 2 or scale.shape[0] != numbers.shape[0]:
+        return F.linear(states, weight, bias)
+    if zero is None and few_rows.can_multiply(states, numbers, scale):
+        output = few_rows.multiply(states, numbers, scale)
+        return output if bias is None else output + bias
+    if 1 < states.shape[0] <= FEW:
+        shifted = numbers.float() if zero is None else numbers.float() - zero.float()
+        weight = (shifted * scale.float()).to(states.dtype)
+    return F.linear(states, weight, bias)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
         scores = scores.masked_fill(~F.pad(mask, (0, more)), float("-inf"))
     elif more:
         scores[..., keys:] = float("-inf")
-    return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
+    # Summed up in fp32 whatever it reads and writes.
+    return scores.softmax(dim=-1).to(value.dtype) @ value
 
 
 class CrossAttentionBlock(nn.Module):
@@ -148,9 +149,11 @@ class MoAIMixer(nn.Module):
 
     @staticmethod
     def _blend(query: Tensor, sources: tuple, weights: Tensor) -> tuple[Tensor, Tensor]:
-        mixed = torch.zeros_like(query)
+        mixed = None
         for index, source in enumerate(sources):
             if source is not None:
                 block, media, mask = source
-                mixed = mixed + weights[..., index, None] * block(query, media, mask)
+                share, given = weights[..., index, None], block(query, media, mask)
+                mixed = share * given if mixed is None else torch.addcmul(mixed, share, given)
+        assert mixed is not None  # of themselves all tokens hear
         return mixed, weights

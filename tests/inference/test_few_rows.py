@@ -1,0 +1,58 @@
+"""The kernel for few rows, computed by triton's interpreter on the CPU and, where there is one, on a CUDA device."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from moai.inference import few_rows
+
+pytest.importorskip("triton")
+INTERPRETED = """
+import torch
+from moai.inference.few_rows import multiply
+from tests.inference.test_few_rows import SHAPES, pieces
+for shape in SHAPES:
+    states, numbers, scale, exact = pieces(*shape, torch.float16)
+    torch.testing.assert_close(multiply(states, numbers, scale).float(), exact, rtol=2e-3, atol=2e-3)
+"""
+SHAPES = ((1, 256, 32), (5, 512, 70), (16, 256, 1), (17, 512, 33), (few_rows.MOST_ROWS, 256, 64))
+"""Rows, width and columns."""
+
+
+def pieces(rows: int, width: int, columns: int, dtype: torch.dtype, device: str = "cpu") -> tuple[torch.Tensor, ...]:
+    draw = torch.Generator().manual_seed(rows)
+    states = torch.randn(rows, width, generator=draw).to(dtype)
+    numbers = torch.randint(-128, 128, (columns, width), dtype=torch.int8, generator=draw)
+    scale = (torch.rand(columns, 1, generator=draw) / 128 / width**0.5).to(dtype)
+    exact = states.float() @ (numbers.float() * scale.float()).T
+    return states.to(device), numbers.to(device), scale.to(device), exact.to(device)
+
+
+def test_interpreted():
+    run = [sys.executable, "-c", INTERPRETED]
+    told = subprocess.run(run, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr[-2000:]
+
+
+def test_what_is_left_to_others():
+    states, numbers, scale, _ = pieces(4, 256, 8, torch.bfloat16)
+    assert not few_rows.can_multiply(states, numbers, scale), "the CPU has no such kernel"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_on_a_gpu(dtype):
+    for shape in (*SHAPES, (8, 14336, 4096)):
+        states, numbers, scale, exact = pieces(*shape, dtype, "cuda")
+        assert few_rows.can_multiply(states, numbers, scale)
+        torch.testing.assert_close(few_rows.multiply(states, numbers, scale).float(), exact, rtol=2e-2, atol=2e-2)
+        # As decoding has it: compiled, and captured.
+        product = torch.compile(few_rows.multiply, fullgraph=True, dynamic=False)
+        torch.testing.assert_close(product(states, numbers, scale), few_rows.multiply(states, numbers, scale))
+    for other in ((few_rows.MOST_ROWS + 1, 256, 8), (4, 128, 8)):
+        states, numbers, scale, _ = pieces(*other, dtype, "cuda")
+        assert not few_rows.can_multiply(states, numbers, scale)
