@@ -32,19 +32,24 @@ def can_multiply(states: Tensor, numbers: Tensor, scale: Tensor) -> bool:
     )
 
 
-def multiply(states: Tensor, numbers: Tensor, scale: Tensor) -> Tensor:
-    """states (R, in) of 16 bits, numbers (out, in) int8, scale (out, 1), one a row of numbers -> (R, out), summed up in
-    fp32. `in` is a multiple of 256, R at most `MOST_ROWS`."""
+def multiply(states: Tensor, numbers: Tensor, scale: Tensor, zero: Tensor | None = None) -> Tensor:
+    """states (R, in) of 16 bits times weights (numbers - zero) * scale -> (R, out), summed up in fp32.
+
+    numbers: (out, in) int8, scale and zero: (out, 1), one for each row of them. `in` is a multiple of 256, R at most
+    `MOST_ROWS`.
+    """
     states, (rows, depth), columns = states.contiguous(), states.shape, len(numbers)
     output = states.new_empty(rows, columns)
     _multiply[(triton.cdiv(columns, _COLUMNS),)](
         states,
         numbers,
         scale,
+        scale if zero is None else zero,
         output,
         rows,
         columns,
         depth,
+        SHIFTED=zero is not None,
         ROWS=16 if rows <= 16 else MOST_ROWS,
         COLUMNS=_COLUMNS,
         DEPTH=_DEPTH,
@@ -61,10 +66,12 @@ if triton is not None:
         states,
         numbers,
         scale,
+        zero,
         output,
         rows,
         columns,
         depth,
+        SHIFTED: tl.constexpr,
         ROWS: tl.constexpr,
         COLUMNS: tl.constexpr,
         DEPTH: tl.constexpr,
@@ -76,12 +83,17 @@ if triton is not None:
         # A weight may have more numbers than 32 bits count.
         at_numbers = numbers + own[:, None].to(tl.int64) * depth + step[None, :]
         total = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
+        together = tl.zeros((ROWS,), dtype=tl.float32)
         for _ in range(0, depth, DEPTH):
             given = tl.load(at_states, mask=is_row, other=0.0)
             read = tl.load(at_numbers, mask=is_column[:, None], other=0, eviction_policy="evict_first")
             total = tl.dot(given, read.to(given.dtype).T, total)
+            if SHIFTED:
+                together += tl.sum(given.to(tl.float32), axis=1)
             at_states += DEPTH
             at_numbers += DEPTH
+        if SHIFTED:  # cheaper than to shift every number
+            total -= together[:, None] * tl.load(zero + own, mask=is_column, other=0).to(tl.float32)[None, :]
         total *= tl.load(scale + own, mask=is_column, other=0.0).to(tl.float32)[None, :]
         places = output + row[:, None] * columns + own[None, :]
         tl.store(places, total.to(output.dtype.element_ty), mask=is_row & is_column[None, :])

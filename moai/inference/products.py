@@ -64,15 +64,15 @@ def project(states: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor] 
 
 def _product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """A linear whose weight may be torchao's in 8 bits. For few rows such a weight is read as it lies or, where that
-    cannot be, written out as plain numbers first, which the compiler makes one pass over it."""
+    cannot be, written out as plain numbers first, if a compiler makes one pass over it of that."""
     inside = (getattr(weight, name, None) for name in ("qdata", "scale", "zero_point"))
     numbers, scale, zero = inside
     if numbers is None or numbers.dtype != torch.int8 or scale.ndim != 2 or scale.shape[0] != numbers.shape[0]:
         return F.linear(states, weight, bias)
-    if zero is None and few_rows.can_multiply(states, numbers, scale):
-        output = few_rows.multiply(states, numbers, scale)
+    if few_rows.can_multiply(states, numbers, scale):
+        output = few_rows.multiply(states, numbers, scale, zero)
         return output if bias is None else output + bias
-    if 1 < states.shape[0] <= FEW:
+    if 1 < states.shape[0] <= FEW and torch.compiler.is_compiling():
         shifted = numbers.float() if zero is None else numbers.float() - zero.float()
         weight = (shifted * scale.float()).to(states.dtype)
     return F.linear(states, weight, bias)
