@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 import json
+import os
+import resource
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from moai.profiling.cells import Cells
 from moai.profiling.sparse import __main__ as command
 from moai.profiling.sparse import arms, experiments
 from moai.profiling.sparse.tables import difference
+from moai.profiling.sparse.texts import Texts
 from moai.training.run import fresh_model
 
 TINY = arms.Size(32, 1, 2, 64)
@@ -134,3 +137,13 @@ def test_scaling_knows_the_ways_of_sparse_models(tmp_path):
         found.append((experiment.sharding, experiment.experts_parallel, experiment.rows))
     assert found == [("ddp", 1, 8), ("fsdp", 1, 8), ("ddp", 2, 8), ("fsdp", 2, 8)]
     assert "decoder" in experiment.trains and dataclasses.replace(experiment, steps=1).balance_weight > 0
+
+
+def test_texts_of_other_processes_hold_no_file_open(tmp_path):
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 60, most))
+    try:
+        texts = Texts(fresh_model(0)[1], tmp_path / "texts.safetensors", 800, 80, torch.device("cpu"), workers=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+    assert len(texts.ids) == 800

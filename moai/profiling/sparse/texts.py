@@ -54,7 +54,10 @@ class Texts:
 def _made(processor: MoAIProcessor, rows: int, workers: int) -> dict[str, Tensor]:
     maker = rows_for(processor, pictures=False, experts=(), sizes=RowSizes(text_rows=ROWS_A_SAMPLE))
     samples = DataLoader(build(({"name": "drawn"},), maker), batch_size=None, num_workers=workers)
-    made = list(islice(samples, -(-rows // ROWS_A_SAMPLE)))
-    ids = torch.cat([torch.as_tensor(one["input_ids"]) for one in made])[:rows]
-    weights = torch.cat([torch.as_tensor(one["weights"]) for one in made])[:rows]
+    made: dict[str, list[Tensor]] = {"input_ids": [], "weights": []}
+    for sample in islice(samples, -(-rows // ROWS_A_SAMPLE)):
+        for name, parts in made.items():
+            # Copied, as each tensor of another process is an open file for as long as it is held.
+            parts.append(torch.as_tensor(sample[name]).clone())
+    ids, weights = (torch.cat(parts)[:rows] for parts in made.values())
     return {"ids": ids.to(torch.int32).contiguous(), "weights": weights.float().contiguous()}
