@@ -30,20 +30,24 @@ class RapidOCRReader(ProcessBound):
     RapidOCR at their first use.
     """
 
+    _at_once: int
     _free: threading.Semaphore
     _lock: threading.Lock
     _lines: TextLines | None
     _threads: Threads
 
     def __init__(self, engines: int | None = None, device: str | None = None, **settings: Any):
-        self.engines = engines or workers()
+        self.engines = engines
         self.device = device
         self.settings = settings
         super().__init__()
 
     def _fresh(self) -> dict[str, Any]:
+        # Of this process: one that is one of many has fewer cores than the one that started it.
+        at_once = self.engines or workers()
         return {
-            "_free": threading.Semaphore(self.engines),
+            "_at_once": at_once,
+            "_free": threading.Semaphore(at_once),
             "_lock": threading.Lock(),
             "_lines": None,
             "_threads": Threads("line"),
@@ -76,7 +80,7 @@ class RapidOCRReader(ProcessBound):
             raise
 
     def _each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list:
-        return self._threads.each(work, items, self.engines)
+        return self._threads.each(work, items, self._at_once)
 
     def _load(self):
         try:

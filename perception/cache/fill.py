@@ -1,6 +1,7 @@
 """Looking at many pictures once, so that later readers find their scenes in the cache."""
 
 import os
+import pickle
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,8 +15,9 @@ from typing import Any
 from perception.cache.cached import CachedPerception
 from perception.images import ImageError, pixels_of
 
-AT_ONCE = 16
-"""Pictures that a process looks at together."""
+AT_ONCE, OF_MANY = 16, 4
+"""Pictures that a process looks at together when it is alone, and when it is one of many: those have few cores each,
+and would all wait for the one with the last lot."""
 _WAITING = 2
 """Such lots that wait for each process."""
 
@@ -39,7 +41,7 @@ def fill(cached: CachedPerception, pictures: Iterable[tuple[str, Any]], workers:
     """
     if workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
-    lots = _lots(iter(pictures))
+    lots = _lots(iter(pictures), AT_ONCE if workers == 1 else OF_MANY)
     results = map(lambda lot: look(cached, lot), lots) if workers == 1 else _side_by_side(cached, lots, workers)
     first = True
     for looked in results:
@@ -50,8 +52,8 @@ def fill(cached: CachedPerception, pictures: Iterable[tuple[str, Any]], workers:
         yield from looked
 
 
-def _lots(pictures: Iterator[tuple[str, Any]]) -> Iterator[list[tuple[str, Any]]]:
-    while lot := list(islice(pictures, AT_ONCE)):
+def _lots(pictures: Iterator[tuple[str, Any]], count: int) -> Iterator[list[tuple[str, Any]]]:
+    while lot := list(islice(pictures, count)):
         yield lot
 
 
@@ -78,14 +80,18 @@ def look(cached: CachedPerception, pictures: Sequence[tuple[str, Any]]) -> list[
 _of_this_process: CachedPerception | None = None
 
 
-def _start(cached: CachedPerception, threads: int) -> None:
+def _start(pickled: bytes, threads: int) -> None:
+    """Makes a process one of many: it has so many cores."""
     global _of_this_process
+    import cv2
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process ends it
     torch.set_num_threads(threads)
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    _of_this_process = cached
+    cv2.setNumThreads(threads)
+    # Now, as experts ask at their making how many cores there are.
+    _of_this_process = pickle.loads(pickled)
 
 
 def _look(pictures: Sequence[tuple[str, Any]]) -> list[Looked]:
@@ -96,7 +102,7 @@ def _look(pictures: Sequence[tuple[str, Any]]) -> list[Looked]:
 def _side_by_side(cached: CachedPerception, lots: Iterable, workers: int) -> Iterator[list[Looked]]:
     threads = max((os.cpu_count() or 1) // workers, 1)
     # Not forked: what runs on an accelerator does not work in a forked process.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (cached, threads))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (pickle.dumps(cached), threads))
     waiting: deque[Future] = deque()
     try:
         for lot in lots:

@@ -56,3 +56,11 @@ def test_a_copy_of_a_reader_shares_no_engine():
     reader = RapidOCRReader(engines=2)
     reader._lines = "engine"
     assert pickle.loads(pickle.dumps(reader))._lines is None and reader._lines == "engine"
+
+
+def test_a_reader_reads_as_many_pictures_at_once_as_its_process_has_cores(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    alone = RapidOCRReader()
+    kept, chosen = pickle.dumps(alone), pickle.dumps(RapidOCRReader(engines=2))
+    monkeypatch.setattr("perception.networks.onnx.cores", lambda: 6)
+    assert (alone._at_once, pickle.loads(kept)._at_once, pickle.loads(chosen)._at_once) == (1, 6, 2)
