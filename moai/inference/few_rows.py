@@ -25,7 +25,7 @@ def can_multiply(states: Tensor, numbers: Tensor, scale: Tensor) -> bool:
         and states.is_cuda
         and states.dtype in (torch.bfloat16, torch.float16)
         and states.ndim == 2
-        and len(states) <= MOST_ROWS
+        and 1 < len(states) <= MOST_ROWS
         and numbers.shape[1] % _DEPTH == 0
         and numbers.is_contiguous()
         and scale.shape == (len(numbers), 1)
@@ -39,12 +39,15 @@ def multiply(states: Tensor, numbers: Tensor, scale: Tensor, zero: Tensor | None
     `MOST_ROWS`.
     """
     states, (rows, depth), columns = states.contiguous(), states.shape, len(numbers)
+    # Cheaper than to shift every number.
+    shift = scale if zero is None else states.float().sum(dim=1)
     output = states.new_empty(rows, columns)
     _multiply[(triton.cdiv(columns, _COLUMNS),)](
         states,
         numbers,
         scale,
         scale if zero is None else zero,
+        shift,
         output,
         rows,
         columns,
@@ -67,6 +70,7 @@ if triton is not None:
         numbers,
         scale,
         zero,
+        shift,
         output,
         rows,
         columns,
@@ -83,17 +87,15 @@ if triton is not None:
         # A weight may have more numbers than 32 bits count.
         at_numbers = numbers + own[:, None].to(tl.int64) * depth + step[None, :]
         total = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
-        together = tl.zeros((ROWS,), dtype=tl.float32)
         for _ in range(0, depth, DEPTH):
             given = tl.load(at_states, mask=is_row, other=0.0)
             read = tl.load(at_numbers, mask=is_column[:, None], other=0, eviction_policy="evict_first")
             total = tl.dot(given, read.to(given.dtype).T, total)
-            if SHIFTED:
-                together += tl.sum(given.to(tl.float32), axis=1)
             at_states += DEPTH
             at_numbers += DEPTH
-        if SHIFTED:  # cheaper than to shift every number
-            total -= together[:, None] * tl.load(zero + own, mask=is_column, other=0).to(tl.float32)[None, :]
+        if SHIFTED:
+            by = tl.load(zero + own, mask=is_column, other=0).to(tl.float32)
+            total -= tl.load(shift + row, mask=row < rows, other=0.0)[:, None] * by[None, :]
         total *= tl.load(scale + own, mask=is_column, other=0.0).to(tl.float32)[None, :]
         places = output + row[:, None] * columns + own[None, :]
         tl.store(places, total.to(output.dtype.element_ty), mask=is_row & is_column[None, :])

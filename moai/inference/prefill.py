@@ -89,13 +89,16 @@ class Prefill:
         """One layer for some rows; what its router said, if it has one."""
         share, fed = part.image_share, layer.feed_forward
         query, key, value = self._heads(part, index, layer, bucket)
+        shape = (query.shape[0], query.shape[2])
         attended = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+        del query, key, value  # the feed-forward needs the room
         part.delta = layer.attended(attended.transpose(1, 2).reshape(len(part.residual), -1), share)
+        del attended
         part.residual, normed = self.add_norm(part.residual, part.delta, layer.output_norm, self.decoder.epsilon)
         if isinstance(fed, DenseWeights):
             part.delta, routes = self._fed(normed, fed, share), None
         else:
-            part.delta, routes = self._routed(normed, fed, share, (query.shape[0], query.shape[2]))
+            part.delta, routes = self._routed(normed, fed, share, shape)
         return routes
 
     def _end(self, part: Part, index: int, layer: LayerWeights, bucket: Bucket, lengths: Tensor) -> None:
