@@ -197,6 +197,8 @@ async def measured(arguments: argparse.Namespace) -> dict:
         warm = [asked(pictures(arguments.pictures, 1, side=320), number) for number in range(4)]
         await round_of(client, warm, 1, [None] * 4)
         alone, texts = await round_of(client, bodies[: arguments.alone], 1, [None] * count)
+        if not alone.seconds:
+            raise ValueError(f"no request was answered; is there a server of moai serve at {arguments.url}?")
         known = {_content(body): text for body, text in zip(bodies, texts, strict=False)}
         expected = [known.get(_content(body)) for body in bodies]
         many, _ = await round_of(client, bodies, arguments.clients, expected, arguments.leaving)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from moai.profiling import serving
 
 
@@ -14,3 +16,10 @@ def test_short_answers_beside_long_ones(server, capsys, monkeypatch):
         "beside 1 long": (1, 0),
     }
     assert told["beside 0 long"]["tokens/s"] == 0 < told["beside 1 long"]["tokens/s"]
+
+
+def test_a_server_that_is_not_there_is_a_sentence():
+    with pytest.raises(
+        ValueError, match="no request was answered; is there a server of moai serve at http://127.0.0.1:9"
+    ):
+        serving.main(["http://127.0.0.1:9", "--requests", "2", "--alone", "1"])
