@@ -19,7 +19,5 @@ def test_short_answers_beside_long_ones(server, capsys, monkeypatch):
 
 
 def test_a_server_that_is_not_there_is_a_sentence():
-    with pytest.raises(
-        ValueError, match="no request was answered; is there a server of moai serve at http://127.0.0.1:9"
-    ):
+    with pytest.raises(ValueError, match=r"no request was answered; is there a server of moai serve at http://127"):
         serving.main(["http://127.0.0.1:9", "--requests", "2", "--alone", "1"])
