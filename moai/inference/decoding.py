@@ -190,6 +190,8 @@ class Decoder:
         """Prompts that come together, where these are fewer than a bucket's rows."""
         self.at_once: int | None = None
         """Those whose states are held together, where memory needs parts."""
+        self._most_at_once: int | None = None
+        """Those that were not too many, once some were."""
         self.embedding, self.norm, self.head = decoder.embed_tokens.weight, decoder.norm.weight, head.weight
         self.epsilon = decoder.config.rms_norm_eps
         self.rotary = decoder.rotary_emb
@@ -242,7 +244,8 @@ class Decoder:
         return ring is None or (ring.plan is self._plan and self._plan is not None and not self._plan.streamed)
 
     def _reserve(self, ring: Ring, rows: int, length: int) -> None:
-        prompts = self.at_once = rows if self.prompts is None else self.prompts
+        prompts = rows if self.prompts is None else self.prompts
+        self.at_once = min(prompts, self._most_at_once or prompts)
         while True:
             sizes = (rows, length, prompts, self.at_once)
             try:
@@ -251,6 +254,18 @@ class Decoder:
                 if self.at_once == 1:
                     raise
                 self.at_once //= 2
+
+    @property
+    def can_hold_fewer(self) -> bool:
+        """Whether there is a limit, and something left to halve."""
+        return self.ring is not None and self.at_once not in (None, 1)
+
+    def hold_fewer(self) -> None:
+        """Halves the prompts that are held together, from now on: memory in pieces may not do for what was planned."""
+        assert self.at_once is not None
+        self.at_once = self._most_at_once = self.at_once // 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     @property
     def turn(self) -> AbstractContextManager:

@@ -65,7 +65,14 @@ class Prefill:
         embeds: (B, S, D) padded on the right, lengths: (B,), fusion: what `fuse` gave with the embeds.
         """
         with self.decoder.turn:
-            return self._read(embeds, lengths, bucket, fusion)
+            while True:
+                try:
+                    return self._read(embeds, lengths, bucket, fusion)
+                except torch.OutOfMemoryError:
+                    if not self.decoder.can_hold_fewer:
+                        raise
+                # Behind the clause, as the error holds what the pass held.
+                self.decoder.hold_fewer()
 
     def _read(self, embeds: Tensor, lengths: Tensor, bucket: Bucket, fusion: Fusion | None) -> Tensor:
         decoder = self.decoder

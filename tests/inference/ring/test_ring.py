@@ -15,6 +15,7 @@ from moai.assistant import MoAI
 from moai.inference import fuse_weights, generate
 from moai.inference.decoding import PLAIN
 from moai.inference.generation import FastGeneration, Request, fast_generation, forget
+from moai.inference.prefill import Prefill
 from moai.inference.products import Projection
 from moai.inference.quantization import quantize
 from moai.inference.ring import stream_layers
@@ -22,6 +23,7 @@ from moai.inference.ring.needs import Needs, decoder_needs, inner_width, looking
 from moai.inference.ring.packing import ALIGNMENT, PARTIAL_LORA, packed, plain_tensors
 from moai.inference.ring.plan import bytes_of, spread
 from moai.inference.ring.streaming import _host_memory, ring_of
+from moai.models.fusion import GateRecord
 from moai.streaming import StopWhenAsked
 from tests.conftest import tiny_config
 from tests.inference.test_generation import GREEDY, talkative
@@ -308,6 +310,27 @@ def test_prompts_and_pictures_come_in_parts_where_memory_needs_it(dense, inputs)
     ring._needs.clear()
     with pytest.raises(torch.OutOfMemoryError):
         engine.encoded(model, looks)
+
+
+def test_fewer_prompts_are_held_where_memory_in_pieces_does_not_do(dense, inputs, monkeypatch):
+    model = stream_layers(copy.deepcopy(dense), CPU, ROOMY)
+    engine, four = fast_generation(model), {name: torch.cat((value, value)) for name, value in inputs.items()}
+    made, width = Prefill._heads, inputs["input_ids"].shape[1]
+
+    def heads(prefill, part, index, *rest):
+        if index == 3 and len(part.residual) > most * width:
+            raise torch.OutOfMemoryError("pieces")
+        return made(prefill, part, index, *rest)
+
+    monkeypatch.setattr(Prefill, "_heads", heads)
+    for most in (1, 4):  # noqa: B007  which `heads` reads
+        records = {"gates": GateRecord()}
+        assert torch.equal(generate(model, **four, **records, **GREEDY, fast=True), dense.generate(**four, **GREEDY))
+        assert engine.decoder.at_once == 1, "what was too much once is not tried again"
+        assert all(len(one.language) == 4 for one in records["gates"].layers.values())
+    most = 0
+    with pytest.raises(torch.OutOfMemoryError, match="pieces"):
+        generate(model, **four, **GREEDY, fast=True)
 
 
 def test_quantised_sparse_layers_are_told(dense):
