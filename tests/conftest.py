@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +89,16 @@ def opened(model: MoAIForConditionalGeneration) -> MoAIForConditionalGeneration:
     return model
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(scope="session")
+def first_model():
+    """For copies alone, which take a third of the time."""
     torch.manual_seed(0)
     return opened(MoAIForConditionalGeneration(tiny_config())).eval()
+
+
+@pytest.fixture
+def model(first_model):
+    return copy.deepcopy(first_model)
 
 
 @pytest.fixture
