@@ -1,10 +1,12 @@
 """The model, its inference, the assistant and perception need nothing of the drawn world."""
 
-import subprocess
+import os
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 ROOT = Path(__file__).parents[1]
 BLOCKED = "import sys; sys.modules['moai.data.drawn'] = None\n"
@@ -21,16 +23,19 @@ assert answer.text and answer.scene.detections, answer
 print(answer.text)
 """
 CORE = ("models", "inference", "perception", "assistant/test_assistant.py", "assistant/test_image_path.py")
-COLLECTS = f"import pytest; sys.exit(pytest.main(['-q', '--collect-only', *{[f'tests/{name}' for name in CORE]!r}]))"
+COLLECTS = f"""
+import pytest
+sys.exit(pytest.main(["-q", "--collect-only", "--assert=plain", *{[f"tests/{name}" for name in CORE]!r}]))
+"""
 
 
 @pytest.mark.parametrize("code", [ANSWERS, COLLECTS], ids=["answers", "tests are found"])
 def test_without_the_drawn_world(code):
-    done = subprocess.run([sys.executable, "-c", BLOCKED + code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = warm.run([sys.executable, "-c", BLOCKED + code], ROOT, os.environ)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
 def test_the_block_blocks():
     code = BLOCKED + "import moai.data.drawn.catalog"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    done = warm.run([sys.executable, "-c", code], ROOT, os.environ)
     assert done.returncode and "moai.data.drawn" in done.stderr

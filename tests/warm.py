@@ -7,26 +7,36 @@ import json
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 LIBRARIES = (
-    "torch._dynamo", "torchvision", "transformers.modeling_utils", "transformers.models.auto", "timm", "peft", "cv2",
-    "accelerate", "supervision", "onnxruntime", "rapidocr", "ultralytics", "typer", "rich.console", "yaml", "omegaconf",
-    "scipy.optimize", "transformers.models.llama.modeling_llama",
+    "torch._dynamo", "torchvision", "timm", "scipy.optimize", "tokenizers", "safetensors.torch", "yaml", "omegaconf",
+    "typer", "rich.console",
 )  # fmt: skip
-"""What commands import, where it is installed; nothing of this project."""
+"""What commands import, where it is installed; nothing of this project, nothing optional, and not transformers."""
+MORE = (
+    "transformers.modeling_utils", "transformers.models.auto", "transformers.models.llama.modeling_llama", "accelerate",
+    "peft", "cv2", "supervision", "onnxruntime", "rapidocr", "ultralytics",
+)  # fmt: skip
 
 
-def run(words: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: int = 300) -> subprocess.CompletedProcess:
-    """As `subprocess.run` of Python's -m MODULE, -c CODE or a file, with its output as text; rc -14 is out of time."""
+def run(
+    words: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: int = 300, more: bool = True
+) -> subprocess.CompletedProcess:
+    """As `subprocess.run` of Python's -m MODULE, -c CODE or a file, with its output as text; rc -14 is out of time.
+
+    more: whether it finds `MORE` imported too.
+    """
     assert words[0] == sys.executable, words
     with tempfile.NamedTemporaryFile("r+") as out, tempfile.NamedTemporaryFile("r+") as err:
-        asked = {"words": list(words[1:]), "cwd": str(cwd), "env": dict(env), "timeout": timeout}
+        asked = {"words": list(words[1:]), "cwd": str(cwd), "env": dict(env), "timeout": timeout, "more": more}
         process = _process()
         process.stdin.write(json.dumps(asked | {"out": out.name, "err": err.name}) + "\n")
         process.stdin.flush()
@@ -42,12 +52,29 @@ def _process() -> subprocess.Popen:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def _next_command() -> dict | None:
-    """In the parent None at the end of what is asked; in a child what it is to run."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for line in iter(sys.stdin.readline, ""):
+def _import(names: Sequence[str]) -> None:
+    for name in names:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+def _next_command(requests: TextIO, answers: TextIO, complete: bool = False) -> dict | None:
+    """In the parent None at the end of what is asked; in a child what it is to run. complete: `MORE` is imported."""
+    other = None
+    for line in iter(requests.readline, ""):
         asked = json.loads(line)
+        if asked["more"] and not complete:
+            if other is None:
+                here, there = socket.socketpair()
+                if os.fork() == 0:
+                    here.close()
+                    _import(MORE)
+                    return _next_command(there.makefile("r"), there.makefile("w"), complete=True)
+                there.close()
+                other = here.makefile("r"), here.makefile("w")
+            print(line, end="", file=other[1], flush=True)
+            print(other[0].readline(), end="", file=answers, flush=True)
+            continue
         if (child := os.fork()) == 0:
             return asked
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -94,10 +121,10 @@ def _become(asked: dict) -> None:
 
 
 if __name__ == "__main__":
-    for _name in LIBRARIES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(_name)
-    if (_asked := _next_command()) is not None:
+    _answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    _import(LIBRARIES)
+    if (_asked := _next_command(sys.stdin, _answers)) is not None:
         _code = _ended(_asked)
         sys.stdout.flush()
         sys.stderr.flush()

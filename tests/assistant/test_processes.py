@@ -3,7 +3,6 @@
 import copy
 import os
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from moai.assistant import MoAI
 from perception import Perception
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 FORKS = """
@@ -36,21 +36,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or after != before)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_answers_after_a_first_picture(model_folder):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", FORKS, str(model_folder)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        out, _ = process.communicate(timeout=150)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)  # the child with its parent
-        pytest.fail("the forked child waits for ever")
-    assert process.returncode == 0, out
+    done = warm.run([sys.executable, "-c", FORKS, str(model_folder)], ROOT, os.environ)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from moai.assistant import MoAI
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,20 +20,17 @@ def run(*arguments, **environment) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, *arguments], env=settings, capture_output=True, timeout=150, check=False)
 
 
-def said_by(code: str) -> str:
-    done = run("-c", code)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode().strip()
-
-
 def test_the_package_is_light_until_a_name_is_used():
     heavy = "[name for name in ('torch', 'transformers', 'cv2', 'gradio', 'ultralytics') if name in sys.modules]"
-    assert said_by(f"import sys, moai; print({heavy})") == "[]"
-    assert said_by(f"import sys, moai.cli; print({heavy})") == "[]"
+    for module in ("moai", "moai.cli"):
+        done = run("-c", f"import sys, {module}; print({heavy})")
+        assert (done.returncode, done.stdout.strip()) == (0, b"[]"), done.stderr.decode()
 
 
 def test_the_auto_classes_know_the_model_whichever_name_is_asked_for(model_folder):
     code = f"""
+import sys
+assert "transformers" not in sys.modules
 from moai import MoAIConfig
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 folder = {str(model_folder)!r}
@@ -43,7 +41,8 @@ from moai import Answer, MoAI, MoAIForConditionalGeneration, MoAIProcessor
 print(Answer.__module__, MoAI.__module__)
 """
     lines = ["True", "MoAIForConditionalGeneration", "MoAIProcessor", "moai.answers moai.assistant"]
-    assert said_by(code).splitlines() == lines
+    done = warm.run([sys.executable, "-c", code], ROOT, os.environ, more=False)
+    assert done.stdout.splitlines() == lines, done.stderr
 
 
 QUESTION = "Où est le 猫?"

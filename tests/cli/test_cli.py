@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import subprocess
 import sys
 import warnings
 from contextlib import suppress
@@ -16,6 +15,7 @@ from moai.cli import main
 from moai.data.drawn.render.render import render
 from moai.data.drawn.scene.sample import sample_layout
 from perception import Perception
+from tests import warm
 from tests.perception.hub import models
 
 ROOT = Path(__file__).parents[2]
@@ -182,9 +182,7 @@ def test_a_real_process(picture):
     command = [sys.executable, "-m", "moai", "ask", str(asked), "What does the sign say?", "--json"]
     # Offline, and from elsewhere.
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=180, cwd=picture.parent, env=environment, check=False
-    )
+    done = warm.run(command, picture.parent, environment)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["text"] and record["gates"] and not record["scene"]["warnings"]

@@ -1,8 +1,9 @@
 """`python -m benchmarks`: what it prints, writes and refuses."""
 
 import json
-import subprocess
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,9 @@ from moai.evaluation.cli import main
 from moai.evaluation.judge import Judge
 from moai.evaluation.report import headline_rows, write_report
 from perception.files.whole import write_json
+from tests import warm
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +104,9 @@ def test_a_judge_that_is_away_is_told():
 
 def test_drawn_needs_no_optional_dependency():
     code = (
-        "import sys; sys.modules |= dict.fromkeys(('lmms_eval', 'datasets', 'matplotlib'))\n"
+        "import sys; missing = ('lmms_eval', 'datasets', 'matplotlib'); assert not sys.modules.keys() & set(missing)\n"
+        "sys.modules |= dict.fromkeys(missing)\n"
         "import moai.evaluation.cli, moai.evaluation.drawn.run, moai.evaluation.ablation, moai.evaluation.report"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = warm.run([sys.executable, "-c", code], ROOT, os.environ, more=False)
+    assert done.returncode == 0, done.stderr

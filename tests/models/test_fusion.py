@@ -2,11 +2,12 @@
 
 import copy
 import io
+import os
 import pickle
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +17,10 @@ from transformers import AutoConfig
 
 from moai.models.fusion import Fusion, FusionNorm, GateRecord
 from moai.models.modeling import MoAIForConditionalGeneration
+from tests import warm
 from tests.conftest import opened, single, tiny_config
+
+ROOT = Path(__file__).parents[2]
 
 
 def labelled(inputs: dict, row: int) -> dict:
@@ -123,7 +127,7 @@ os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
 
 def test_a_forked_child_answers():
     # In a process of its own, since perception, which tests import, looks after forked children too.
-    assert subprocess.run([sys.executable, "-c", FORKING], timeout=120).returncode == 0
+    assert warm.run([sys.executable, "-c", FORKING], ROOT, os.environ).returncode == 0
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@
 import copy
 import os
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from perception import Perception
 from perception.backends.rapidocr import RapidOCRReader
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 72, 3), dtype=np.uint8)
@@ -36,7 +36,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 def test_a_forked_child_sees_pictures():
-    run = subprocess.run([sys.executable, "-c", FORKING], cwd=ROOT, timeout=120, capture_output=True, text=True)
+    run = warm.run([sys.executable, "-c", FORKING], ROOT, os.environ)
     assert run.returncode == 0, run.stderr
 
 

@@ -1,5 +1,6 @@
 """Starting the page: what cannot work is told at once, in one sentence."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from moai.web.server import serve
+from tests import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,7 +35,7 @@ def test_a_port_that_is_taken_and_a_model_that_is_not_there_end_in_a_sentence(tm
             ("--model", str(tmp_path), "no MoAI model"),
         ):
             command = [sys.executable, "app.py", "--port", str(_free_port()), option, value]
-            ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+            ended = warm.run(command, ROOT, os.environ)
             assert ended.returncode == 2 and ended.stderr.startswith("moai: ") and told in ended.stderr
             assert ended.stderr.count("\n") == 1
 

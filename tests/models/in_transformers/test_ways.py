@@ -1,7 +1,9 @@
 """transformers' own ways to a MoAI: Auto classes, the processor's call, chat templates, pipelines, peft."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,10 +13,12 @@ from transformers import AutoConfig, AutoImageProcessor, AutoProcessor, Processo
 from moai.models.inputs.image_processing import MoAIImageProcessor, image_pixels, normalize_pixels
 from moai.models.modeling import MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
+from tests import warm
 from tests.conftest import EXAMPLES, tiny_config
 from tests.models.test_prompts import CHATML, chat_processor
 from weights import NANO
 
+ROOT = Path(__file__).parents[3]
 PICTURE = Image.effect_noise((50, 30), 90).convert("RGB")
 TALK = (("user", "What does the sign say?"), ("assistant", "DOG"), ("user", "And <b>where</b>, é?"))
 
@@ -35,6 +39,14 @@ def templated(processor, messages) -> dict:
     )
 
 
+def said_by(code: str) -> str:
+    """What a process says that has not imported transformers before."""
+    code = f"import sys; assert 'transformers' not in sys.modules\n{code}"
+    done = warm.run([sys.executable, "-c", code], ROOT, os.environ, more=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def test_auto_classes_know_moai_once_both_are_imported():
     # Here transformers came first; in the other order it is up to a fresh process.
     assert type(AutoConfig.from_pretrained(NANO)).__name__ == "MoAIConfig"
@@ -45,15 +57,13 @@ config = AutoConfig.from_pretrained({str(NANO)!r})
 print(AutoModelForImageTextToText.from_config(config).__class__.__name__)
 print(type(AutoProcessor.from_pretrained({str(NANO)!r})).__name__)
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.split() == ["MoAIForConditionalGeneration", "MoAIProcessor"]
+    assert said_by(code).split() == ["MoAIForConditionalGeneration", "MoAIProcessor"]
 
 
 @pytest.mark.parametrize("first", ["AutoModelForObjectDetection", "AutoProcessor", "pipeline"])
 def test_any_name_of_transformers_may_come_first_after_moai(first):
     code = f"import moai; from transformers import {first}, AutoConfig; print(AutoConfig.for_model('moai').model_type)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "moai", done.stderr
+    assert said_by(code) == "moai"
 
 
 def test_moai_alone_imports_nothing_heavy():
