@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -234,9 +233,8 @@ def main(argv: list[str] | None = None) -> int:
     given.add_argument("--kills", type=int, default=20)
     given.add_argument("--seed", type=int, default=0)
     arguments = given.parse_args(argv)
-    with suppress(ImportError):  # imported here once, so that a child begins at once
-        import moai.evaluation.drawn.run
-        import moai.training.run  # noqa: F401
+    import tests.ready_to_train  # noqa: F401
+
     faults = 0
     for name in [arguments.only] if arguments.only else CAMPAIGNS:
         made = campaign(name, arguments.folder / name, arguments.kills, arguments.seed)

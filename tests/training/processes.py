@@ -30,7 +30,7 @@ def in_processes(
         port = free.getsockname()[1]
     # Not forked from this process: where gradients were computed before, a child cannot compute any.
     context = multiprocessing.get_context(start)
-    context.set_forkserver_preload([__name__, "moai.training.run"])
+    context.set_forkserver_preload([__name__, "tests.ready_to_train"])
     with tempfile.NamedTemporaryFile("r") as said:
         each = [(number, count, port, said.name, function, given) for number in range(count)]
         started = [context.Process(target=_run, args=args) for args in each]

@@ -8,6 +8,7 @@ from moai.models.modeling import MoAIForConditionalGeneration
 from moai.training import command
 from tests.training.processes import train_in_processes
 
+pytestmark = pytest.mark.xdist_group("processes")  # forked from one server
 SETTINGS = [
     "rows=8", "questions=2", "turn_tokens=48", "aux_tokens=64", "routing=gates", "packed=false", "log_every=1",
     "save_every=2", "steps=4", "optimizer=muon", "evaluate=0", "show_every=0", "unfreeze=[projector]",

@@ -21,6 +21,8 @@ from tests.conftest import opened, tiny_config
 from tests.models.sparse.conftest import SPARSE
 from tests.training.processes import in_processes, train_in_processes
 
+pytestmark = pytest.mark.xdist_group("processes")  # forked from one server
+
 
 class Squares(nn.Module):
     """The sum of a model's squared logits."""

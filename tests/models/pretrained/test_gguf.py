@@ -11,6 +11,7 @@ from moai.models.pretrained.language import load_language
 from tests.models.pretrained.families import gguf_file
 from tests.training.processes import in_processes
 
+pytestmark = pytest.mark.xdist_group("processes")  # forked from one server
 gguf = pytest.importorskip("gguf")
 
 
