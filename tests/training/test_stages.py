@@ -113,6 +113,19 @@ def train(stage, output, *more):
     return command.main([str(one) for one in (*given, *more)])
 
 
+@pytest.fixture(scope="module")
+def language_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("trained") / "language"
+
+
+@pytest.fixture
+def language(tiny, language_folder):
+    """The first stage's result, made once for all that start from it."""
+    if not language_folder.is_dir():
+        assert train("language", language_folder) == 0
+    return language_folder
+
+
 def weights(folder):
     return MoAIForConditionalGeneration.from_pretrained(folder).state_dict()
 
@@ -121,14 +134,12 @@ def changed(before, after) -> set[str]:
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
-def test_two_steps_of_each_stage(tiny, tmp_path, capsys):
-    first = tmp_path / "language"
-    assert train("language", first) == 0
+def test_two_steps_of_each_stage(tiny, language, tmp_path, capsys):
     fresh = tiny(0)[0].state_dict()
-    moved = changed(fresh, weights(first))
+    moved = changed(fresh, weights(language))
     assert moved and all(name.startswith(("language_model.", "lm_head.")) for name in moved)
     assert not any("lora" in name for name in moved)
-    previous = first
+    previous = language
     for stage in ("backbone", "compressor", "bridge", "experts", "gates"):
         folder = tmp_path / stage
         more = ("--show-every", "2", "--evaluate", "4") if stage == "experts" else ("--show-every", "0")
@@ -157,18 +168,17 @@ def test_two_steps_of_each_stage(tiny, tmp_path, capsys):
     assert "step 2: " in out and "| kind | questions | majority | all experts | aux emptied |" in out
 
 
-def test_resuming(tiny, tmp_path, monkeypatch, capsys):
-    first, folder = tmp_path / "language", tmp_path / "experts"
-    train("language", first)
-    assert train("experts", folder, "--init", first, "--resume") == 2
+def test_resuming(language, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "experts"
+    assert train("experts", folder, "--init", language, "--resume") == 2
     assert "there is no checkpoint in" in capsys.readouterr().err
-    train("experts", folder, "--init", first, "--show-every", "0")
+    train("experts", folder, "--init", language, "--show-every", "0")
     checkpoint = folder / "checkpoint-2"
     assert (checkpoint / "transcriber.safetensors").is_file()
     seeds = []
     plain = ImageQuestions.about
     monkeypatch.setattr(ImageQuestions, "about", lambda self, seed: (seeds.append(seed), plain(self, seed))[1])
-    train("experts", folder, "--init", first, "--show-every", "0", "--resume", "--steps", "3")
+    train("experts", folder, "--init", language, "--show-every", "0", "--resume", "--steps", "3")
     record = json.loads((folder / "training.json").read_text())
     assert record["steps"] == 3
     assert min(seeds) == 2 * 2  # two pictures a step were seen in two steps
@@ -202,26 +212,23 @@ def test_the_recipe_runs_from_step_to_step(tiny, tmp_path, capsys):
         assert sentence in capsys.readouterr().err
 
 
-def test_a_share_of_what_training_changed_can_be_kept(tiny, tmp_path, capsys):
-    first = tmp_path / "language"
-    train("language", first)
+def test_a_share_of_what_training_changed_can_be_kept(language, tmp_path, capsys):
     for share in ("0", "0.5", "1"):
-        train("backbone", tmp_path / share, "--init", first, "--show-every", "0", "--average", share)
+        train("backbone", tmp_path / share, "--init", language, "--show-every", "0", "--average", share)
     before, none, half, whole = (
-        weights(folder) for folder in (first, tmp_path / "0", tmp_path / "0.5", tmp_path / "1")
+        weights(folder) for folder in (language, tmp_path / "0", tmp_path / "0.5", tmp_path / "1")
     )
     names = [name for name in whole if whole[name].is_floating_point()]
     for name in names:
         torch.testing.assert_close(none[name], before[name])
         torch.testing.assert_close(half[name], (before[name] + whole[name]) / 2)
     assert changed(before, whole)
-    assert train("backbone", tmp_path / "wrong", "--init", first, "--average", "1.5") == 2
+    assert train("backbone", tmp_path / "wrong", "--init", language, "--average", "1.5") == 2
     assert "average is 1.5; it must be at most 1" in capsys.readouterr().err
 
 
-def test_exporting(tiny, tmp_path):
-    train("language", tmp_path / "language")
-    train("backbone", tmp_path / "backbone", "--init", tmp_path / "language", "--show-every", "0")
+def test_exporting(language, tmp_path):
+    train("backbone", tmp_path / "backbone", "--init", language, "--show-every", "0")
     train("gates", tmp_path / "gates", "--init", tmp_path / "backbone", "--show-every", "0")
     assert cli.main(["export", str(tmp_path / "gates"), str(tmp_path / "exported")]) == 0
     card = (tmp_path / "exported" / "README.md").read_text()
@@ -285,13 +292,12 @@ def test_a_result_is_named_before_anything_is_done(capsys):
     assert "name a folder for the result with --output" in capsys.readouterr().err
 
 
-def test_a_file_with_overrides_trains_as_options_do(tiny, tmp_path):
+def test_a_file_with_overrides_trains_as_options_do(language, tmp_path):
     short = ["rows=2", "steps=2", "save_every=1"]
-    assert train("language", tmp_path / "options") == 0
     own = tmp_path / "mine.yaml"
     own.write_text("base: language\nseed: 0\n")
     assert command.main([str(own), *short, f"output={tmp_path / 'file'}"]) == 0
-    assert not changed(weights(tmp_path / "options"), weights(tmp_path / "file"))
+    assert not changed(weights(language), weights(tmp_path / "file"))
     # What was run can be run again from its own record.
     again = [str(tmp_path / "file" / "experiment.yaml"), f"output={tmp_path / 'again'}"]
     assert command.main(again) == 0
