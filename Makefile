@@ -26,8 +26,8 @@ $(READY): pyproject.toml setup.py
 demo: setup
 	$(BIN)/python -m moai ask examples/photographs/astronaut.jpg "How many people are there?"
 
-# In a process for each core; files stay whole, see tests/conftest.py.
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup --durations 30
+# In a process for each core; files stay whole, in the order of tests/conftest.py.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --durations 30
 test how-to: export OMP_NUM_THREADS := 1
 test: setup
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/docs/test_how_to.py

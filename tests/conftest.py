@@ -1,4 +1,5 @@
 import copy
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,21 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups in its own hook of this name
-def pytest_collection_modifyitems(items):
-    """Of several processes one runs a whole file, and one all about the page, which starts once."""
+def pytest_collection_modifyitems(config, items):
+    """Of several processes one runs a whole file, and one all about the page, which starts once. They begin with what
+    takes long, so that none has to wait for another at the end."""
+    sizes = Counter()
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             file = item.nodeid.partition("::")[0]
             item.add_marker(pytest.mark.xdist_group("tests/web" if file.startswith("tests/web/") else file))
+        sizes[_group(item)] += 20 if item.get_closest_marker("slow") else 1
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: -sizes[_group(item)])
+
+
+def _group(item) -> str:
+    return item.get_closest_marker("xdist_group").args[0]
 
 
 @pytest.hookimpl(tryfirst=True)

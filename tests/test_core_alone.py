@@ -29,6 +29,7 @@ sys.exit(pytest.main(["-q", "--collect-only", "--assert=plain", *{[f"tests/{name
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [ANSWERS, COLLECTS], ids=["answers", "tests are found"])
 def test_without_the_drawn_world(code):
     done = warm.run([sys.executable, "-c", BLOCKED + code], ROOT, os.environ)

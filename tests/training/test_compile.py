@@ -14,6 +14,7 @@ from tests.data.drawn.samples import drawn_samples
 from weights import NANO
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bridge", "gates"])
 def test_the_whole_step_is_one_graph(monkeypatch, name):
     stage = load_experiment(name)

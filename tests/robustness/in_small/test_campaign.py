@@ -16,6 +16,7 @@ from tests.robustness.parameters import parameters
 from tests.robustness.pictures import pictures
 from tests.robustness.started import started
 
+pytestmark = pytest.mark.slow
 SEED = 1
 
 

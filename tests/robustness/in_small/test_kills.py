@@ -9,6 +9,8 @@ import pytest
 from tests import warm
 from tests.robustness.kills import CAMPAIGNS, ROOT, Campaign
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
