@@ -15,7 +15,7 @@ from tests import warm
 
 ROOT = Path(__file__).parents[2]
 FORKS = """
-import os, sys
+import os, signal, sys
 import numpy as np
 from moai import MoAI
 
@@ -26,6 +26,7 @@ before = assistant.ask(image, "Why?", max_new_tokens=8).text
 with assistant._lock:
     child = os.fork()
 if child == 0:
+    signal.alarm(100)  # rather than wait for ever
     same = assistant.ask(image, "Why?", max_new_tokens=8).text == before
     other = assistant.ask(image[::-1], "Where?", max_new_tokens=8)
     os._exit(0 if same and other.text and not other.scene.warnings else 1)
