@@ -88,7 +88,7 @@ def _activated_at_once(vision: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module in slow:
-            del module.forward
+            vars(module).pop("forward", None)
 
 
 @torch.compile(dynamic=True)

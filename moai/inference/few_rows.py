@@ -18,7 +18,7 @@ _DEPTH, _COLUMNS = 256, 32
 """Of a weight's piece that one program reads at a time; of the sizes tried on an H100 the best for most shapes."""
 
 
-def can_multiply(states: Tensor, numbers: Tensor, scale: Tensor) -> bool:
+def can_multiply(states: Tensor, numbers: Tensor, scale: Tensor, zero: Tensor | None = None) -> bool:
     """Whether `multiply` does this product."""
     return (
         triton is not None
@@ -28,7 +28,7 @@ def can_multiply(states: Tensor, numbers: Tensor, scale: Tensor) -> bool:
         and 1 < len(states) <= MOST_ROWS
         and numbers.shape[1] % _DEPTH == 0
         and numbers.is_contiguous()
-        and scale.shape == (len(numbers), 1)
+        and all(one.shape == (len(numbers), 1) and one.is_contiguous() for one in (scale, zero) if one is not None)
     )
 
 

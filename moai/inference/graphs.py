@@ -19,23 +19,24 @@ class Graphs:
     def captured(self, run: Callable[[], Result], device: torch.device) -> tuple[torch.cuda.CUDAGraph, Result]:
         """A graph of `run`, and what it leaves in the pool at every replay. Runs it once beforehand, so that compilers
         and libraries have chosen their kernels. Raises RuntimeError where `run` asks the device something."""
-        stream = torch.cuda.Stream(device)
-        stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
-            run()
-        torch.cuda.current_stream(device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
+        stream, graph = torch.cuda.Stream(device), torch.cuda.CUDAGraph()
         other = next(iter(self._living), None)
         pool = None if other is None else other.pool()
+        # Where a capture fails, torch leaves its stream the current one.
+        stay = torch.cuda.stream(torch.cuda.current_stream(device))
         try:
+            stream.wait_stream(torch.cuda.current_stream(device))
+            with torch.cuda.stream(stream):
+                run()
+            torch.cuda.current_stream(device).wait_stream(stream)
             # Other threads may use the device meanwhile, as experts do.
-            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            with stay, torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
                 left = run()
         except RuntimeError:
-            # torch's own generator would take the capture for going on, and refuse to draw anything.
             torch.cuda.synchronize(device)
-            generator = torch.cuda.default_generators[torch.cuda.current_device()]
-            generator.graphsafe_set_state(generator.clone_state())
+            # Until another capture ends, torch's generator takes this one for going on, and refuses to draw anything.
+            with torch.cuda.graph(torch.cuda.CUDAGraph(), capture_error_mode="thread_local"):
+                torch.zeros(1, device=device)
             raise
         self._living.add(graph)
         return graph, left

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from moai.inference.decoding import Bucket, Decoder, attend_cache, score
+from moai.inference.decoding import SPLIT, Bucket, Decoder, attend_cache, score
 from moai.inference.fused import LayerWeights, rms_norm, rotated
 from moai.inference.parts import Part, parts_of, take_down_gates, take_down_routes
 from moai.inference.products import DenseWeights, SparseWeights, gate
@@ -110,12 +110,13 @@ class Prefill:
 
     def _end(self, part: Part, index: int, layer: LayerWeights, bucket: Bucket, lengths: Tensor) -> None:
         """The last layer for some rows: keys and values of all their tokens, all else of the last ones, (B, D)."""
-        query, _, _ = self._heads(part, index, layer, bucket)
-        keys, values = bucket.keys[index][part.rows], bucket.values[index][part.rows]
-        ends = torch.arange(len(lengths), device=lengths.device) * query.shape[2] + lengths - 1
-        query = query.transpose(1, 2).flatten(0, 1)[ends].unflatten(1, (keys.shape[1], -1))
-        unseen = torch.arange(bucket.length, device=lengths.device) >= lengths[:, None]
-        attended = attend_cache(query, keys, values, unseen)
+        query, *pair = self._heads(part, index, layer, bucket)
+        width = query.shape[2]
+        ends = torch.arange(len(lengths), device=lengths.device) * width + lengths - 1
+        key, value = (F.pad(one, (0, 0, 0, -width % SPLIT)) for one in pair)
+        query = query.transpose(1, 2).flatten(0, 1)[ends].unflatten(1, (key.shape[1], -1))
+        unseen = torch.arange(key.shape[2], device=lengths.device) >= lengths[:, None]
+        attended = attend_cache(query, key, value, unseen)
         share = None if part.image_share is None else part.image_share[ends]
         delta = layer.attended(attended, share)
         # As written: so few rows would be compiled anew.

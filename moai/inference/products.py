@@ -69,7 +69,7 @@ def _product(states: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tens
     numbers, scale, zero = inside
     if numbers is None or numbers.dtype != torch.int8 or scale.ndim != 2 or scale.shape[0] != numbers.shape[0]:
         return F.linear(states, weight, bias)
-    if few_rows.can_multiply(states, numbers, scale):
+    if few_rows.can_multiply(states, numbers, scale, zero):
         output = few_rows.multiply(states, numbers, scale, zero)
         return output if bias is None else output + bias
     if 1 < states.shape[0] <= FEW and torch.compiler.is_compiling():

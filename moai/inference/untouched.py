@@ -37,8 +37,8 @@ def is_untouched(model: nn.Module) -> bool:
 
 
 def all_modules(tops: Iterable[nn.Module]) -> list[nn.Module]:
-    """The modules with all that is in them. torch's own `modules` takes twice the time, which every question waits
-    for; one that is in several places comes several times."""
+    """The modules of a tree with all that is in them. torch's own `modules` takes twice the time, which every question
+    waits for; one that is in several places comes several times."""
     found = list(tops)
     for module in found:
         found.extend(part for part in module._modules.values() if part is not None)

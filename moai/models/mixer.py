@@ -34,8 +34,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
         scores = scores.masked_fill(~F.pad(mask, (0, more)), float("-inf"))
     elif more:
         scores[..., keys:] = float("-inf")
-    # Summed up in fp32 whatever it reads and writes.
-    return scores.softmax(dim=-1).to(value.dtype) @ value
+    # Summed up in fp32 whatever it reads and writes; gradients are taken of what is written.
+    exact = torch.float32 if torch.is_grad_enabled() else None
+    return scores.softmax(dim=-1, dtype=exact).to(value.dtype) @ value
 
 
 class CrossAttentionBlock(nn.Module):

@@ -37,19 +37,31 @@ def fill(cached: CachedPerception, pictures: Iterable[tuple[str, Any]], workers:
 
     pictures: pairs of a name and what `load_image` takes. With several `workers`, as many processes, each with experts
     of its own. A broken picture, or one at which an expert fails, is reported and the rest goes on. Raises ValueError
-    for fewer workers than one, and where experts fail at all of the first lot; ChildProcessError when a process died.
+    for fewer workers than one, and where experts fail at all of the first ones; ChildProcessError when a process died.
     """
     if workers < 1:
         raise ValueError(f"at least one worker is needed, got {workers}")
     lots = _lots(iter(pictures), AT_ONCE if workers == 1 else OF_MANY)
     results = map(lambda lot: look(cached, lot), lots) if workers == 1 else _side_by_side(cached, lots, workers)
-    first = True
+    first: list[Looked] = []
     for looked in results:
-        problems = [one.problem for one in looked if one.problem is not None and not one.there]
-        if first and len(problems) == len(looked) > 1 and len(set(problems)) == 1:
-            raise ValueError(f"no picture can be looked at: {problems[0]}")
-        first = False
-        yield from looked
+        if len(first) < AT_ONCE:
+            first += looked
+            if len(first) < AT_ONCE:
+                continue
+            yield from _usable(first)
+        else:
+            yield from looked
+    if len(first) < AT_ONCE:
+        yield from _usable(first)
+
+
+def _usable(first: list[Looked]) -> list[Looked]:
+    """What became of the first pictures; ValueError where nothing but one and the same problem did."""
+    problems = {one.problem for one in first}
+    if len(first) > 1 and len(problems) == 1 and None not in problems:
+        raise ValueError(f"no picture can be looked at: {first[0].problem}")
+    return first
 
 
 def _lots(pictures: Iterator[tuple[str, Any]], count: int) -> Iterator[list[tuple[str, Any]]]:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from perception import Perception, registry, verbalize
 from perception.cache import CachedPerception
-from perception.cache.fill import Looked, fill
+from perception.cache.fill import OF_MANY, Looked, fill
 from perception.images import pixels_of
 from perception.panoptic import panoptic_ids
 
@@ -146,5 +146,8 @@ def test_several_processes_look(tmp_path):
     for number in range(20):
         Image.fromarray(picture(number)).save(tmp_path / f"{number}.png")
     pictures = [(str(number), tmp_path / f"{number}.png") for number in range(20)]
-    assert sorted(int(one.name) for one in fill(look, pictures, workers=2) if one.new) == list(range(20))
+    broken = [(f"broken {number}", b"no picture") for number in range(OF_MANY)]
+    looked = list(fill(look, [*broken, *pictures], workers=2))
+    assert sorted(int(one.name) for one in looked if one.new) == list(range(20))
+    assert {one.name for one in looked if one.problem is not None} == {name for name, _ in broken}
     assert all(one.there for one in fill(look, pictures))
