@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from moai.assistant import MoAI
-from moai.inference import generate, products
-from moai.inference.products import FEW, _spelled_out, project
+from moai.inference import generate
+from moai.inference.products import FEW, project
 from moai.inference.quantization import check_tier, quantize
 from tests.conftest import single
 from tests.inference.test_generation import GREEDY, talkative
@@ -47,42 +47,41 @@ def test_int8_is_near_and_half_as_large(inputs):
 
 
 @torch.no_grad()
-def test_int8_is_spelled_out_for_few_rows():
+def test_int8_is_written_out_for_few_rows_by_a_compiler_alone():
     pytest.importorskip("torchao")
     from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
+    torch._dynamo.reset()
     torch.manual_seed(0)
     linear = torch.nn.Linear(96, 160, dtype=torch.bfloat16)
     quantize_(linear, Int8WeightOnlyConfig(set_inductor_config=False))
     states = torch.randn(FEW + 1, 96, dtype=torch.bfloat16)
+    graphs = []
+
+    def kept(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    def product(some):
+        return project(some, [linear.weight], [linear.bias])
+
     for rows in (1, 2, 8, FEW, FEW + 1):
-        weight = _spelled_out(linear.weight, states[:rows])
-        assert (weight is linear.weight) == (rows in (1, FEW + 1))
         some, expected = states[:rows], linear(states[:rows])
-        biased = project(some, [linear.weight], [linear.bias])
         joined = project(some, [linear.weight, linear.weight], [linear.bias, linear.bias])
-        for found in (biased, joined[:, :160], joined[:, 160:]):
+        compiled = torch.compile(product, backend=kept, fullgraph=True, dynamic=False)(some)
+        for found in (product(some), joined[:, :160], joined[:, 160:], compiled):
             # Weights are rounded to bf16 before they are multiplied where torchao rounds the product.
             torch.testing.assert_close(found, expected, rtol=2**-7, atol=2**-7)
+        assert ("float" in graphs[-1].code) == (rows not in (1, FEW + 1))
 
 
 @torch.no_grad()
-def test_int8_decodes_two_rows_as_the_plain_path(inputs, monkeypatch):
+def test_int8_decodes_as_the_plain_path(inputs):
     pytest.importorskip("torchao")
     model = quantize(talkative(), "int8", CPU)
-    spelled_out = []
-
-    def watched(weight, states):
-        given = _spelled_out(weight, states)
-        spelled_out.append(given is not weight and len(states))
-        return given
-
-    monkeypatch.setattr(products, "_spelled_out", watched)
-    for given, rows in ((inputs, 2), (single(inputs, 0), 1)):
-        spelled_out.clear()
+    for given in (inputs, single(inputs, 0)):
         said = generate(model, **given, **GREEDY, fast=True)
-        assert (2 in spelled_out) == (rows == 2) and len(set(said[0, -9:].tolist())) > 2
-        assert torch.equal(said, model.generate(**given, **GREEDY))
+        assert len(set(said[0, -9:].tolist())) > 2 and torch.equal(said, model.generate(**given, **GREEDY))
 
 
 def test_int8_through_the_assistant(model_folder):
