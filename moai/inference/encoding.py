@@ -1,8 +1,9 @@
 """Seeing a picture and condensing its words as one CUDA graph, for few pictures: their kernels are many and short."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -83,7 +84,7 @@ def _activated_at_once(vision: nn.Module) -> Iterator[None]:
     """Within it CLIP's activation is one kernel in place of three."""
     slow = [module for module in vision.modules() if type(module) is QuickGELUActivation]
     for module in slow:
-        module.forward = _quick_gelu  # type: ignore[method-assign]
+        module.forward = _compiled()  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -91,7 +92,12 @@ def _activated_at_once(vision: nn.Module) -> Iterator[None]:
             vars(module).pop("forward", None)
 
 
-@torch.compile(dynamic=True)
+@cache
+def _compiled() -> Callable[[Tensor], Tensor]:
+    # Not before it is wanted: the compiler takes seconds to be imported.
+    return torch.compile(_quick_gelu, dynamic=True)
+
+
 def _quick_gelu(states: Tensor) -> Tensor:
     return states * torch.sigmoid(1.702 * states)
 

@@ -1,5 +1,9 @@
 """Pictures and experts' words on tensors at fixed addresses: what the model makes of them, and what is kept."""
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +12,10 @@ from moai.inference import encode
 from moai.inference.encoding import INPUTS, MAX_GRAPHS, MAX_PICTURES, WORDS_STEP, CapturedEncoding
 from moai.inference.generation import fast_generation
 from moai.inference.graphs import Graphs
+from tests import warm
 from tests.conftest import single
+
+ROOT = Path(__file__).parents[2]
 
 
 def given(inputs) -> dict:
@@ -19,6 +26,12 @@ def assert_same(one: dict, other: dict, within: float = 1e-5) -> None:
     assert one.keys() == other.keys()
     for name in one:
         torch.testing.assert_close(one[name], other[name], rtol=within, atol=within)
+
+
+def test_nothing_is_compiled_before_it_is_wanted():
+    code = "import sys, moai.inference; sys.exit('torch._inductor.compile_fx' in sys.modules)"
+    done = warm.run([sys.executable, "-c", code], ROOT, os.environ)
+    assert done.returncode == 0, "the compiler takes seconds, which everyone would wait for" + done.stderr
 
 
 @torch.no_grad()
