@@ -252,12 +252,12 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("the model reads either input_ids or inputs_embeds; give exactly one of them")
-        if check:
-            # Before the encoders have work, as an accelerator may have to finish what it has begun.
-            self.check_pictures(input_ids, pixel_values, image_embeds, inputs_embeds)
         image_mask = self._image_mask(input_ids, inputs_embeds)
         seen = pixel_values if image_embeds is None else image_embeds
         pictures = len(image_mask) if seen is None else len(seen)
+        if check:
+            # Before the encoders have work, as an accelerator may have to finish what it has begun.
+            check_image_tokens(image_mask, self._num_features(pixel_values, image_embeds), pictures)
         encoded = self.encode(pixel_values, aux_input_ids, aux_attention_mask, panoptic_pixel_values)
         image_embeds = encoded.get("image_embeds", image_embeds)
         aux_tokens = encoded.get("aux_tokens") if aux_tokens is None else aux_tokens
@@ -279,16 +279,12 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
         return inputs_embeds, fusion
 
     def check_pictures(
-        self,
-        input_ids: Tensor | None = None,
-        pixel_values: Tensor | None = None,
-        image_embeds: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
+        self, input_ids: Tensor, pixel_values: Tensor | None = None, image_embeds: Tensor | None = None
     ) -> None:
-        """Raises ValueError unless rows have an image token for each feature of their picture; inputs as for `fuse`."""
-        image_mask = self._image_mask(input_ids, inputs_embeds)
+        """What `fuse` checks, for those who encode pictures before it: raises ValueError unless rows have an image
+        token for each feature of their picture."""
         seen = pixel_values if image_embeds is None else image_embeds
-        pictures = None if seen is None else len(seen)
+        image_mask, pictures = self._image_mask(input_ids, None), None if seen is None else len(seen)
         check_image_tokens(image_mask, self._num_features(pixel_values, image_embeds), pictures)
 
     def _image_mask(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> Tensor:
