@@ -15,14 +15,13 @@ from torch import Tensor, nn
 
 from moai.inference.choosing import Part, choose, next_step
 from moai.inference.fused import LayerWeights, layer_weights, places, rms_norm, rotated
+from moai.inference.kernels.attention import attend_cache
 from moai.inference.products import SparseWeights, feed_token, project
 from moai.inference.ring.layers import Ring
 from moai.inference.ring.needs import decoder_needs, inner_width
 from moai.inference.ring.plan import Plan
 from moai.inference.ring.streaming import ring_of
 
-SPLIT = 128
-"""Cache positions whose values one piece of the attention sums up; many pieces keep a whole chip busy with one row."""
 _LENGTH_STEP, _LONG_STEP, _LONG = 512, 2048, 4096
 TUNED = {"coordinate_descent_tuning": True}
 """Options of torch.compile: products of one row with a matrix reach the memory's speed only as tuned kernels."""
@@ -41,17 +40,6 @@ def bucket_length(length: int) -> int:
     return -(-length // step) * step
 
 
-def attend_cache(query: Tensor, keys: Tensor, values: Tensor, unseen: Tensor) -> Tensor:
-    """One token's attention: query (B, H, G, d), keys and values (B, H, L, d), unseen (B, L) bool -> (B, H * G * d).
-
-    G query heads share one of H key heads; L is a multiple of `SPLIT`. Softmax and sums are in fp32.
-    """
-    scores = (query @ keys.transpose(-1, -2)).float() * query.shape[-1] ** -0.5
-    shares = scores.masked_fill(unseen[:, None, None], float("-inf")).softmax(dim=-1).to(values.dtype)
-    pieces = shares.unflatten(-1, (-1, SPLIT)).transpose(2, 3) @ values.unflatten(2, (-1, SPLIT))
-    return pieces.float().sum(dim=2).to(values.dtype).flatten(1)
-
-
 def decode_layer(
     residual: Tensor,
     delta: Tensor,
@@ -62,14 +50,13 @@ def decode_layer(
     position: Tensor,
     cos: Tensor,
     sin: Tensor,
-    unseen: Tensor,
     routes: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """One decoder layer for one token a row; writes its key and value, and the routes it took, into the cache.
 
     residual and delta: (B, D), their sum enters the layer, and the sum of the two results leaves it (so that adding
     them can be one kernel with the next norm). keys, values: (B, H, L, d); position: (B,) where the token stands;
-    cos, sin: (B, d); unseen: (B, L) bool; routes: (B, 1, L, K), of a sparse layer.
+    cos, sin: (B, d); routes: (B, 1, L, K), of a sparse layer.
     """
     rows, heads, head_dim = keys.shape[0], keys.shape[1], keys.shape[3]
     residual = residual + delta
@@ -84,7 +71,7 @@ def decode_layer(
     every = torch.arange(rows, device=keys.device)
     keys[every, :, position] = key
     values[every, :, position] = value.view(rows, heads, head_dim)
-    attended = attend_cache(query.view(rows, heads, -1, head_dim), keys, values, unseen)
+    attended = attend_cache(query.view(rows, heads, -1, head_dim), keys, values, position)
     residual = residual + project(attended, layer.attended.weights, layer.attended.biases)
     normed = rms_norm(residual, layer.output_norm, epsilon)
     delta, chosen = feed_token(normed, layer.feed_forward)
@@ -351,10 +338,9 @@ class Decoder:
         residual = F.embedding(bucket.tokens, self.embedding)
         delta = torch.zeros_like(residual)
         cos, sin = bucket.cos[bucket.position], bucket.sin[bucket.position]
-        unseen = torch.arange(bucket.length, device=self.device) > bucket.position[:, None]
         for layer, keys, values, routes in zip(self.passing(), bucket.keys, bucket.values, bucket.routes, strict=True):
             residual, delta = self._layer(
-                residual, delta, layer, self.epsilon, keys, values, bucket.position, cos, sin, unseen, routes
+                residual, delta, layer, self.epsilon, keys, values, bucket.position, cos, sin, routes
             )
         return residual, delta
 

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from moai.inference.decoding import SPLIT, Bucket, Decoder, attend_cache, score
+from moai.inference.decoding import Bucket, Decoder, score
 from moai.inference.fused import LayerWeights, rms_norm, rotated
+from moai.inference.kernels.attention import SPLIT, attend_cache
 from moai.inference.parts import Part, parts_of, take_down_gates, take_down_routes
 from moai.inference.products import DenseWeights, SparseWeights, gate
 from moai.models.fusion import Fusion, mix
@@ -115,8 +116,7 @@ class Prefill:
         ends = torch.arange(len(lengths), device=lengths.device) * width + lengths - 1
         key, value = (F.pad(one, (0, 0, 0, -width % SPLIT)) for one in pair)
         query = query.transpose(1, 2).flatten(0, 1)[ends].unflatten(1, (key.shape[1], -1))
-        unseen = torch.arange(key.shape[2], device=lengths.device) >= lengths[:, None]
-        attended = attend_cache(query, key, value, unseen)
+        attended = attend_cache(query, key, value, lengths - 1)
         share = None if part.image_share is None else part.image_share[ends]
         delta = layer.attended(attended, share)
         # As written: so few rows would be compiled anew.

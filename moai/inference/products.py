@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from moai.inference import few_rows
+from moai.inference.kernels import few_rows
 from moai.models.sparse.branch import BranchWeights
 from moai.models.sparse.experts import Stacked, routed_sum
 from moai.models.sparse.layer import route

@@ -11,7 +11,7 @@ from transformers.generation.logits_process import TemperatureLogitsWarper, TopP
 
 from moai.inference import fuse_weights, generate
 from moai.inference.choosing import choose, sampling_order
-from moai.inference.decoding import SPLIT, Way, attend_cache, bucket_length, bucket_rows
+from moai.inference.decoding import Way, bucket_length, bucket_rows
 from moai.inference.generation import FastGeneration, Request, aligned, fast_generation
 from moai.models.fusion import GateRecord
 from moai.models.modeling import MoAIForConditionalGeneration
@@ -280,17 +280,6 @@ def test_sampling_by_the_fast_path(model, inputs):
     assert len(answers) > 1
     sure = generate(model, **inputs, **settings | {"top_p": 1e-6, "eos_token_id": None}, fast=True)
     assert torch.equal(sure[:, -6:], generate(model, **inputs, **GREEDY, fast=True)[:, -9:][:, :6])
-
-
-def test_attention_over_the_cache():
-    torch.manual_seed(0)
-    query, length = torch.randn(2, 2, 3, 8), 2 * SPLIT
-    keys, values = torch.randn(2, 2, length, 8), torch.randn(2, 2, length, 8)
-    unseen = torch.arange(length) > torch.tensor([[5], [200]])
-    expected = torch.nn.functional.scaled_dot_product_attention(
-        query, keys, values, attn_mask=~unseen[:, None, None]
-    ).flatten(1)
-    torch.testing.assert_close(attend_cache(query, keys, values, unseen), expected)
 
 
 def test_padding_moves_to_the_right(inputs):

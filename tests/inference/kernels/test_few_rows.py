@@ -1,14 +1,10 @@
 """The kernel for few rows, computed by triton's interpreter on the CPU and, where there is one, on a CUDA device."""
 
-import inspect
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 
-from moai.inference import few_rows
+from moai.inference.kernels import few_rows
+from tests.inference.kernels.interpreted import run_interpreted
 
 pytest.importorskip("triton")
 SHAPES = ((1, 256, 32), (5, 512, 70), (16, 256, 1), (17, 512, 33), (few_rows.MOST_ROWS, 256, 64))
@@ -29,26 +25,15 @@ def pieces(
     return states, numbers, scale, zero if shifted else None, exact
 
 
-INTERPRETED = """
-from importlib.util import module_from_spec, spec_from_file_location
-import torch
-here = spec_from_file_location("few_rows", {file!r})
-few_rows = module_from_spec(here)
-here.loader.exec_module(few_rows)
-for shape in {shapes}:
-    for shifted in (True, False):
-        *given, exact = pieces(*shape, torch.float16, shifted=shifted)
-        torch.testing.assert_close(few_rows.multiply(*given).float(), exact, rtol=2e-3, atol=2e-3)
-print("same")
-"""
+def compare(kernel, pieces, shapes) -> None:
+    for shape in shapes:
+        for shifted in (True, False):
+            *given, exact = pieces(*shape, torch.float16, shifted=shifted)
+            torch.testing.assert_close(kernel.multiply(*given).float(), exact, rtol=2e-3, atol=2e-3)
 
 
 def test_interpreted():
-    # Told before triton is imported; of ours the kernel's file alone, as all the rest takes long.
-    program = "import torch\n" + inspect.getsource(pieces) + INTERPRETED.format(file=few_rows.__file__, shapes=SHAPES)
-    environment = os.environ | {"TRITON_INTERPRET": "1"}
-    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    assert told.stdout == "same\n", told.stderr[-2000:]
+    run_interpreted(few_rows, pieces, compare, SHAPES)
 
 
 def test_what_is_left_to_others():
