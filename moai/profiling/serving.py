@@ -179,11 +179,22 @@ def _content(body: dict) -> str:
     return json.dumps({name: value for name, value in body.items() if name != "stream"})
 
 
+async def loaded(client: httpx.AsyncClient) -> None:
+    """Waits while the server says that it loads its model."""
+    while (said := await client.get("/health")).status_code == 503 and said.json()["status"] == "loading":
+        await asyncio.sleep(0.5)
+
+
 async def measured(arguments: argparse.Namespace) -> dict:
     """One at a time, then all at once: the figures of both."""
     headers = {"Authorization": f"Bearer {arguments.key}"}
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=arguments.url, headers=headers, timeout=600, limits=limits) as client:
+        absent = f"no request was answered; is there a server of moai serve at {arguments.url}?"
+        try:
+            await loaded(client)
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise ValueError(absent) from error
         count = arguments.requests
         urls = pictures(arguments.pictures, min(count, arguments.different))
         if arguments.beside is not None:
@@ -198,7 +209,7 @@ async def measured(arguments: argparse.Namespace) -> dict:
         await round_of(client, warm, 1, [None] * 4)
         alone, texts = await round_of(client, bodies[: arguments.alone], 1, [None] * count)
         if not alone.seconds:
-            raise ValueError(f"no request was answered; is there a server of moai serve at {arguments.url}?")
+            raise ValueError(absent)
         known = {_content(body): text for body, text in zip(bodies, texts, strict=False)}
         expected = [known.get(_content(body)) for body in bodies]
         many, _ = await round_of(client, bodies, arguments.clients, expected, arguments.leaving)

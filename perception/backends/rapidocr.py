@@ -11,7 +11,7 @@ from perception.builder import Builder
 from perception.expert import ExpertUnavailable
 from perception.forks import ProcessBound
 from perception.guard.watch import Threads
-from perception.networks.onnx import on_gpu, threads, workers
+from perception.networks.onnx import cuda_options, on_gpu, threads, workers
 from perception.networks.textlines import TextLines
 from perception.reading import lines_of
 from perception.scene import Scene
@@ -94,6 +94,8 @@ class RapidOCRReader(ProcessBound):
         params = {"Global.log_level": "critical", "Det.limit_side_len": 480}
         params["EngineConfig.onnxruntime.intra_op_num_threads"] = threads()
         params["EngineConfig.onnxruntime.use_cuda"] = on_gpu(self.device)
+        for name, value in cuda_options(self.device).items():
+            params[f"EngineConfig.onnxruntime.cuda_ep_cfg.{name}"] = value
         kinds = {"ocr_version": OCRVersion, "model_type": ModelType}
         try:
             for name, value in self.settings.items():

@@ -22,11 +22,24 @@ def threads() -> int:
 
 
 def on_gpu(device: str | None) -> bool:
-    """Whether networks run on a GPU: onnxruntime can, and `device`, as torch names it, does not say otherwise."""
+    """Whether networks run on a GPU: onnxruntime can, there is one, and `device`, as torch names it, does not say
+    otherwise."""
     import onnxruntime
 
-    asked = device is None or device.startswith("cuda")
-    return asked and CUDA in onnxruntime.get_available_providers()
+    if not (device is None or device.startswith("cuda")) or CUDA not in onnxruntime.get_available_providers():
+        return False
+    # It also brings CUDA's libraries, which onnxruntime would not find by itself.
+    import torch
+
+    return torch.cuda.device_count() > 0
+
+
+def cuda_options(device: str | None) -> dict[str, Any]:
+    """onnxruntime's settings of a GPU: pictures and lines have ever other sizes, for which it would try all ways to
+    compute a convolution again and again, and it would take twice the memory that it needs."""
+    number = int((device or "").partition(":")[2] or 0)
+    choice = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
+    return {"device_id": number} | choice
 
 
 def session(model: bytes, device: str | None, count: int | None = None) -> Any:
@@ -38,7 +51,7 @@ def session(model: bytes, device: str | None, count: int | None = None) -> Any:
     options.log_severity_level = 3
     # Threads that wait in a loop would take the cores from the other networks.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers = [CUDA, CPU] if on_gpu(device) else [CPU]
+    providers = [(CUDA, cuda_options(device)), CPU] if on_gpu(device) else [CPU]
     return onnxruntime.InferenceSession(model, options, providers=providers)
 
 

@@ -1,7 +1,9 @@
 """A running server is measured from outside."""
 
+import asyncio
 import json
 
+import httpx
 import pytest
 
 from moai.profiling import serving
@@ -21,3 +23,17 @@ def test_short_answers_beside_long_ones(server, capsys, monkeypatch):
 def test_a_server_that_is_not_there_is_a_sentence():
     with pytest.raises(ValueError, match=r"no request was answered; is there a server of moai serve at http://127"):
         serving.main(["http://127.0.0.1:9", "--requests", "2", "--alone", "1"])
+
+
+def test_a_server_that_loads_is_waited_for():
+    left = [503, 503, 200]
+
+    def said(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(left.pop(0), json={"status": "loading" if left else "ready"})
+
+    async def wait() -> None:
+        async with httpx.AsyncClient(base_url="http://there", transport=httpx.MockTransport(said)) as client:
+            await serving.loaded(client)
+
+    asyncio.run(wait())
+    assert not left

@@ -49,7 +49,7 @@ def test_on_a_gpu(dtype, shifted):
     torch._dynamo.reset()  # which compiles no function more than eight times
     for shape in (*SHAPES, (8, 14336, 4096)):
         *given, exact = pieces(*shape, dtype, "cuda", shifted)
-        assert few_rows.can_multiply(*given)
+        assert few_rows.can_multiply(*given) == (shape[0] > 1)
         output = few_rows.multiply(*given)
         torch.testing.assert_close(output.float(), exact, rtol=2e-2, atol=2e-2)
         # As decoding has it.

@@ -1,0 +1,32 @@
+"""Networks of onnxruntime on a GPU, and where there is none."""
+
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import skimage
+import torch
+
+from perception import Perception
+from perception.networks.onnx import CUDA, cuda_options, on_gpu
+
+
+def test_a_gpu_is_used_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA])
+    for there in (0, 1):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: there)
+        assert [on_gpu(device) for device in (None, "cuda:1", "cpu")] == [bool(there), bool(there), False]
+    assert [cuda_options(device)["device_id"] for device in (None, "cuda", "cuda:1")] == [0, 0, 1]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not on_gpu(None), reason="needs CUDA and onnxruntime-gpu")
+def test_a_gpu_sees_what_a_processor_sees():
+    folder = Path(skimage.__file__).parent / "data"
+    eyes = {device: Perception(experts_from="photo", cache_size=0, device=device) for device in ("cuda", "cpu")}
+    for name in ("astronaut.png", "chelsea.png", "coffee.png", "page.png"):
+        scenes = {device: look(folder / name) for device, look in eyes.items()}
+        assert not any(scene.warnings for scene in scenes.values())
+        sure = [sorted(one.label for one in scene.detections if one.score > 0.3) for scene in scenes.values()]
+        texts = [[line.text for line in scene.text_lines] for scene in scenes.values()]
+        assert sure[0] == sure[1] and texts[0] == texts[1]
