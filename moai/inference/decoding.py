@@ -161,12 +161,15 @@ class Decoder:
     """A decoder like Llama's with its head, on a static cache; made for inference, one conversation batch at a time.
 
     `decoder` is transformers' model without its head, of a family in `moai.inference.fused.LLAMA_LIKE`, `head` its
-    output linear. With `compiled` a layer is compiled once for each bucket, with `options` of torch.compile, and on
-    CUDA the whole step is one graph; without, it runs as written. A decoder that `moai.inference.ring` has left on the
-    host lends its layers to one step after another, and a step is a graph only while all of them are on the device.
+    output linear. With `compiled` a layer is compiled once for each bucket, with `options` of torch.compile; without,
+    it runs as written. With `captured` the whole step is one graph on CUDA. A decoder that `moai.inference.ring` has
+    left on the host lends its layers to one step after another, and a step is a graph only while all of them are on
+    the device.
     """
 
-    def __init__(self, decoder: nn.Module, head: nn.Linear, compiled: bool, options: dict | None = None):
+    def __init__(
+        self, decoder: nn.Module, head: nn.Linear, compiled: bool, options: dict | None = None, captured: bool = False
+    ):
         self.layers = layer_weights(decoder)
         self.ring, self.config = ring_of(decoder), decoder.config
         self.width = max(map(inner_width, self.layers))
@@ -186,6 +189,7 @@ class Decoder:
         self.head_dim = decoder.layers[0].self_attn.head_dim
         self.places = places(decoder)
         self.compiled = compiled
+        self.captured = captured and self.device.type == "cuda"
         self._layer, self._score = decode_layer, score
         if compiled:
             self._layer, self._score = (
@@ -218,7 +222,7 @@ class Decoder:
         if key not in self._buckets:
             self._buckets[key] = self._allocate(*key)
         bucket = self._buckets[key]
-        if self.compiled and self.device.type == "cuda" and way not in bucket.graphs:
+        if self.captured and way not in bucket.graphs:
             with self.turn:
                 if self.in_place:
                     bucket.graphs[way] = self._captured(bucket, way)

@@ -1,7 +1,7 @@
 """Seeing a picture and condensing its words as one CUDA graph, for few pictures: their kernels are many and short."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -35,10 +35,12 @@ class Seen:
 
 class CapturedEncoding:
     """`MoAIForConditionalGeneration.encode`, captured for few pictures; others run as written, and so does an encoder
-    that cannot be captured or has hooks. With `graphs` None the same padded inputs are run without a graph."""
+    that cannot be captured or has hooks. With `graphs` None the same padded inputs are run without a graph; `compiled`:
+    whether to take the time to compile what is slow as written."""
 
-    def __init__(self, graphs: Graphs | None):
+    def __init__(self, graphs: Graphs | None, compiled: bool = True):
         self.graphs = graphs
+        self.compiled = compiled
         self._seen: dict[tuple, Seen] = {}
         self._places: list[int] = []
 
@@ -65,7 +67,7 @@ class CapturedEncoding:
     def _made(self, model: MoAIForConditionalGeneration, padded: dict[str, Tensor]) -> Seen:
         own = {name: one.clone() for name, one in padded.items()}
         if self.graphs is not None:
-            with suppress(RuntimeError), _activated_at_once(model.vision):
+            with suppress(RuntimeError), _activated_at_once(model.vision) if self.compiled else nullcontext():
                 graph, encoded = self.graphs.captured(lambda: model.encode(**own), model.device)
                 return Seen(own, encoded, graph)
             # An encoder asked the device something on its way, or there was too little room.

@@ -23,7 +23,7 @@ from moai.inference.graphs import Graphs
 from moai.inference.prefill import Prefill
 from moai.inference.ring.layers import Ring
 from moai.inference.ring.needs import looking_needs
-from moai.inference.ring.streaming import forget_rings
+from moai.inference.ring.streaming import forget_rings, ring_of
 from moai.inference.untouched import is_untouched
 from moai.models.fusion import Fusion
 from moai.models.generation import IMAGE_INPUTS
@@ -35,6 +35,8 @@ _SETTINGS = {
     "pad_token_id", "bos_token_id", "eos_token_id", "transformers_version", "_from_model_config",
 }  # fmt: skip
 """Settings of a GenerationConfig that the fast path follows; with any other, the plain path generates."""
+COMPILED_FROM = 10**9
+"""Parameters of a decoder that is worth compiling."""
 
 
 @dataclass
@@ -89,20 +91,29 @@ def _choices(settings: GenerationConfig) -> dict:
     return choices
 
 
+def worth_compiling(model: MoAIForConditionalGeneration) -> bool:
+    """Whether a step takes its time for reading the decoder's weights, for which tuned kernels are worth a minute of
+    tuning; in small ones it is their launches, which a graph of plain kernels spares as well."""
+    decoder = model.language_model
+    return ring_of(decoder) is not None or sum(one.numel() for one in decoder.parameters()) >= COMPILED_FROM
+
+
 class FastGeneration:
     """Prompt and answers of one model, on the device of its weights; requests of several threads take turns.
 
-    `compiled` and `options` as `moai.inference.decoding.Decoder` takes them: by default compiled on CUDA alone.
-    `ahead` steps run on the device while the host looks at what came out.
+    `compiled` and `options` as `moai.inference.decoding.Decoder` takes them; what is compiled is captured on CUDA. By
+    default all is captured on CUDA, and what is `worth_compiling` compiled before. `ahead` steps run on the device while the host looks at what came out.
     """
 
     def __init__(self, model: MoAIForConditionalGeneration, compiled: bool | None = None, options: dict | None = None):
         on_cuda = model.device.type == "cuda"
-        compiled = on_cuda if compiled is None else compiled
-        self.decoder = Decoder(model.language_model, model.lm_head, compiled, options)
+        captured = on_cuda if compiled is None else compiled
+        if compiled is None:
+            compiled = on_cuda and worth_compiling(model)
+        self.decoder = Decoder(model.language_model, model.lm_head, compiled, options, captured)
         self.prefill: Prefill | CapturedPrefill = Prefill(self.decoder)
         self.encoding: CapturedEncoding | None = None
-        if on_cuda and compiled and self.decoder.ring is None:
+        if self.decoder.captured and self.decoder.ring is None:
             self.capture(Graphs())
         self.ahead = 1 if on_cuda else 0
         self.turn = threading.Lock()
@@ -110,7 +121,8 @@ class FastGeneration:
     def capture(self, graphs: Graphs | None) -> None:
         """Reads pictures and short prompts as graphs; None as those would be read, without them."""
         assert isinstance(self.prefill, Prefill)
-        self.prefill, self.encoding = CapturedPrefill(self.prefill, graphs), CapturedEncoding(graphs)
+        self.prefill = CapturedPrefill(self.prefill, graphs)
+        self.encoding = CapturedEncoding(graphs, self.decoder.compiled)
 
     def serves(self, model: MoAIForConditionalGeneration) -> bool:
         """Whether the model's decoder still has the weights that this was made from."""

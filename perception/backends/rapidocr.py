@@ -17,8 +17,6 @@ from perception.reading import lines_of
 from perception.scene import Scene
 
 MAX_ENGINES = 8
-MOST_TOGETHER = 16
-"""Lines in one pass of a GPU."""
 
 
 class RapidOCRReader(ProcessBound):
@@ -73,7 +71,7 @@ class RapidOCRReader(ProcessBound):
     def _ready(self) -> TextLines:
         engine = self._load()
         try:
-            return TextLines(engine, self._each, MOST_TOGETHER if on_gpu(self.device) else 1)
+            return TextLines(engine, self._each, coarse=on_gpu(self.device))
         except Exception as error:
             if self.settings:
                 raise self._refused() from error

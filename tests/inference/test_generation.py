@@ -9,7 +9,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
-from moai.inference import fuse_weights, generate
+from moai.inference import fuse_weights, generate, generation
 from moai.inference.choosing import choose, sampling_order
 from moai.inference.decoding import Way, bucket_length, bucket_rows
 from moai.inference.generation import FastGeneration, Request, aligned, fast_generation
@@ -300,8 +300,9 @@ def test_buckets():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("fused", [False, True])
-def test_on_cuda_generate_is_fast_by_itself(model, inputs, fused):
+def test_on_cuda_generate_is_fast_by_itself(model, inputs, fused, monkeypatch):
     model.to("cuda")
+    monkeypatch.setattr(generation, "COMPILED_FROM", 0 if fused else generation.COMPILED_FROM)
     if fused:
         fuse_weights(model)
     given = {name: value.to("cuda") for name, value in inputs.items()}
@@ -311,7 +312,7 @@ def test_on_cuda_generate_is_fast_by_itself(model, inputs, fused):
     for asked in (given, longer, {name: value[:1] for name, value in given.items()}):
         assert torch.equal(generate(model, **asked, **GREEDY), model.generate(**asked, **GREEDY))
     engine = fast_generation(model)
-    assert engine.decoder.bucket(2, 80).graphs.keys() == {Way()}
+    assert engine.decoder.compiled == fused and engine.decoder.bucket(2, 80).graphs.keys() == {Way()}
     sampled = {"max_new_tokens": 9, "do_sample": True, "temperature": 3.0, "top_p": 0.95, "top_k": 0}
     answers = {tuple(generate(model, **given, **sampled)[0].tolist()) for _ in range(4)}
     assert len(answers) > 1

@@ -201,14 +201,18 @@ def test_several_engines_read_as_one_does(reader):
     assert found == alone and any(alone)
 
 
-def test_lines_read_the_same_in_any_company(reader, receipt):
-    """In one pass with others, as on a GPU, and in a batch of pictures."""
-    several = TextLines(reader.load().engine, together=3)
-    plain = reader.load()(np.asarray(receipt)[..., ::-1])
-    assert [line.text for line in several(np.asarray(receipt)[..., ::-1])] == [line.text for line in plain]
+def test_lines_read_the_same_in_any_company(receipt):
     pictures = [np.asarray(receipt), np.asarray(receipt)[:150], np.asarray(receipt)[60:, 100:]]
     eyes = Perception("ocr", experts_from="photo", cache_size=0)
     assert [scene.text_lines for scene in eyes.batch(pictures)] == [eyes(one).text_lines for one in pictures]
+
+
+def test_lines_read_the_same_in_few_sizes(reader, receipt):
+    """As a GPU has them."""
+    picture = np.asarray(receipt)[..., ::-1]
+    few, plain = (TextLines(reader.load().engine, coarse=coarse)(picture) for coarse in (True, False))
+    assert [line.text for line in few] == [line.text for line in plain]
+    np.testing.assert_allclose([line.quad for line in few], [line.quad for line in plain], atol=2)
 
 
 def test_short_lines_stand_as_their_page_does(reader):
