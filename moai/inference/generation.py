@@ -102,7 +102,8 @@ class FastGeneration:
     """Prompt and answers of one model, on the device of its weights; requests of several threads take turns.
 
     `compiled` and `options` as `moai.inference.decoding.Decoder` takes them; what is compiled is captured on CUDA. By
-    default all is captured on CUDA, and what is `worth_compiling` compiled before. `ahead` steps run on the device while the host looks at what came out.
+    default all is captured on CUDA, and what is `worth_compiling` compiled before. `ahead` steps run on the device
+    while the host looks at what came out.
     """
 
     def __init__(self, model: MoAIForConditionalGeneration, compiled: bool | None = None, options: dict | None = None):

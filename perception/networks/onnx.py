@@ -35,8 +35,8 @@ def on_gpu(device: str | None) -> bool:
 
 
 def cuda_options(device: str | None) -> dict[str, Any]:
-    """onnxruntime's settings of a GPU: exact as a processor, ways to compute a convolution looked up and not tried, since
-    each size of a picture has its own, and no more memory than is needed."""
+    """onnxruntime's settings of a GPU: exact as a processor, ways to compute a convolution looked up and not tried,
+    since each size of a picture has its own, and no more memory than is needed."""
     number = int((device or "").partition(":")[2] or 0)
     choice = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested", "use_tf32": 0}
     return {"device_id": number} | choice
