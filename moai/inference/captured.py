@@ -1,6 +1,6 @@
 """Reading short prompts as one CUDA graph: the host launches their kernels more slowly than the device runs them.
 
-A graph has fixed shapes, so prompts are padded on the right to a multiple of `WIDTH_STEP`, which no token before sees.
+A graph has fixed shapes, so prompts are padded on the right to a multiple of some tokens, which no token before sees.
 """
 
 from dataclasses import dataclass, field, replace
@@ -15,17 +15,18 @@ from moai.inference.prefill import Prefill
 from moai.models.fusion import Fusion, GateRecord, LayerGates
 from moai.models.sparse.record import ExpertRecord, LayerRoutes
 
-WIDTH_STEP = 64
-"""Prompts of up to so many tokens more use the same graph."""
+WIDTH_STEP, COARSE_STEP = 64, 256
+"""Prompts of up to so many tokens more use the same graph; of a small decoder, whose kernels take the same time anyway,
+so that it makes few of them."""
 MAX_TOKENS = 4096
 """Tokens of a batch above which kernels outlast their launches, and nothing is captured."""
-WIDTHS_AT_ONCE = 3
-"""Graphs made at the first prompt about pictures of a kind: its own width, and the next ones for longer questions."""
+LONGER = 192
+"""At the first prompt about pictures of a kind graphs are made for questions of up to so many tokens more as well."""
 
 
-def padded_width(width: int) -> int:
+def padded_width(width: int, step: int = WIDTH_STEP) -> int:
     """The width of the graph for prompts of `width` tokens."""
-    return -(-width // WIDTH_STEP) * WIDTH_STEP
+    return -(-width // step) * step
 
 
 @dataclass
@@ -57,27 +58,29 @@ _TENSORS = ("image_mask", "aux", "image_index", "language_index", "language_mask
 class CapturedPrefill:
     """`Prefill`, captured for short prompts; others, and passes with rows of several kinds, run as written.
 
-    With `graphs` None passes run on the same padded tensors without a graph, which a CPU can do.
+    With `graphs` None passes run on the same padded tensors without a graph, which a CPU can do. `step`: of what widths
+    are multiples.
     """
 
-    def __init__(self, prefill: Prefill, graphs: Graphs | None):
+    def __init__(self, prefill: Prefill, graphs: Graphs | None, step: int = WIDTH_STEP):
         self.prefill = prefill
         self.graphs = graphs
+        self.step = step
 
     def __call__(self, embeds: Tensor, lengths: Tensor, bucket: Bucket, fusion: Fusion | None) -> Tensor:
         """As `Prefill`."""
         rows, width, _ = embeds.shape
-        if rows * padded_width(width) > MAX_TOKENS or not _is_usual(fusion):
+        at_least = padded_width(width, self.step)
+        if rows * at_least > MAX_TOKENS or not _is_usual(fusion):
             return self.prefill(embeds, lengths, bucket, fusion)
-        key = _shape(embeds, fusion, padded_width(width))
+        key = _shape(embeds, fusion, at_least)
         if key not in bucket.prompts:
-            for count in range(WIDTHS_AT_ONCE if self.graphs else 1):
-                wider = padded_width(width) + count * WIDTH_STEP
+            for wider in range(at_least, at_least + (LONGER if self.graphs else 1), self.step):
                 if wider <= bucket.length and rows * wider <= MAX_TOKENS:
                     made = self._made(*_padded(embeds, fusion, wider), lengths, bucket)
                     bucket.prompts.setdefault(_shape(embeds, fusion, wider), made)
         captured = bucket.prompts[key]
-        padded, padded_fusion = _padded(embeds, fusion, padded_width(width))
+        padded, padded_fusion = _padded(embeds, fusion, at_least)
         captured.take(padded, lengths, padded_fusion)
         if captured.graph is None:
             captured.logits = self._run(captured, bucket)

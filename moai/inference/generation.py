@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteriaList, StopStringCriteria
 from transformers.generation.streamers import BaseStreamer
 
-from moai.inference.captured import CapturedPrefill
+from moai.inference.captured import COARSE_STEP, WIDTH_STEP, CapturedPrefill
 from moai.inference.decoding import PLAIN, Bucket, Decoder, Way
 from moai.inference.encoding import INPUTS, CapturedEncoding
 from moai.inference.fused import can_be_fused, places
@@ -122,7 +122,8 @@ class FastGeneration:
     def capture(self, graphs: Graphs | None) -> None:
         """Reads pictures and short prompts as graphs; None as those would be read, without them."""
         assert isinstance(self.prefill, Prefill)
-        self.prefill = CapturedPrefill(self.prefill, graphs)
+        step = WIDTH_STEP if self.decoder.compiled else COARSE_STEP
+        self.prefill = CapturedPrefill(self.prefill, graphs, step)
         self.encoding = CapturedEncoding(graphs, self.decoder.compiled)
 
     def serves(self, model: MoAIForConditionalGeneration) -> bool:

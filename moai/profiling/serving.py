@@ -28,6 +28,8 @@ QUESTIONS = ("What does the sign say?", "How many people are there?", "Is there 
 LONGEST = (8, 24, 64)
 SHORT, LONG = 8, 200
 """Tokens of short answers and of those beside them, at most."""
+SIDE, WARM_SIDE = 640, 600
+"""Of pictures, in pixels."""
 
 
 @dataclass
@@ -58,7 +60,7 @@ class Tally:
         }
 
 
-def pictures(folder: Path, count: int, side: int = 640) -> list[str]:
+def pictures(folder: Path, count: int, side: int = SIDE) -> list[str]:
     """data: URLs of `count` different pictures: those of a folder, mirrored and cut where there are too few."""
     files = sorted(one for one in folder.iterdir() if one.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
     if not files:
@@ -205,8 +207,10 @@ async def measured(arguments: argparse.Namespace) -> dict:
             rounds = zip(arguments.beside, each, strict=True)  # each with pictures that nobody has looked at
             return {f"beside {long} long": (await beside(client, new, long)).row() for long, new in rounds}
         bodies = [asked(urls, number) for number in range(count)]
-        warm = [asked(pictures(arguments.pictures, 1, side=320), number) for number in range(4)]
-        await round_of(client, warm, 1, [None] * 4)
+        # Nearly as large, and yet others to whoever remembers pictures.
+        seen = pictures(arguments.pictures, min(arguments.warm, arguments.different), side=WARM_SIDE)
+        warm = [asked(seen, number) for number in range(arguments.warm)]
+        await round_of(client, warm, arguments.clients, [None] * len(warm))
         alone, texts = await round_of(client, bodies[: arguments.alone], 1, [None] * count)
         if not alone.seconds:
             raise ValueError(absent)
@@ -228,6 +232,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--clients", type=int, default=16, help="at once (default: %(default)s)")
     top.add_argument("--requests", type=int, default=400, help="in all (default: %(default)s)")
     top.add_argument("--alone", type=int, default=40, help="of them first one at a time (default: %(default)s)")
+    top.add_argument("--warm", type=int, default=4, help="before all others, not measured (default: %(default)s)")
     top.add_argument("--different", type=int, default=400, help="different pictures (default: %(default)s)")
     top.add_argument("--beside", type=int, nargs="+", metavar="N", help="short answers beside N long ones, alone")
     top.add_argument("--leaving", type=float, default=0.0, help="share of streams that are left (default: %(default)s)")
