@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moai.answers import Answer, EncodedImage, timed
-from moai.inference.likelihood import target_losses
 from moai.settling import detections
+from moai.settling.continuations import continuation_losses
 from moai.settling.reading import kind_of, may_become_one, readings
 from perception.scene import Scene
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from moai.assistant import MoAI
 
 Losses = Callable[[Sequence[str]], Sequence[float]]
-_AT_ONCE = 16
-"""Texts that the model compares in one pass."""
 
 
 def settle(question: str, answer: str, scene: Scene, losses: Losses) -> str:
@@ -63,18 +61,10 @@ def settled(
     processor, timings = assistant.processor, dict(answer.timings)
 
     def losses(texts: Sequence[str]) -> list[float]:
-        found: list[float] = []
-        # A model that shares a small device has room for one prompt.
-        at_once = 1 if hasattr(assistant.model.language_model, "streaming") else _AT_ONCE
+        targets = [processor.encode_text(processor.style.answer.format(one)) for one in texts]
+        pad_id = processor.tokenizer.pad_token_id
         with timed(timings, "settling"), assistant.passing(1, "question"):
-            for start in range(0, len(texts), at_once):
-                part = texts[start : start + at_once]
-                targets = [processor.encode_text(processor.style.answer.format(one)) for one in part]
-                encoded = {name: one.repeat_interleave(len(part), dim=0) for name, one in picture.inputs.items()}
-                pad_id = processor.tokenizer.pad_token_id
-                told = target_losses(assistant.model, [prompt] * len(part), targets, pad_id, encoded)
-                found += [loss for loss, _ in told]
-        return found
+            return continuation_losses(assistant.model, prompt, targets, pad_id, picture.inputs)
 
     try:
         text = settle(question, answer.text, picture.scene, losses)

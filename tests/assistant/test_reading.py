@@ -173,6 +173,6 @@ def test_without_memory_to_compare_an_answer_stays_as_it_was_written(writer, pic
     def full(*given):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("moai.settling.answer.target_losses", full)
+    monkeypatch.setattr("moai.settling.answer.continuation_losses", full)
     answer = writer.ask(picture, "What is the date?")
     assert (answer.text, answer.instead_of) == (Writes.text, None)
