@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import warm
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 600
 """Seconds that a server has until it is ready, on a machine that is busy with others."""
@@ -23,7 +25,7 @@ class Started:
 
     address: str
     said: list[str]
-    process: subprocess.Popen
+    process: subprocess.Popen | warm.Started
 
     @property
     def log(self) -> str:
@@ -54,22 +56,24 @@ def started(words: Sequence[str], environment: Mapping[str, str] | None = None) 
     Raises RuntimeError with its log when it does not become ready.
     """
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-u", *words, "--port", str(port)],
-        cwd=ROOT,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"} | dict(environment or {}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    command = [sys.executable, "-u", *words, "--port", str(port)]
+    settings = os.environ | {"HF_HUB_OFFLINE": "1"} | dict(environment or {})
+    read, write = os.pipe()
+    process: subprocess.Popen | warm.Started
+    if environment:  # libraries read it where they are imported, too
+        process = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=write, stderr=write)
+    else:
+        process = warm.Started(command, ROOT, settings, write, write)
+    os.close(write)
     said: list[str] = []
     ready = threading.Event()
 
     def listen():
-        for line in process.stdout:
-            said.append(line)
-            if line.startswith("Ready"):
-                ready.set()
+        with open(read) as output:
+            for line in output:
+                said.append(line)
+                if line.startswith("Ready"):
+                    ready.set()
         ready.set()
 
     threading.Thread(target=listen, daemon=True).start()

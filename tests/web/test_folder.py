@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,8 @@ import httpx
 import pytest
 
 from moai.web.folder import sweep, upload_folder
+from tests import warm
+from tests.robustness.started import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLDS = """
@@ -62,15 +63,20 @@ def test_what_others_keep_beside_it_stays(parent):
 
 
 def test_sigterm_ends_the_page_and_removes_the_uploads(parent):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-u", "app.py", "--model", "moai-nano", "--port", str(port)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=-1, stderr=subprocess.STDOUT, text=True) as page:
-        assert page.stdout.readline().startswith("MoAI is at")
-        address = f"http://127.0.0.1:{port}/gradio_api/upload"
-        (path,) = httpx.post(address, files={"files": ("a.png", b"somebody's")}, timeout=60).json()
-        assert Path(path).is_relative_to(parent) and Path(path).is_file()
-        page.send_signal(signal.SIGTERM)
-        said = page.communicate(timeout=60)[0]
-        assert page.returncode == 0 and "Traceback" not in said, said
+    command = [sys.executable, "-u", "app.py", "--model", "moai-nano", "--port", str(port := free_port())]
+    read, write = os.pipe()
+    page = warm.Started(command, ROOT, os.environ, write, write)
+    os.close(write)
+    with open(read) as output:
+        try:
+            assert output.readline().startswith("MoAI is at")
+            address = f"http://127.0.0.1:{port}/gradio_api/upload"
+            (path,) = httpx.post(address, files={"files": ("a.png", b"somebody's")}, timeout=60).json()
+            assert Path(path).is_relative_to(parent) and Path(path).is_file()
+            page.send_signal(signal.SIGTERM)
+            code = page.wait(60)
+        finally:
+            page.kill()
+        said = output.read()
+    assert code == 0 and "Traceback" not in said, said
     assert list(parent.iterdir()) == []
