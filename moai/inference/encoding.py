@@ -18,8 +18,9 @@ MAX_PICTURES = 4
 """Pictures of a batch above which kernels outlast their launches, and nothing is captured."""
 WORDS_STEP = 128
 """The words of experts are padded to a multiple of so many tokens, which share a graph."""
-MAX_GRAPHS = 12
-"""Graphs that are kept; the one that was made first goes."""
+MAX_GRAPHS = 64
+"""Graphs that are kept, for as many numbers of pictures and lengths of words as are usual; the one that was made first
+goes."""
 INPUTS = ("pixel_values", "panoptic_pixel_values", "aux_input_ids", "aux_attention_mask")
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from moai.inference import encode
-from moai.inference.encoding import INPUTS, MAX_GRAPHS, MAX_PICTURES, WORDS_STEP, CapturedEncoding
+from moai.inference import encode, encoding
+from moai.inference.encoding import INPUTS, MAX_PICTURES, WORDS_STEP, CapturedEncoding
 from moai.inference.generation import fast_generation
 from moai.inference.graphs import Graphs
 from tests import warm
@@ -52,7 +52,8 @@ def test_it_is_what_the_model_makes(model, inputs):
 
 
 @torch.no_grad()
-def test_words_of_other_lengths_share_a_pass(model, inputs):
+def test_words_of_other_lengths_share_a_pass(model, inputs, monkeypatch):
+    monkeypatch.setattr(encoding, "MAX_GRAPHS", 12)
     seen = CapturedEncoding(None)
     for length in (3, 40, WORDS_STEP):
         words = torch.randint(5, 60, (1, length))
@@ -63,7 +64,7 @@ def test_words_of_other_lengths_share_a_pass(model, inputs):
         for columns in range(1, 6):
             words = torch.randint(5, 60, (rows, columns * WORDS_STEP))
             seen(model, {"aux_input_ids": words, "aux_attention_mask": torch.ones_like(words)})
-    assert len(seen._seen) == MAX_GRAPHS and all(len(key[0][1]) == 2 for key in seen._seen)
+    assert len(seen._seen) == encoding.MAX_GRAPHS and all(len(key[0][1]) == 2 for key in seen._seen)
     assert max(key[0][1][0] for key in seen._seen) == MAX_PICTURES
 
 

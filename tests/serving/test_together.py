@@ -14,6 +14,7 @@ from tests.serving.conftest import EXAMPLES
 pytest.importorskip("prometheus_client")
 from moai.serving.metrics import Metrics
 from moai.serving.together.assistant import Together
+from moai.serving.together.looker import Looker
 
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.png"))[:4]
 QUESTIONS = ("What does the sign say?", "Why, and how many dogs are there?", "Where is it?", "A dog")
@@ -219,3 +220,21 @@ def test_a_picture_that_breaks_the_experts_breaks_none_beside_it(assistant, pict
     with ThreadPoolExecutor(4) as pool:
         looks = [pool.submit(together.encode, picture) for picture in pictures]
     assert [one.exception() is None for one in looks] == [True, False, True, True]
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_looks_go_on_side_by_side_where_there_are_cores_for_them(most):
+    inside, met = [], threading.Event()
+
+    def look(given, experts, moai):
+        inside.append(given)
+        if len(inside) == most:
+            met.set()
+        assert met.wait(20) and len(inside) <= most
+        inside.remove(given)
+        return list(given)
+
+    looker = Looker(look, 1, Metrics(), most)
+    with ThreadPoolExecutor(6) as pool:
+        looks = [pool.submit(looker.see, [number], (), True) for number in range(6)]
+        assert [one.result() for one in looks] == [[number] for number in range(6)]

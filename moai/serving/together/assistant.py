@@ -14,6 +14,10 @@ from moai.settling import Held, settled
 from moai.streaming import PieceStreamer
 from moai.wording import stops_of
 from perception.images import Pixels
+from perception.networks.onnx import cores
+
+_CORES, _LOOKS = 4, 4
+"""Cores of the processor for each look at pictures that goes on beside others, and how many may."""
 
 
 class Together(MoAI):
@@ -25,7 +29,7 @@ class Together(MoAI):
     def __init__(self, assistant: MoAI, rows: int, metrics: Metrics):
         super().__init__(assistant.model, assistant.processor, assistant.perception)
         self.rows, self.metrics = rows, metrics
-        self._looker = Looker(self._look, rows, metrics)
+        self._looker = Looker(self._look, rows, metrics, max(1, min(cores() // _CORES, _LOOKS)))
         self._writer = Writer(self.model, self.processor, rows, metrics, self._alone)
 
     def warm_up(self) -> None:

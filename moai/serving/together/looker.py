@@ -22,34 +22,38 @@ class Look:
 
 
 class Looker:
-    """A thread that takes looks of the same kind together, up to `rows` pictures at once; `look` does one."""
+    """Takes looks of the same kind together, up to `rows` pictures at once; `look` does one. Up to `most` threads do so
+    side by side, as experts leave most of many cores idle while one picture is read or encoded."""
 
     def __init__(
         self,
         look: Callable[[Sequence[Pixels], tuple[str, ...], bool], list[EncodedImage]],
         rows: int,
         metrics: Metrics,
+        most: int = 1,
     ):
-        self.look, self.rows, self.metrics = look, rows, metrics
+        self.look, self.rows, self.metrics, self.most = look, rows, metrics, most
         self._waiting: deque[Look] = deque()
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._threads = self._idle = 0
 
     def see(self, pictures: Sequence[Pixels], experts: tuple[str, ...], moai: bool) -> list[EncodedImage]:
         """The pictures, seen; waits for them."""
         look = Look(pictures, experts, moai)
         with self._changed:
             self._waiting.append(look)
+            if not self._idle and self._threads < self.most:
+                self._threads += 1
+                threading.Thread(target=self._run, name="looker", daemon=True).start()
             self._changed.notify()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="looker", daemon=True)
-                self._thread.start()
         return look.seen.result()
 
     def _run(self) -> None:
         while True:
             with self._changed:
+                self._idle += 1
                 self._changed.wait_for(lambda: self._waiting)
+                self._idle -= 1
                 together = self._taken()
             self.metrics.pictures.observe(sum(len(one.pictures) for one in together))
             self._see(together)
