@@ -1,6 +1,7 @@
 """The bytes of a file -> a picture, with no more work than its size warrants."""
 
 import io
+import sys
 from functools import lru_cache
 
 from PIL import Image
@@ -16,8 +17,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 ROOM = Room()
 """For pictures that are being decoded."""
 
-# Pillow's own, taken before ultralytics may put one in its place that installs packages when it meets an unknown file.
-_open = Image.open
+# Pillow's own: ultralytics puts one in its place that installs packages when it meets an unknown file, and keeps it.
+_open = getattr(sys.modules.get(Image.open.__module__), "_image_open", Image.open)
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,8 @@
 import base64
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -214,3 +216,11 @@ def test_ultralytics_changes_nothing(tmp_path):
 
     with pytest.raises(ImageError, match="known format"):
         load_image(b"no picture at all")
+
+
+def test_what_is_no_picture_is_called_so_whoever_was_imported_first():
+    """ultralytics puts an opener in Pillow's place that would install a package then."""
+    pytest.importorskip("ultralytics")
+    program = "import ultralytics.utils.patches\nfrom perception import load_image\nload_image(b'no picture' * 9)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "is not a picture in a known format" in told.stderr and "equirement" not in told.stdout + told.stderr
