@@ -17,7 +17,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 ROOM = Room()
 """For pictures that are being decoded."""
 
-# Pillow's own: ultralytics puts one in its place that installs packages when it meets an unknown file, and keeps it.
+# Pillow's own: ultralytics, which keeps it by this name, puts one there that installs packages for an unknown file.
 _open = getattr(sys.modules.get(Image.open.__module__), "_image_open", Image.open)
 
 
