@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from perception.expert import ExpertUnavailable
 from perception.guard.watch import Threads
 from perception.networks.network import Found, Network, sorted_found
-from perception.networks.onnx import on_gpu, session, workers
+from perception.networks.onnx import EachSize, on_gpu, session, workers
 from perception.scene import Box
 
 STRIDES = (8, 16, 32)
@@ -66,7 +67,8 @@ class NanoDet(Network[Found]):
             self._config = json.loads((self.folder / "config.json").read_text())
             self._centres = cell_centres(self._config["side"])
             model = (self.folder / "model.onnx").read_bytes()
-            return session(model, self.device, self.threads)
+            make = partial(session, model, self.device, self.threads)
+            return EachSize(make(), make) if on_gpu(self.device) else make()
         except ImportError as error:
             raise ExpertUnavailable("the package onnxruntime is not installed; pip install onnxruntime") from error
         except OSError as error:
@@ -101,7 +103,8 @@ class NanoDet(Network[Found]):
     def _pass(self, images: list[np.ndarray]) -> list[np.ndarray]:
         given = np.zeros((1 << (len(images) - 1).bit_length(), *images[0].shape), np.float32)
         given[: len(images)] = images
-        return [found[: len(images)] for found in self._model.run(["scores", "distances"], {"image": given})]
+        model = self._model.of(given) if isinstance(self._model, EachSize) else self._model
+        return [found[: len(images)] for found in model.run(["scores", "distances"], {"image": given})]
 
     def _views(self, picture: np.ndarray) -> list[Box]:
         """The whole picture and, where it has more pixels than the network sees of it, its two halves, which overlap:

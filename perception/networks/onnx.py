@@ -1,12 +1,21 @@
 """How networks run on onnxruntime: with how many threads, and on what."""
 
 import os
-from typing import Any
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+Session = TypeVar("Session")
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 MOST_THREADS, CORES_A_THREAD, MOST_WORKERS = 4, 8, 8
 """Threads of one network at most, and for how many cores it has one: several networks look at several pictures at once,
 and threads that wait for one another cost more than they bring."""
+MOST_SIZES = 24
+"""Of a network's input, that a GPU is prepared for at once."""
 
 
 def cores() -> int:
@@ -53,6 +62,33 @@ def session(model: bytes, device: str | None, count: int | None = None) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = [(CUDA, cuda_options(device)), CPU] if on_gpu(device) else [CPU]
     return onnxruntime.InferenceSession(model, options, providers=providers)
+
+
+class EachSize(Generic[Session]):
+    """Sessions of one network on a GPU, one for each shape of its input. Safe to call from several threads.
+
+    From its version 1.20 on onnxruntime prepares each convolution anew when a shape is not that of the call before,
+    which takes many times as long as the pass itself where shapes alternate
+    (https://github.com/microsoft/onnxruntime/issues/23006). `make` makes another session like `first`; those of
+    MOST_SIZES shapes are kept, the last used ones.
+    """
+
+    def __init__(self, first: Session, make: Callable[[], Session]):
+        self._spare: list[Session] = [first]
+        self._make = make
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[int, ...], Session] = OrderedDict()
+
+    def of(self, given: np.ndarray) -> Session:
+        """The session for an input of this shape."""
+        with self._lock:
+            one = self._kept.pop(given.shape, None)
+            if one is None:
+                one = self._spare.pop() if self._spare else self._make()
+            self._kept[given.shape] = one
+            if len(self._kept) > MOST_SIZES:
+                self._kept.popitem(last=False)
+        return one
 
 
 def workers(count: int | None = None) -> int:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from perception.networks.onnx import EachSize
 from perception.reading.direction import as_read
 
 LONGEST, SHORTEST = 8, 30
@@ -41,7 +42,7 @@ class TextLines:
     """`engine`: a RapidOCR, whose settings hold. Safe to call from several threads.
 
     `mapped(work, items)` does some work for several items and returns the results in order, as `map` does. `coarse`:
-    whether pictures and lines are padded to few sizes.
+    whether pictures and lines are padded to few sizes, each with a session of its own, as a GPU wants it.
     """
 
     def __init__(self, engine: Any, mapped: Callable[[Callable, Iterable], Iterable] = map, coarse: bool = False):
@@ -49,10 +50,14 @@ class TextLines:
         self.mapped = mapped
         self.step = COARSE if coarse else STEP
         self.detector = engine._load_det_model()
-        if coarse:
-            self.detector.session = partial(_in_canvas, self.detector.session)
         self.classifier: Any = engine._load_cls_model() if engine.use_cls else None
         self.recogniser = engine._load_rec_model()
+        if coarse:
+            settings = engine.cfg
+            self.detector.session = partial(_in_canvas, _each_size(self.detector, settings.Det))
+            self.recogniser.session = _each_size(self.recogniser, settings.Rec)
+            if self.classifier is not None:
+                self.classifier.session = _each_size(self.classifier, settings.Cls)
 
     def __call__(self, picture: np.ndarray) -> list[Line]:
         """The lines of (H, W, 3) uint8 BGR, in no order."""
@@ -123,6 +128,12 @@ class TextLines:
 
         rtl = normalize_lang(self.recogniser.cfg.lang_type) in RTL_LANGS
         return str(reorder_bidi_for_display((text,))[0]) if rtl else text
+
+
+def _each_size(part: Any, settings: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """What runs a part of RapidOCR, with a session for each size."""
+    sessions = EachSize(part.session, partial(type(part.session), settings))
+    return lambda given: sessions.of(given)(given)
 
 
 def _in_canvas(session: Callable[[np.ndarray], np.ndarray], given: np.ndarray) -> np.ndarray:
