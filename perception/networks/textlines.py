@@ -132,7 +132,8 @@ class TextLines:
 
 def _each_size(part: Any, settings: Any) -> Callable[[np.ndarray], np.ndarray]:
     """What runs a part of RapidOCR, with a session for each size."""
-    sessions = EachSize(part.session, partial(type(part.session), settings))
+    kind: Any = type(part.session)
+    sessions = EachSize(part.session, lambda: kind(settings))
     return lambda given: sessions.of(given)(given)
 
 
