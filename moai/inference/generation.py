@@ -28,6 +28,7 @@ from moai.inference.untouched import is_untouched
 from moai.models.fusion import Fusion
 from moai.models.generation import IMAGE_INPUTS
 from moai.models.modeling import MoAIForConditionalGeneration
+from perception.networks.one_thread import OneThread
 
 _MODEL_INPUTS = ("input_ids", "attention_mask", *IMAGE_INPUTS)
 _SETTINGS = {
@@ -118,6 +119,7 @@ class FastGeneration:
             self.capture(Graphs())
         self.ahead = 1 if on_cuda else 0
         self.turn = threading.Lock()
+        self.seeing = OneThread("encoding")
 
     def capture(self, graphs: Graphs | None) -> None:
         """Reads pictures and short prompts as graphs; None as those would be read, without them."""
@@ -318,9 +320,13 @@ def encode(model: MoAIForConditionalGeneration, inputs: dict[str, Tensor]) -> di
     if model.device.type != "cuda" or not is_untouched(model) or not can_be_fused(model.config.text_config):
         return model.encode(**inputs)
     engine = fast_generation(model)
-    with engine.turn, torch.inference_mode(False), torch.no_grad(), torch.cuda.device(model.device):
-        # Tensors of inference mode could not be written to outside it.
-        return engine.encoded(model, {name: one.clone() for name, one in inputs.items()})
+
+    def seen() -> dict[str, Tensor]:
+        with engine.turn, torch.inference_mode(False), torch.no_grad(), torch.cuda.device(model.device):
+            # Tensors of inference mode could not be written to outside it.
+            return engine.encoded(model, {name: one.clone() for name, one in inputs.items()})
+
+    return engine.seeing(seen)
 
 
 def fast_generation(model: MoAIForConditionalGeneration) -> FastGeneration:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from perception.builder import Builder
 from perception.expert import ExpertUnavailable
 from perception.forks import ProcessBound
 from perception.guard.watch import Threads
-from perception.networks.onnx import cuda_options, on_gpu, threads, workers
+from perception.networks.onnx import cuda_options, is_scarce, on_gpu, threads, workers
 from perception.networks.textlines import TextLines
 from perception.reading import lines_of
 from perception.scene import Scene
@@ -71,7 +72,7 @@ class RapidOCRReader(ProcessBound):
     def _ready(self) -> TextLines:
         engine = self._load()
         try:
-            return TextLines(engine, self._each, coarse=on_gpu(self.device))
+            return TextLines(engine, self._each, partial(is_scarce, self.device) if on_gpu(self.device) else None)
         except Exception as error:
             if self.settings:
                 raise self._refused() from error

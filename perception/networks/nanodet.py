@@ -11,7 +11,7 @@ import numpy as np
 from perception.expert import ExpertUnavailable
 from perception.guard.watch import Threads
 from perception.networks.network import Found, Network, sorted_found
-from perception.networks.onnx import EachSize, on_gpu, session, workers
+from perception.networks.onnx import EachSize, is_scarce, on_gpu, session, workers
 from perception.scene import Box
 
 STRIDES = (8, 16, 32)
@@ -68,7 +68,8 @@ class NanoDet(Network[Found]):
             self._centres = cell_centres(self._config["side"])
             model = (self.folder / "model.onnx").read_bytes()
             make = partial(session, model, self.device, self.threads)
-            return EachSize(make(), make) if on_gpu(self.device) else make()
+            scarce = partial(is_scarce, self.device)
+            return EachSize(make(), make, scarce) if on_gpu(self.device) else make()
         except ImportError as error:
             raise ExpertUnavailable("the package onnxruntime is not installed; pip install onnxruntime") from error
         except OSError as error:

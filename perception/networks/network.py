@@ -10,6 +10,7 @@ import numpy as np
 from perception.forks import ProcessBound
 from perception.images import digest_of
 from perception.memory import Memory
+from perception.networks.one_thread import OneThread
 
 _MEMO_SIZE = 4
 _MEMO_ROOM = 256 * 2**20
@@ -36,21 +37,31 @@ class Found:
 class Network(ProcessBound, Generic[Result]):
     """A network that several threads and experts may share.
 
-    `_load` returns whatever `_model` is to hold, and may raise ExpertUnavailable; `_run` looks at several pictures.
+    `_load` returns whatever `_model` is to hold, and may raise ExpertUnavailable; `_run` looks at several pictures;
+    `_on_cuda` tells whether torch runs it on a GPU, where one thread does so.
     """
 
     _model: Any
     _memo: Memory[Result]
     _lock: threading.RLock
+    _thread: OneThread
 
     def _fresh(self) -> dict[str, Any]:
-        return {"_model": None, "_memo": Memory(_MEMO_SIZE, _MEMO_ROOM, keeps_last=True), "_lock": threading.RLock()}
+        return {
+            "_model": None,
+            "_memo": Memory(_MEMO_SIZE, _MEMO_ROOM, keeps_last=True),
+            "_lock": threading.RLock(),
+            "_thread": OneThread("network"),
+        }
 
     def _load(self) -> Any:
         raise NotImplementedError
 
     def _run(self, pictures: list[np.ndarray]) -> list[Result]:
         raise NotImplementedError
+
+    def _on_cuda(self) -> bool:
+        return False
 
     def load(self) -> Self:
         """Loads the network if it is not there yet."""
@@ -73,7 +84,9 @@ class Network(ProcessBound, Generic[Result]):
             known = {key: found for key in keys if (found := self._memo.get(key)) is not None}
             missing = {key: picture for key, picture in zip(keys, pictures, strict=True) if key not in known}
             if missing:
-                known.update(zip(missing, self._run(list(missing.values())), strict=True))
+                new = list(missing.values())
+                results = self._thread(lambda: self._run(new)) if self._on_cuda() else self._run(new)
+                known.update(zip(missing, results, strict=True))
             if len(keys) > 1:  # its pictures will be asked for one by one
                 self._memo.most = max(_MEMO_SIZE, len(set(keys)))
             for key in keys:
@@ -86,13 +99,16 @@ def in_groups(
 ) -> list[Result]:
     """The results of `run` in the order of the items, which it is given in groups of one shape, so that none is padded
     for another's sake; one by one unless they go `together`: on a processor a batch saves no time, and its last digits
-    are others than alone."""
+    are others than alone. Those that go together are 1, 2, 4 and so on, as a GPU prepares itself for each number."""
     groups: dict[Any, list[int]] = {}
     for number, shape in enumerate(shapes):
         groups.setdefault(shape if together else number, []).append(number)
     results: dict[int, Result] = {}
     for numbers in groups.values():
-        results.update(zip(numbers, run([items[number] for number in numbers]), strict=True))
+        while numbers:
+            size = 1 << (len(numbers).bit_length() - 1)
+            part, numbers = numbers[:size], numbers[size:]
+            results.update(zip(part, run([items[number] for number in part]), strict=True))
     return [results[number] for number in range(len(items))]
 
 

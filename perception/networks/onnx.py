@@ -16,6 +16,8 @@ MOST_THREADS, CORES_A_THREAD, MOST_WORKERS = 4, 8, 8
 and threads that wait for one another cost more than they bring."""
 MOST_SIZES = 24
 """Of a network's input, that a GPU is prepared for at once."""
+LEAST_FREE = 2 * 2**30
+"""Bytes of a GPU that are left free, or an eighth of them where that is less."""
 
 
 def cores() -> int:
@@ -40,7 +42,19 @@ def on_gpu(device: str | None) -> bool:
     # It also brings CUDA's libraries, which onnxruntime would not find by itself.
     import torch
 
-    return torch.cuda.device_count() > 0
+    if not torch.cuda.device_count():
+        return False
+    # It would tell at each network that CUDA is no plug-in.
+    onnxruntime.set_default_logger_severity(3)
+    return True
+
+
+def is_scarce(device: str | None) -> bool:
+    """Whether little of a GPU's memory is free."""
+    import torch
+
+    free, there = torch.cuda.mem_get_info(cuda_options(device)["device_id"])
+    return free < min(LEAST_FREE, there // 8)
 
 
 def cuda_options(device: str | None) -> dict[str, Any]:
@@ -70,10 +84,11 @@ class EachSize(Generic[Session]):
     From its version 1.20 on onnxruntime prepares each convolution anew when a shape is not that of the call before,
     which takes many times as long as the pass itself where shapes alternate
     (https://github.com/microsoft/onnxruntime/issues/23006). `make` makes another session like `first`; those of
-    MOST_SIZES shapes are kept, the last used ones.
+    MOST_SIZES shapes are kept, the last used ones, and fewer while `scarce` says that memory is.
     """
 
-    def __init__(self, first: Session, make: Callable[[], Session]):
+    def __init__(self, first: Session, make: Callable[[], Session], scarce: Callable[[], bool]):
+        self._scarce = scarce
         self._spare: list[Session] = [first]
         self._make = make
         self._lock = threading.Lock()
@@ -84,10 +99,10 @@ class EachSize(Generic[Session]):
         with self._lock:
             one = self._kept.pop(given.shape, None)
             if one is None:
+                while self._kept and (len(self._kept) >= MOST_SIZES or self._scarce()):
+                    self._kept.popitem(last=False)
                 one = self._spare.pop() if self._spare else self._make()
             self._kept[given.shape] = one
-            if len(self._kept) > MOST_SIZES:
-                self._kept.popitem(last=False)
         return one
 
 

@@ -41,23 +41,29 @@ class Line(NamedTuple):
 class TextLines:
     """`engine`: a RapidOCR, whose settings hold. Safe to call from several threads.
 
-    `mapped(work, items)` does some work for several items and returns the results in order, as `map` does. `coarse`:
-    whether pictures and lines are padded to few sizes, each with a session of its own, as a GPU wants it.
+    `mapped(work, items)` does some work for several items and returns the results in order, as `map` does. With
+    `scarce`, which says whether memory is, pictures and lines are padded to few sizes, each with a session of its own,
+    as a GPU wants it.
     """
 
-    def __init__(self, engine: Any, mapped: Callable[[Callable, Iterable], Iterable] = map, coarse: bool = False):
+    def __init__(
+        self,
+        engine: Any,
+        mapped: Callable[[Callable, Iterable], Iterable] = map,
+        scarce: Callable[[], bool] | None = None,
+    ):
         self.engine = engine
         self.mapped = mapped
-        self.step = COARSE if coarse else STEP
+        self.step = STEP if scarce is None else COARSE
         self.detector = engine._load_det_model()
         self.classifier: Any = engine._load_cls_model() if engine.use_cls else None
         self.recogniser = engine._load_rec_model()
-        if coarse:
+        if scarce is not None:
             settings = engine.cfg
-            self.detector.session = partial(_in_canvas, _each_size(self.detector, settings.Det))
-            self.recogniser.session = _each_size(self.recogniser, settings.Rec)
+            self.detector.session = partial(_in_canvas, _each_size(self.detector, settings.Det, scarce))
+            self.recogniser.session = _each_size(self.recogniser, settings.Rec, scarce)
             if self.classifier is not None:
-                self.classifier.session = _each_size(self.classifier, settings.Cls)
+                self.classifier.session = _each_size(self.classifier, settings.Cls, scarce)
 
     def __call__(self, picture: np.ndarray) -> list[Line]:
         """The lines of (H, W, 3) uint8 BGR, in no order."""
@@ -130,10 +136,10 @@ class TextLines:
         return str(reorder_bidi_for_display((text,))[0]) if rtl else text
 
 
-def _each_size(part: Any, settings: Any) -> Callable[[np.ndarray], np.ndarray]:
+def _each_size(part: Any, settings: Any, scarce: Callable[[], bool]) -> Callable[[np.ndarray], np.ndarray]:
     """What runs a part of RapidOCR, with a session for each size."""
     kind: Any = type(part.session)
-    sessions = EachSize(part.session, lambda: kind(settings))
+    sessions = EachSize(part.session, lambda: kind(settings), scarce)
     return lambda given: sessions.of(given)(given)
 
 

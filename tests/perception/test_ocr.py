@@ -210,7 +210,10 @@ def test_lines_read_the_same_in_any_company(receipt):
 def test_lines_read_the_same_in_few_sizes(reader, receipt):
     """As a GPU has them."""
     picture = np.asarray(receipt)[..., ::-1]
-    few, plain = (TextLines(reader.load().engine, coarse=coarse)(picture) for coarse in (True, False))
+    plain = TextLines(reader._load())(picture)
+    sized = TextLines(reader._load(), scarce=lambda: False)
+    few, again = sized(picture), sized(picture)
+    assert [line.text for line in few] == [line.text for line in again]
     assert [line.text for line in few] == [line.text for line in plain]
     np.testing.assert_allclose([line.quad for line in few], [line.quad for line in plain], atol=2)
 
