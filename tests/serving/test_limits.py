@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from moai.web.engine import Engine
+from tests import warm
 from tests.serving.conftest import Running, asking
 
 from moai.serving.app import create_app  # isort: skip
@@ -233,17 +233,20 @@ def test_what_takes_too_long_is_left_at_the_end(held_up, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_command_serves_page_and_programs_and_ends_at_sigterm():
+def test_the_command_serves_page_and_programs_and_ends_at_sigterm(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "moai", "serve", "--model", "moai-nano", "--port", str(port)]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "MOAI_KEYS": "secret other"}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    read, write = os.pipe()
+    log = tmp_path / "log"
+    with log.open("w") as complaints:
+        process = warm.Started(command, ROOT, environment, write, complaints.fileno())
+    os.close(write)
+    told = os.fdopen(read)
     try:
-        while not (line := process.stdout.readline()).startswith("Ready"):
-            assert line, process.stderr.read()
+        while not (line := told.readline()).startswith("Ready"):
+            assert line, log.read_text()
         url = f"http://127.0.0.1:{port}"
         headers = {"Authorization": "Bearer other"}
         body = {"messages": asking("What does the sign say?", "street")}
@@ -260,4 +263,5 @@ def test_the_command_serves_page_and_programs_and_ends_at_sigterm():
         assert process.wait(60) == 0
     finally:
         process.kill()
-    assert "Traceback" not in process.stderr.read()
+        told.close()
+    assert "Traceback" not in log.read_text()
