@@ -74,7 +74,11 @@ def session(model: bytes, device: str | None, count: int | None = None) -> Any:
     options.log_severity_level = 3
     # Threads that wait in a loop would take the cores from the other networks.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers = [(CUDA, cuda_options(device)), CPU] if on_gpu(device) else [CPU]
+    providers: list = [CPU]
+    if on_gpu(device):
+        providers.insert(0, (CUDA, cuda_options(device)))
+        # Laid out beforehand, a pass holds twice the memory, in the session of each size.
+        options.enable_mem_pattern = False
     return onnxruntime.InferenceSession(model, options, providers=providers)
 
 
