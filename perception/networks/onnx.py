@@ -4,6 +4,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -96,18 +97,31 @@ class EachSize(Generic[Session]):
         self._spare: list[Session] = [first]
         self._make = make
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[int, ...], Session] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], Future[Session]] = OrderedDict()
 
     def of(self, given: np.ndarray) -> Session:
-        """The session for an input of this shape."""
+        """The session for an input of this shape; raises what `make` does."""
+        shape = given.shape
         with self._lock:
-            one = self._kept.pop(given.shape, None)
-            if one is None:
+            there = shape in self._kept
+            if there:
+                self._kept.move_to_end(shape)
+            else:
                 while self._kept and (len(self._kept) >= MOST_SIZES or self._scarce()):
                     self._kept.popitem(last=False)
-                one = self._spare.pop() if self._spare else self._make()
-            self._kept[given.shape] = one
-        return one
+                self._kept[shape] = Future()
+                if self._spare:
+                    self._kept[shape].set_result(self._spare.pop())
+            one = self._kept[shape]
+        if not there and not one.done():  # made here, so that those who want other shapes need not wait
+            try:
+                one.set_result(self._make())
+            except BaseException as error:
+                with self._lock:
+                    if self._kept.get(shape) is one:
+                        del self._kept[shape]
+                one.set_exception(error)
+        return one.result()
 
 
 def workers(count: int | None = None) -> int:

@@ -1,5 +1,7 @@
 """Networks of onnxruntime on a GPU, and where there is none."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -20,6 +22,32 @@ def test_a_gpu_is_used_where_there_is_one(monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: there)
         assert [on_gpu(device) for device in (None, "cuda:1", "cpu")] == [bool(there), bool(there), False]
     assert [cuda_options(device)["device_id"] for device in (None, "cuda", "cuda:1")] == [0, 0, 1]
+
+
+def test_other_sizes_need_not_wait_for_one_that_is_made():
+    begun, go_on, made = threading.Event(), threading.Event(), iter([None, "small", ValueError("full"), "again"])
+
+    def make():
+        what = next(made)
+        if what is None:
+            begun.set()
+            assert go_on.wait(10)
+            return "large"
+        if isinstance(what, ValueError):
+            raise what
+        return what
+
+    sessions = onnx.EachSize("first", make, lambda: False)
+    assert sessions.of(np.zeros(1)) == "first"
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(sessions.of, np.zeros(9)) for _ in range(2)]
+        assert begun.wait(10)
+        assert sessions.of(np.zeros(2)) == "small" and sessions.of(np.zeros(1)) == "first"
+        go_on.set()
+        assert [one.result() for one in waiting] == ["large", "large"]
+    with pytest.raises(ValueError, match="full"):
+        sessions.of(np.zeros(3))
+    assert sessions.of(np.zeros(3)) == "again"
 
 
 @pytest.mark.gpu
