@@ -1,10 +1,8 @@
 """Keys, limits, clients that leave, and the end of a server."""
 
 import json
-import os
 import signal
 import socket
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +11,7 @@ import httpx
 import pytest
 
 from moai.web.engine import Engine
-from tests import warm
+from tests.robustness.started import started
 from tests.serving.conftest import Running, asking
 
 from moai.serving.app import create_app  # isort: skip
@@ -233,21 +231,10 @@ def test_what_takes_too_long_is_left_at_the_end(held_up, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_command_serves_page_and_programs_and_ends_at_sigterm(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moai", "serve", "--model", "moai-nano", "--port", str(port)]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "MOAI_KEYS": "secret other"}
-    read, write = os.pipe()
-    log = tmp_path / "log"
-    with log.open("w") as complaints:
-        process = warm.Started(command, ROOT, environment, write, complaints.fileno())
-    os.close(write)
-    told = os.fdopen(read)
-    try:
-        while not (line := told.readline()).startswith("Ready"):
-            assert line, log.read_text()
-        url = f"http://127.0.0.1:{port}"
+def test_the_command_serves_page_and_programs_and_ends_at_sigterm(monkeypatch):
+    monkeypatch.setenv("MOAI_KEYS", "secret other")
+    with started(["-m", "moai", "serve", "--model", "moai-nano"]) as server:
+        url = server.address.rstrip("/")
         headers = {"Authorization": "Bearer other"}
         body = {"messages": asking("What does the sign say?", "street")}
         said = httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=60).json()
@@ -259,9 +246,6 @@ def test_the_command_serves_page_and_programs_and_ends_at_sigterm(tmp_path):
             assert visitor.post("login", data={"username": "me", "password": "secret"}).status_code == 200
             assert visitor.get("config").json()["title"] == "MoAI"
         assert httpx.get(f"{url}/health", headers={"Host": "elsewhere.example"}).status_code == 400
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
-    finally:
-        process.kill()
-        told.close()
-    assert "Traceback" not in log.read_text()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 0
+    assert "Traceback" not in server.log
