@@ -104,8 +104,12 @@ class NanoDet(Network[Found]):
     def _pass(self, images: list[np.ndarray]) -> list[np.ndarray]:
         given = np.zeros((1 << (len(images) - 1).bit_length(), *images[0].shape), np.float32)
         given[: len(images)] = images
-        model = self._model.of(given) if isinstance(self._model, EachSize) else self._model
-        return [found[: len(images)] for found in model.run(["scores", "distances"], {"image": given})]
+
+        def run(model: Any) -> list[np.ndarray]:
+            return model.run(["scores", "distances"], {"image": given})
+
+        found = self._model.run(given, run) if isinstance(self._model, EachSize) else run(self._model)
+        return [one[: len(images)] for one in found]
 
     def _views(self, picture: np.ndarray) -> list[Box]:
         """The whole picture and, where it has more pixels than the network sees of it, its two halves, which overlap:

@@ -9,7 +9,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from perception.networks.one_thread import OneThread
+
 Session = TypeVar("Session")
+Result = TypeVar("Result")
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 MOST_THREADS, CORES_A_THREAD, MOST_WORKERS = 4, 8, 8
@@ -89,7 +92,9 @@ class EachSize(Generic[Session]):
     From its version 1.20 on onnxruntime prepares each convolution anew when a shape is not that of the call before,
     which takes many times as long as the pass itself where shapes alternate
     (https://github.com/microsoft/onnxruntime/issues/23006). `make` makes another session like `first`; those of
-    MOST_SIZES shapes are kept, the last used ones, and fewer while `scarce` says that memory is.
+    MOST_SIZES shapes are kept, the last used ones, and fewer while `scarce` says that memory is. One thread runs them
+    all, as a session holds a stream, with libraries' handles and memory of their own, for each pass that goes on in it
+    at once.
     """
 
     def __init__(self, first: Session, make: Callable[[], Session], scarce: Callable[[], bool]):
@@ -98,9 +103,14 @@ class EachSize(Generic[Session]):
         self._make = make
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[int, ...], Future[Session]] = OrderedDict()
+        self._thread = OneThread("onnxruntime")
 
-    def of(self, given: np.ndarray) -> Session:
-        """The session for an input of this shape; raises what `make` does."""
+    def run(self, given: np.ndarray, call: Callable[[Session], Result]) -> Result:
+        """`call` with the session for an input of this shape; raises what `make` and `call` do."""
+        one = self._of(given)
+        return self._thread(lambda: call(one))
+
+    def _of(self, given: np.ndarray) -> Session:
         shape = given.shape
         with self._lock:
             there = shape in self._kept

@@ -140,7 +140,7 @@ def _each_size(part: Any, settings: Any, scarce: Callable[[], bool]) -> Callable
     """What runs a part of RapidOCR, with a session for each size."""
     kind: Any = type(part.session)
     sessions = EachSize(part.session, lambda: kind(settings), scarce)
-    return lambda given: sessions.of(given)(given)
+    return lambda given: sessions.run(given, lambda one: one(given))
 
 
 def _in_canvas(session: Callable[[np.ndarray], np.ndarray], given: np.ndarray) -> np.ndarray:

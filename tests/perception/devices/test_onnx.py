@@ -16,6 +16,10 @@ from perception.networks import onnx
 from perception.networks.onnx import CUDA, cuda_options, on_gpu
 
 
+def session_of(sessions, shape):
+    return sessions.run(np.zeros(shape), lambda session: session)
+
+
 def test_a_gpu_is_used_where_there_is_one(monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA])
     for there in (0, 1):
@@ -38,16 +42,23 @@ def test_other_sizes_need_not_wait_for_one_that_is_made():
         return what
 
     sessions = onnx.EachSize("first", make, lambda: False)
-    assert sessions.of(np.zeros(1)) == "first"
+    assert session_of(sessions, (1,)) == "first"
     with ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(sessions.of, np.zeros(9)) for _ in range(2)]
+        waiting = [pool.submit(session_of, sessions, (9,)) for _ in range(2)]
         assert begun.wait(10)
-        assert sessions.of(np.zeros(2)) == "small" and sessions.of(np.zeros(1)) == "first"
+        assert session_of(sessions, (2,)) == "small" and session_of(sessions, (1,)) == "first"
         go_on.set()
         assert [one.result() for one in waiting] == ["large", "large"]
     with pytest.raises(ValueError, match="full"):
-        sessions.of(np.zeros(3))
-    assert sessions.of(np.zeros(3)) == "again"
+        session_of(sessions, (3,))
+    assert session_of(sessions, (3,)) == "again"
+
+
+def test_one_thread_runs_all_sessions_of_a_network():
+    sessions = onnx.EachSize("first", lambda: "other", lambda: False)
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(sessions.run, np.zeros(size % 3), lambda _: threading.get_ident()) for size in range(12)]
+    assert len({one.result() for one in calls} | {threading.get_ident()}) == 2
 
 
 @pytest.mark.gpu
@@ -71,6 +82,6 @@ def test_each_size_of_a_gpu_has_its_own_session(monkeypatch):
     scarce: list[bool] = []
     sessions = onnx.EachSize("a", lambda: next(made), lambda: bool(scarce))
     shapes = [(1, 2), (1, 3), (1, 2), (1, 4), (1, 2), (1, 3)]
-    assert [sessions.of(np.zeros(shape)) for shape in shapes] == ["a", "b", "a", "c", "a", "d"]
+    assert [session_of(sessions, shape) for shape in shapes] == ["a", "b", "a", "c", "a", "d"]
     scarce.append(True)
-    assert [sessions.of(np.zeros(shape)) for shape in [(1, 2), (1, 5), (1, 5), (1, 2)]] == ["a", "e", "e", "f"]
+    assert [session_of(sessions, shape) for shape in [(1, 2), (1, 5), (1, 5), (1, 2)]] == ["a", "e", "e", "f"]
