@@ -92,9 +92,10 @@ class RapidOCRReader(ProcessBound):
         # letters are read as well; larger pictures are not reduced by it.
         params = {"Global.log_level": "critical", "Det.limit_side_len": 480}
         params["EngineConfig.onnxruntime.intra_op_num_threads"] = threads()
-        params["EngineConfig.onnxruntime.use_cuda"] = on_gpu(self.device)
-        for name, value in cuda_options(self.device).items():
-            params[f"EngineConfig.onnxruntime.cuda_ep_cfg.{name}"] = value
+        if on_gpu(self.device):
+            params["EngineConfig.onnxruntime.use_cuda"] = True
+            for name, value in cuda_options(self.device).items():
+                params[f"EngineConfig.onnxruntime.cuda_ep_cfg.{name}"] = value
         kinds = {"ocr_version": OCRVersion, "model_type": ModelType}
         try:
             for name, value in self.settings.items():

@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -57,16 +58,28 @@ def is_scarce(device: str | None) -> bool:
     """Whether little of a GPU's memory is free."""
     import torch
 
-    free, there = torch.cuda.mem_get_info(cuda_options(device)["device_id"])
+    free, there = torch.cuda.mem_get_info(_number(device))
     return free < min(LEAST_FREE, there // 8)
 
 
 def cuda_options(device: str | None) -> dict[str, Any]:
     """onnxruntime's settings of a GPU: exact as a processor, ways to compute a convolution looked up and not tried,
     since each size of a picture has its own, and no more memory than is needed."""
-    number = int((device or "").partition(":")[2] or 0)
+    number = _number(device)
     choice = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested", "use_tf32": 0}
-    return {"device_id": number} | choice
+    return {"device_id": number, "user_compute_stream": str(_stream(number).cuda_stream)} | choice
+
+
+def _number(device: str | None) -> int:
+    return int((device or "").partition(":")[2] or 0)
+
+
+@cache
+def _stream(number: int) -> Any:
+    """One for all networks on a GPU: each session that had its own would hold libraries' handles twice."""
+    import torch
+
+    return torch.cuda.Stream(number)
 
 
 def session(model: bytes, device: str | None, count: int | None = None) -> Any:

@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from difflib import SequenceMatcher
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -25,7 +26,11 @@ def test_a_gpu_is_used_where_there_is_one(monkeypatch):
     for there in (0, 1):
         monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: there)
         assert [on_gpu(device) for device in (None, "cuda:1", "cpu")] == [bool(there), bool(there), False]
-    assert [cuda_options(device)["device_id"] for device in (None, "cuda", "cuda:1")] == [0, 0, 1]
+    monkeypatch.setattr(torch.cuda, "Stream", lambda number: SimpleNamespace(cuda_stream=number + 7))
+    onnx._stream.cache_clear()
+    told = [cuda_options(device) for device in (None, "cuda", "cuda:1")]
+    onnx._stream.cache_clear()
+    assert [(one["device_id"], one["user_compute_stream"]) for one in told] == [(0, "7"), (0, "7"), (1, "8")]
 
 
 def test_other_sizes_need_not_wait_for_one_that_is_made():
