@@ -7,6 +7,7 @@ on their heads. Here a line is read by itself, so that it reads the same in any 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,9 @@ two thirds of the time."""
 MANY = 12
 COARSE = 160
 """Of what sides of pictures and widths of lines are multiples on a GPU, which prepares itself for each size."""
+LOTS = (1, 4, 16)
+"""Lines that a GPU reads in one pass; what is missing is filled up. Page after page of single lines would keep it busy
+with next to nothing."""
 
 
 class Line(NamedTuple):
@@ -54,16 +58,17 @@ class TextLines:
     ):
         self.engine = engine
         self.mapped = mapped
-        self.step = STEP if scarce is None else COARSE
+        self.together = scarce is not None
+        self.step = COARSE if self.together else STEP
         self.detector = engine._load_det_model()
         self.classifier: Any = engine._load_cls_model() if engine.use_cls else None
         self.recogniser = engine._load_rec_model()
         if scarce is not None:
             settings = engine.cfg
             self.detector.session = partial(_in_canvas, _each_size(self.detector, settings.Det, scarce))
-            self.recogniser.session = _each_size(self.recogniser, settings.Rec, scarce)
+            self.recogniser.session = partial(_in_lots, _each_size(self.recogniser, settings.Rec, scarce))
             if self.classifier is not None:
-                self.classifier.session = _each_size(self.classifier, settings.Cls, scarce)
+                self.classifier.session = partial(_in_lots, _each_size(self.classifier, settings.Cls, scarce))
 
     def __call__(self, picture: np.ndarray) -> list[Line]:
         """The lines of (H, W, 3) uint8 BGR, in no order."""
@@ -90,7 +95,7 @@ class TextLines:
         """Which crops stand on their heads. Short ones are hard to tell, so they follow the lines of their page."""
         if self.classifier is None:
             return np.zeros(len(crops), bool)
-        likely = np.array(list(self.mapped(self._likely_turned, crops)))
+        likely = self._likely_turned(crops)
         wide = np.array([crop.shape[1] / crop.shape[0] for crop in crops])
         turned, short = likely > CLEAR, wide < WINDOW
         if len(crops) >= ENOUGH and not short.all():
@@ -101,32 +106,37 @@ class TextLines:
                 turned[short] = False
         return turned
 
-    def _likely_turned(self, crop: np.ndarray) -> float:
-        """How likely a crop stands on its head: of a long one, its two ends are looked at."""
-        high, wide = crop.shape[:2]
-        window = round(WINDOW * high)
-        ends = [crop] if wide <= 1.5 * window else [crop[:, :window], crop[:, -window:]]
-        given = np.stack([self.classifier.resize_norm_img(end) for end in ends]).astype(np.float32)
+    def _likely_turned(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        """How likely each crop stands on its head, (N,): of a long one, its two ends are looked at."""
+        ends = [_ends(crop) for crop in crops]
+        lots = [[end for own in ends for end in own]] if self.together else ends
+        likely = np.concatenate(list(self.mapped(self._each_turned, lots)))
+        starts = np.cumsum([0, *map(len, ends)])
+        return np.array([likely[start:stop].mean() for start, stop in pairwise(starts)])
+
+    def _each_turned(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        given = np.stack([self.classifier.resize_norm_img(crop) for crop in crops]).astype(np.float32)
         turned = list(self.classifier.postprocess_op.label_list).index("180")
-        return float(self.classifier.session(given)[:, turned].mean())
+        return self.classifier.session(given)[:, turned]
 
     def _read_all(self, crops: Sequence[np.ndarray]) -> list[tuple[str, float]]:
-        """Text and score (0..1) of each line; those of one width go together."""
+        """Text and score (0..1) of each line."""
         least = LEAST_ON_PAGES if len(crops) >= MANY else LEAST_WIDE
         line = self.recogniser.rec_image_shape[1]
         widths = [max(least, math.ceil(line * crop.shape[1] / crop.shape[0] / self.step) * self.step) for crop in crops]
         # The longest first, so that no core waits for it in the end.
         order = sorted(range(len(crops)), key=lambda number: -widths[number])
-        read = self.mapped(lambda number: self._read(crops[number], widths[number]), order)
-        found = dict(zip(order, read, strict=True))
+        lots = [list(lot) for _, lot in groupby(order, lambda number: widths[number] if self.together else number)]
+        read = self.mapped(lambda lot: self._read([crops[number] for number in lot], widths[lot[0]]), lots)
+        found = {number: one for lot, own in zip(lots, read, strict=True) for number, one in zip(lot, own, strict=True)}
         return [found[number] for number in range(len(crops))]
 
-    def _read(self, crop: np.ndarray, width: int) -> tuple[str, float]:
-        """Text and score of a line padded to a width in pixels."""
+    def _read(self, crops: Sequence[np.ndarray], width: int) -> list[tuple[str, float]]:
+        """Texts and scores of lines padded to a width in pixels."""
         ratio = width / self.recogniser.rec_image_shape[1] + 1e-6
-        given = self.recogniser.resize_norm_img(np.ascontiguousarray(crop), ratio)[None]
-        ((text, score),), _ = self.recogniser.postprocess_op(self.recogniser.session(given))
-        return self._logical(text), float(score)
+        given = np.stack([self.recogniser.resize_norm_img(np.ascontiguousarray(crop), ratio) for crop in crops])
+        read, _ = self.recogniser.postprocess_op(self.recogniser.session(given))
+        return [(self._logical(text), float(score)) for text, score in read]
 
     def _logical(self, text: str) -> str:
         """The text as it is spelt: what runs from right to left was read from left to right."""
@@ -141,6 +151,22 @@ def _each_size(part: Any, settings: Any, scarce: Callable[[], bool]) -> Callable
     kind: Any = type(part.session)
     sessions = EachSize(part.session, lambda: kind(settings), scarce)
     return lambda given: sessions.run(given, lambda one: one(given))
+
+
+def _in_lots(session: Callable[[np.ndarray], np.ndarray], given: np.ndarray) -> np.ndarray:
+    """What a network says of each of (N, 3, H, W), in passes of LOTS."""
+    most, said = LOTS[-1], []
+    for part in (given[start : start + most] for start in range(0, len(given), most)):
+        room = next(lot for lot in LOTS if lot >= len(part))
+        filled = np.pad(part, ((0, room - len(part)), (0, 0), (0, 0), (0, 0)))
+        said.append(session(filled)[: len(part)])
+    return np.concatenate(said)
+
+
+def _ends(crop: np.ndarray) -> list[np.ndarray]:
+    high, wide = crop.shape[:2]
+    window = round(WINDOW * high)
+    return [crop] if wide <= 1.5 * window else [crop[:, :window], crop[:, -window:]]
 
 
 def _in_canvas(session: Callable[[np.ndarray], np.ndarray], given: np.ndarray) -> np.ndarray:

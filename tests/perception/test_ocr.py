@@ -13,7 +13,7 @@ from perception import Perception, Scene, TextLine
 from perception.backends.paddleocr import PaddleOCRReader
 from perception.backends.rapidocr import RapidOCRReader
 from perception.expert import ExpertUnavailable
-from perception.networks.textlines import TextLines
+from perception.networks.textlines import TextLines, _in_lots
 from perception.reading import merge_lines
 
 
@@ -211,11 +211,23 @@ def test_lines_read_the_same_in_few_sizes(reader, receipt):
     """As a GPU has them."""
     picture = np.asarray(receipt)[..., ::-1]
     plain = TextLines(reader._load())(picture)
-    sized = TextLines(reader._load(), scarce=lambda: False)
+    sized, passes = TextLines(reader._load(), scarce=lambda: False), []
+    read = sized.recogniser.session
+    sized.recogniser.session = lambda given: [passes.append(len(given)), read(given)][1]
     few, again = sized(picture), sized(picture)
     assert [line.text for line in few] == [line.text for line in again]
     assert [line.text for line in few] == [line.text for line in plain]
     np.testing.assert_allclose([line.quad for line in few], [line.quad for line in plain], atol=2)
+    assert sum(passes) == 2 * len(plain) and max(passes) > 1  # those of one width went together
+
+
+def test_many_go_in_few_passes_of_few_sizes():
+    given = np.random.default_rng(0).random((37, 3, 4, 5), np.float32)
+    for count, sizes in ((1, [1]), (3, [4]), (5, [16]), (16, [16]), (37, [16, 16, 16])):
+        passed = []
+        said = _in_lots(lambda part, passed=passed: [passed.append(len(part)), part.sum((1, 2))][1], given[:count])
+        assert passed == sizes
+        np.testing.assert_array_equal(said, given[:count].sum((1, 2)))
 
 
 def test_short_lines_stand_as_their_page_does(reader):
@@ -224,6 +236,5 @@ def test_short_lines_stand_as_their_page_does(reader):
     lines = TextLines(reader.load().engine)
     for likely, expected in (((0.02, 0.05, 0.1, 0.97), [0, 0, 0, 0]), ((0.99, 0.98, 0.97, 0.3), [1, 1, 1, 1])):
         crops = [np.hstack([high] * 4)] * 3 + [high]
-        left = list(likely)
-        lines._likely_turned = lambda crop, left=left: left.pop(0)
+        lines._likely_turned = lambda crops, likely=likely: np.array(likely)
         assert lines._turned(crops).tolist() == expected
