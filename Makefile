@@ -29,8 +29,8 @@ demo: setup
 # In a process for each core; files stay whole, in the order of tests/conftest.py.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --durations 30
 # Processes that work together, are killed, have no room, or stand in an environment of their own.
-PROCESSES := tests/robustness/in_small tests/serving/batch tests/serving/test_replicas.py tests/training/test_processes.py \
-  tests/training/test_spread.py tests/models/pretrained/test_gguf.py tests/test_wheel.py
+PROCESSES := tests/robustness/in_small tests/serving/batch tests/serving/test_replicas.py tests/serving/test_workers.py \
+  tests/perception/processes tests/training/test_processes.py tests/training/test_spread.py tests/models/pretrained/test_gguf.py tests/test_wheel.py
 test processes how-to: export OMP_NUM_THREADS := 1
 test: setup
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/docs/test_how_to.py $(addprefix --ignore ,$(PROCESSES))

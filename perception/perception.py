@@ -21,6 +21,7 @@ from perception.images.room import Room
 from perception.kinds.kind import Kind
 from perception.memory import Memory, Trim
 from perception.presets import DEFAULT, Entry, Preset, entry_of, load_preset, names_backend, trusted
+from perception.processes.aside import Aside
 from perception.scene import Scene
 from weights import WEIGHTS
 
@@ -84,6 +85,7 @@ class Perception(ProcessBound):
     _room: Room
     _pictures: Threads
     _watch: Watch
+    _aside: Aside | None
 
     def _fresh(self) -> dict[str, Any]:
         return {
@@ -92,6 +94,7 @@ class Perception(ProcessBound):
             "_room": Room(),
             "_pictures": Threads("picture"),
             "_watch": Watch(self.time_limit),
+            "_aside": None,
         }
 
     @property
@@ -102,6 +105,13 @@ class Perception(ProcessBound):
     def remember(self, pictures: int) -> None:
         """At most so many pictures from now on (0: none)."""
         self.cache_size = self._cache.most = pictures
+
+    def spread(self, processes: int) -> None:
+        """From now on pictures are looked at in so many processes, each with experts of its own, once these are loaded
+        (0: in this one). Raises ValueError for experts that cannot be had there."""
+        if self._aside is not None:
+            self._aside.close()
+        self._aside = Aside(self, processes) if processes else None
 
     def narrowed(self, experts: Sequence[str] | str | None) -> "Perception":
         """The same experts and memory, of which only `experts` run. Raises ValueError for one that is not there."""
@@ -126,7 +136,7 @@ class Perception(ProcessBound):
         scenes = {key: scene for key in keys if (scene := self._remembered(key)) is not None}
         new = {key: pixels for key, pixels in zip(keys, loaded, strict=True) if key not in scenes}
         for part in _parts(new):
-            if len(part) > 1:
+            if len(part) > 1 and not (self._aside and self._aside.ready.is_set()):
                 self._prepare([pixels for _, pixels in part], names)
             looked = self._pictures.each(
                 lambda pixels: self._in_turn(pixels, names), [pixels for _, pixels in part], SIDE_BY_SIDE
@@ -135,7 +145,6 @@ class Perception(ProcessBound):
                 scenes[key] = scene
                 if not passing and self.cache_size:
                     self._cache.put(key, _packed(scene))
-            self._trim.after(sum(pixels.size for _, pixels in part))
         # Copies, since a caller may change its scene; masks are shared, being large and never written to.
         return [_copied(scenes[key]) for key in keys]
 
@@ -171,10 +180,12 @@ class Perception(ProcessBound):
     def _in_turn(self, picture: Pixels, names: tuple[str, ...]) -> tuple[Scene, bool]:
         height, width = picture.shape[:2]
         with self._room.taken(width, height):
-            return self._perceive(picture, names)
+            looked = None if self._aside is None else self._aside.look(picture, names)
+            return self.look(picture, names) if looked is None else looked
 
-    def _perceive(self, picture: Pixels, names: tuple[str, ...]) -> tuple[Scene, bool]:
-        """The scene, and whether an expert failed in a way that another try may mend."""
+    def look(self, picture: Pixels, names: tuple[str, ...]) -> tuple[Scene, bool]:
+        """One look by these experts in this process: the scene, and whether an expert failed in a way that another try
+        may mend."""
         started = time.perf_counter()
         height, width = picture.shape[:2]
         scene = Scene(width, height)
@@ -220,6 +231,7 @@ class Perception(ProcessBound):
             scene.warnings += left_out.get(name, ())
         scene.timings = {name: scene.timings[name] for name in names if name in scene.timings}
         scene.timings["total"] = time.perf_counter() - started
+        self._trim.after(picture.size)
         return scene, not all(isinstance(error, ExpertUnavailable) for error in problems.values())
 
     def _look(self, kind: Kind, picture: Pixels, own: Scene) -> Scene:

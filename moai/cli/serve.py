@@ -50,6 +50,16 @@ def serve(
     max_waiting: Annotated[
         int, typer.Option(metavar="N", min=0, help="requests that may wait; one more is told to come back (429)")
     ] = USUAL.max_waiting,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=64,
+            help="processes that look at pictures side by side, each with experts of its own (default: one for 4 "
+            "cores, at most 4, beside a model on a GPU; otherwise none)",
+        ),
+    ] = None,
     max_new_tokens: Annotated[
         int, typer.Option(metavar="N", min=1, max=4096, help="longest answer that may be asked for")
     ] = USUAL.max_new_tokens,
@@ -77,6 +87,7 @@ def serve(
         fetch_from=tuple(fetch_from or ()),
         rows=rows,
         max_waiting=max_waiting,
+        workers=workers,
         max_new_tokens=max_new_tokens,
         max_pixels=max_pixels,
         drain_seconds=drain_seconds,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import torch
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
@@ -21,10 +22,12 @@ from moai.serving.schema import ChatRequest, parsed
 from moai.serving.settings import Settings
 from moai.serving.together.assistant import Together
 from moai.web.engine import Engine
+from perception.networks.onnx import cores
 
 MAX_HELD_BYTES = 2**30
 """Bytes of decoded pictures that wait for the experts."""
 _LOADED_AT_ONCE = 2
+_CORES_A_WORKER, MOST_WORKERS = 4, 4
 
 
 class Service:
@@ -50,7 +53,10 @@ class Service:
             raise ApiError(503, f"the model is loading ({self.engine.stage}); try again soon", "loading", 5)
         with self._wrapping:
             if not isinstance(self.engine.assistant, Together):
-                self.engine.assistant = Together(self.engine.assistant, self.settings.rows, self.metrics)
+                alone, asked = self.engine.assistant, self.settings.workers
+                if workers := workers_for(alone.device) if asked is None else asked:
+                    alone.perception.spread(workers)
+                self.engine.assistant = Together(alone, self.settings.rows, self.metrics)
             return self.engine.assistant
 
     @property
@@ -87,8 +93,16 @@ class Service:
         return pixels
 
     def close(self) -> None:
-        """Gives back the threads."""
+        """Gives back the threads, and ends processes that look at pictures."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(self.engine.assistant, Together):
+            self.engine.assistant.perception.spread(0)
+
+
+def workers_for(device: torch.device) -> int:
+    """How many processes look at pictures beside a server whose model is there. On a GPU the experts' time is mostly
+    Python's own, of which a process does one thing at a time; on a processor it is that of networks."""
+    return min(cores() // _CORES_A_WORKER, MOST_WORKERS) if device.type == "cuda" else 0
 
 
 class Job:

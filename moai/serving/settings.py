@@ -13,7 +13,8 @@ class Settings:
 
     `keys` are bearer keys, of which a request needs one (none: all are answered). Pictures are fetched from the hosts
     in `fetch_from` alone. A body has at most `max_body_bytes`, a picture `max_pixels`, an answer `max_new_tokens`.
-    `rows` answers are written side by side, and `max_waiting` more requests wait. A server that is told to end has
+    `rows` answers are written side by side, and `max_waiting` more requests wait. `workers` processes look at pictures
+    (None: as `moai.serving.service.workers_for` says; 0: the server's own). A server that is told to end has
     `drain_seconds` for what is under way; a client has `body_seconds` to send its request, and a host `fetch_seconds`
     to send a picture.
     """
@@ -26,6 +27,7 @@ class Settings:
     max_choices: int = 8
     rows: int = 8
     max_waiting: int = 64
+    workers: int | None = None
     drain_seconds: float = 30.0
     body_seconds: float = 30.0
     fetch_seconds: float = 10.0

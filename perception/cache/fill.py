@@ -1,19 +1,16 @@
 """Looking at many pictures once, so that later readers find their scenes in the cache."""
 
-import os
-import pickle
-import signal
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
 from typing import Any
 
 from perception.cache.cached import CachedPerception
 from perception.images import ImageError, pixels_of
+from perception.processes.pool import own, pool
 
 AT_ONCE, OF_MANY = 16, 4
 """Pictures that a process looks at together when it is alone, and when it is one of many: those have few cores each,
@@ -89,36 +86,16 @@ def look(cached: CachedPerception, pictures: Sequence[tuple[str, Any]]) -> list[
     return done
 
 
-_of_this_process: CachedPerception | None = None
-
-
-def _start(pickled: bytes, threads: int) -> None:
-    """Makes a process one of many: it has so many cores."""
-    global _of_this_process
-    import cv2
-    import torch
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process ends it
-    torch.set_num_threads(threads)
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    cv2.setNumThreads(threads)
-    # Now, as experts ask at their making how many cores there are.
-    _of_this_process = pickle.loads(pickled)
-
-
 def _look(pictures: Sequence[tuple[str, Any]]) -> list[Looked]:
-    assert _of_this_process is not None
-    return look(_of_this_process, pictures)
+    return look(own(), pictures)
 
 
 def _side_by_side(cached: CachedPerception, lots: Iterable, workers: int) -> Iterator[list[Looked]]:
-    threads = max((os.cpu_count() or 1) // workers, 1)
-    # Not forked: what runs on an accelerator does not work in a forked process.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (pickle.dumps(cached), threads))
+    processes = pool(cached, workers)
     waiting: deque[Future] = deque()
     try:
         for lot in lots:
-            waiting.append(pool.submit(_look, lot))
+            waiting.append(processes.submit(_look, lot))
             if len(waiting) >= workers * _WAITING:
                 yield waiting.popleft().result()
         while waiting:
@@ -129,4 +106,4 @@ def _side_by_side(cached: CachedPerception, lots: Iterable, workers: int) -> Ite
             "workers: what is done stays done"
         ) from error
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        processes.shutdown(wait=True, cancel_futures=True)
