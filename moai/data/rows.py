@@ -233,7 +233,7 @@ class ImageRows(WordRows):
     Samples have, beside those of `WordRows`, for a model input of side s: `pixels` (3, s, s) uint8, `panoptic` (s, s)
     uint8 class ids, `patch_labels` (I,) index into the source's class names or -100, and for Q questions, W tokens a
     row: `input_ids` / `labels` / `prompt_mask` and fp32 `weights` (Q, W). With `packed`, all questions stand in one
-    row, which has `turn_ids` as well (see `moai.data.packing`), each (W,); padding is a turn of its own, -1.
+    row, which has `turn_ids` as well (see `moai.models.inputs.packing`), each (W,); padding is a turn of its own, -1.
     The first `windows` questions ask to continue the experts' words. An answer of a dialogue is a question of its own
     here, with all that was said before in its prompt; of more than Q, some are drawn. Without `experts` the auxiliary
     parts and `panoptic` are left out. Examples whose turns do not fit are passed over.

@@ -5,7 +5,7 @@ import gc
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,6 +16,7 @@ from transformers import GenerationConfig, StoppingCriteriaList, StopStringCrite
 from transformers.generation.streamers import BaseStreamer
 
 from moai.inference.captured import COARSE_STEP, WIDTH_STEP, CapturedPrefill
+from moai.inference.comparing import CapturedComparing, Row, compare_as_written
 from moai.inference.decoding import PLAIN, Bucket, Decoder, Way
 from moai.inference.encoding import INPUTS, CapturedEncoding
 from moai.inference.fused import can_be_fused, places
@@ -115,6 +116,7 @@ class FastGeneration:
         self.decoder = Decoder(model.language_model, model.lm_head, compiled, options, captured)
         self.prefill: Prefill | CapturedPrefill = Prefill(self.decoder)
         self.encoding: CapturedEncoding | None = None
+        self.comparing: CapturedComparing | None = None
         if self.decoder.captured and self.decoder.ring is None:
             self.capture(Graphs())
         self.ahead = 1 if on_cuda else 0
@@ -122,11 +124,12 @@ class FastGeneration:
         self.seeing = OneThread("encoding")
 
     def capture(self, graphs: Graphs | None) -> None:
-        """Reads pictures and short prompts as graphs; None as those would be read, without them."""
+        """Reads pictures, short prompts and texts behind them as graphs; None as those would be read, without them."""
         assert isinstance(self.prefill, Prefill)
         step = WIDTH_STEP if self.decoder.compiled else COARSE_STEP
         self.prefill = CapturedPrefill(self.prefill, graphs, step)
         self.encoding = CapturedEncoding(graphs, self.decoder.compiled)
+        self.comparing = CapturedComparing(graphs, step)
 
     def serves(self, model: MoAIForConditionalGeneration) -> bool:
         """Whether the model's decoder still has the weights that this was made from."""
@@ -317,9 +320,9 @@ def generate(model: MoAIForConditionalGeneration, *, fast: bool | None = None, *
 
 def encode(model: MoAIForConditionalGeneration, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     """`model.encode(**inputs)`, on CUDA as one graph for few pictures."""
-    if model.device.type != "cuda" or not is_untouched(model) or not can_be_fused(model.config.text_config):
+    engine = _fast_on_cuda(model)
+    if engine is None:
         return model.encode(**inputs)
-    engine = fast_generation(model)
 
     def seen() -> dict[str, Tensor]:
         with engine.turn, torch.inference_mode(False), torch.no_grad(), torch.cuda.device(model.device):
@@ -327,6 +330,23 @@ def encode(model: MoAIForConditionalGeneration, inputs: dict[str, Tensor]) -> di
             return engine.encoded(model, {name: one.clone() for name, one in inputs.items()})
 
     return engine.seeing(seen)
+
+
+def compare(model: MoAIForConditionalGeneration, row: Row, encoded: Mapping[str, Tensor]) -> Tensor:
+    """`compare_as_written`, on CUDA as one graph for short rows."""
+    engine = _fast_on_cuda(model)
+    if engine is None or engine.comparing is None:
+        return compare_as_written(model, row, encoded)
+    # Tensors of inference mode could not be written to outside it, and what graphs read is kept.
+    with engine.turn, torch.inference_mode(False), torch.no_grad(), torch.cuda.device(model.device):
+        return engine.comparing(model, row, encoded)
+
+
+def _fast_on_cuda(model: MoAIForConditionalGeneration) -> FastGeneration | None:
+    """The model's fast generation if it is on CUDA and made as that expects."""
+    if model.device.type != "cuda" or not is_untouched(model) or not can_be_fused(model.config.text_config):
+        return None
+    return fast_generation(model)
 
 
 def fast_generation(model: MoAIForConditionalGeneration) -> FastGeneration:

@@ -334,7 +334,7 @@ class MoAIForConditionalGeneration(TakesAdapters, MoAIGenerationMixin, PreTraine
         `labels` leaves out, or everything without labels: who scores an answer that stands behind its prompt gives one
         of the two, or the mixers read the answer before it is said.
         turn_ids: (B, S), for training on several turns behind one picture: the turn of each token, 0 = shared by all.
-        It is for the mixers; `moai.data.packing` has the decoder's mask and positions that go with it.
+        It is for the mixers; `moai.models.inputs.packing` has the decoder's mask and positions that go with it.
         gates: takes down whom the mixers listened to; experts: which experts the routers of sparse layers chose.
         kwargs: for the decoder and the loss function: `output_attentions` and `output_hidden_states`; `return_dict`,
         False for a tuple; `num_items_in_batch`, by which the sum over tokens is divided in place of their number.

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from moai.data.packing import turn_mask, turn_positions
+from moai.inference.comparing import Row
 from moai.inference.fused import can_be_fused
+from moai.inference.generation import compare
 from moai.inference.likelihood import target_losses
 from moai.models.modeling import MoAIForConditionalGeneration
 
@@ -49,24 +50,15 @@ def _in_one_row(
     targets: Sequence[Sequence[int]],
     encoded: Mapping[str, Tensor],
 ) -> list[float]:
-    device, lengths = next(model.parameters()).device, [len(one) for one in targets]
-    ids = torch.tensor([[*prompt, *(token for one in targets for token in one)]], device=device)
+    # On the host: each of these small tensors would be several launches on a device.
+    lengths = torch.tensor([len(one) for one in targets])
+    ids = torch.tensor([[*prompt, *(token for one in targets for token in one)]])
     turns = torch.zeros_like(ids)
-    turns[0, len(prompt) :] = torch.repeat_interleave(torch.arange(1, len(targets) + 1), torch.tensor(lengths))
-    hidden = ~turn_mask(turns)
-    mask = torch.zeros(hidden.shape, dtype=model.dtype, device=device)
+    turns[0, len(prompt) :] = torch.repeat_interleave(torch.arange(1, len(targets) + 1), lengths)
     # Each token is foretold by the one before it: the first of a target by the prompt's last one.
-    before = torch.arange(len(prompt) - 1, ids.shape[1] - 1, device=device)
-    starts = torch.tensor(lengths, device=device).cumsum(0) - torch.tensor(lengths, device=device)
-    before[starts] = len(prompt) - 1
-    logits = model(
-        input_ids=ids,
-        attention_mask=mask.masked_fill_(hidden, torch.finfo(mask.dtype).min),
-        position_ids=turn_positions(turns),
-        prompt_mask=(turns == 0).long(),
-        use_cache=False,
-        logits_to_keep=before,
-        **encoded,
-    ).logits[0]
-    losses = torch.nn.functional.cross_entropy(logits.float(), ids[0, len(prompt) :], reduction="none")
-    return [float(one.sum()) for one in losses.cpu().split(lengths)]
+    before = torch.arange(len(prompt) - 1, ids.shape[1] - 1)
+    before[lengths.cumsum(0) - lengths] = len(prompt) - 1
+    logits = compare(model, Row(ids, turns, kept=before), encoded)
+    said = ids[0, len(prompt) :].to(logits.device)
+    losses = torch.nn.functional.cross_entropy(logits.float(), said, reduction="none")
+    return [float(one.sum()) for one in losses.cpu().split(lengths.tolist())]

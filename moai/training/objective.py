@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from moai.data.packing import turn_mask, turn_positions
 from moai.models.compressor import codes_of_both_ends, in_parts
 from moai.models.hosts import final_logits
 from moai.models.inputs.image_processing import normalize_pixels
+from moai.models.inputs.packing import turn_mask, turn_positions
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
 from moai.models.processing import MoAIProcessor
 from moai.models.prompts import CHAT

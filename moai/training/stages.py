@@ -33,7 +33,7 @@ class Stage:
     `balance_weight` and `device_balance_weight` scale what unevenly used experts of a sparse model cost (see
     `moai.models.sparse.balance`), and `capacity` bounds what each of them takes in a batch of one process, chosen as
     `capacity_by` says (see `moai.models.sparse.capacity`). Of an image's questions, `windows` ask to continue the
-    experts' words; `packed` puts all of them into one row (see `moai.data.packing`). `data` is what
+    experts' words; `packed` puts all of them into one row (see `moai.models.inputs.packing`). `data` is what
     `moai.data.registry.build` takes.
     """
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from moai.data.drawn.examples import PATCH_CLASSES
 from moai.data.example import Example
-from moai.data.packing import turn_mask, turn_positions
 from moai.data.rows import ImageRows, RowSizes
+from moai.models.inputs.packing import turn_mask, turn_positions
 from moai.models.modeling import IGNORED, MoAIForConditionalGeneration
 from moai.training.experiment import load_experiment
 from moai.training.objective import MoAIObjective
