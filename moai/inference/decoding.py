@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from moai.inference.choosing import Part, choose, next_step
 from moai.inference.fused import LayerWeights, layer_weights, places, rms_norm, rotated
+from moai.inference.graphs import CAPTURING
 from moai.inference.kernels.attention import attend_cache
 from moai.inference.products import SparseWeights, feed_token, project
 from moai.inference.ring.layers import Ring
@@ -360,6 +361,6 @@ class Decoder:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
         # Other threads may use the device meanwhile, as experts do.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with CAPTURING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._advance(bucket, way)
         return graph
