@@ -18,8 +18,8 @@ STRIDES = (8, 16, 32)
 """Pixels a cell, of the three sizes of cells."""
 HALF = 0.6
 """Share of the longer side that a close look sees."""
-MOST_TOGETHER = 16
-"""Views in one pass of a GPU, which prepares itself for each number of them: powers of two."""
+TOGETHER = (4, 16)
+"""Views in one pass of a GPU, which prepares itself for each number of them; what is missing is filled up."""
 CUT = 0.05
 """What comes as near to an inner edge of a close look, in shares of it, may be cut by it."""
 
@@ -85,7 +85,7 @@ class NanoDet(Network[Found]):
         looks = [(picture, view) for picture, seen in zip(pictures, views, strict=True) for view in seen]
         framed = self._each(lambda look: self._framed(*look), looks)
         # Views in one pass save no time on a processor, and take more memory.
-        size = MOST_TOGETHER if on_gpu(self.device) else 1
+        size = TOGETHER[-1] if on_gpu(self.device) else 1
         passes = [[image for image, _ in framed[start : start + size]] for start in range(0, len(framed), size)]
         scores, distances = (np.concatenate(found) for found in zip(*self._each(self._pass, passes), strict=True))
         results, place = [], 0
@@ -102,7 +102,10 @@ class NanoDet(Network[Found]):
         return self._threads.each(work, items, workers(self.threads))
 
     def _pass(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        given = np.zeros((1 << (len(images) - 1).bit_length(), *images[0].shape), np.float32)
+        size = len(images)
+        if isinstance(self._model, EachSize):
+            size = next(one for one in TOGETHER if one >= size)
+        given = np.zeros((size, *images[0].shape), np.float32)
         given[: len(images)] = images
 
         def run(model: Any) -> list[np.ndarray]:

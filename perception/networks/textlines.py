@@ -27,9 +27,9 @@ LEAST_WIDE, LEAST_ON_PAGES, STEP = 320, 96, 32
 of. The networks learned from lines of at least 320 pixels; those of receipts are read as well with less around them, in
 two thirds of the time."""
 MANY = 12
-COARSE = 160
+COARSE_SIDE, COARSE_WIDTH = 320, 160
 """Of what sides of pictures and widths of lines are multiples on a GPU, which prepares itself for each size."""
-LOTS = (1, 4, 16)
+LOT = 8
 """Lines that a GPU reads in one pass; what is missing is filled up. Page after page of single lines would keep it busy
 with next to nothing."""
 
@@ -59,7 +59,7 @@ class TextLines:
         self.engine = engine
         self.mapped = mapped
         self.together = scarce is not None
-        self.step = COARSE if self.together else STEP
+        self.step = COARSE_WIDTH if self.together else STEP
         self.detector = engine._load_det_model()
         self.classifier: Any = engine._load_cls_model() if engine.use_cls else None
         self.recogniser = engine._load_rec_model()
@@ -154,13 +154,9 @@ def _each_size(part: Any, settings: Any, scarce: Callable[[], bool]) -> Callable
 
 
 def _in_lots(session: Callable[[np.ndarray], np.ndarray], given: np.ndarray) -> np.ndarray:
-    """What a network says of each of (N, 3, H, W), in passes of LOTS."""
-    most, said = LOTS[-1], []
-    for part in (given[start : start + most] for start in range(0, len(given), most)):
-        room = next(lot for lot in LOTS if lot >= len(part))
-        filled = np.pad(part, ((0, room - len(part)), (0, 0), (0, 0), (0, 0)))
-        said.append(session(filled)[: len(part)])
-    return np.concatenate(said)
+    """What a network says of each of (N, 3, H, W), in passes of LOT."""
+    filled = np.pad(given, ((0, -len(given) % LOT), (0, 0), (0, 0), (0, 0)))
+    return np.concatenate([session(part) for part in np.split(filled, len(filled) // LOT)])[: len(given)]
 
 
 def _ends(crop: np.ndarray) -> list[np.ndarray]:
@@ -170,11 +166,11 @@ def _ends(crop: np.ndarray) -> list[np.ndarray]:
 
 
 def _in_canvas(session: Callable[[np.ndarray], np.ndarray], given: np.ndarray) -> np.ndarray:
-    """What a network says of (1, 3, H, W) with grey on the right and below, (1, 1, H, W)."""
+    """What a network says of (1, 3, H, W), (1, 1, H, W), with its edges going on at the right and below: it also hears
+    of averages over the whole, which grey would shift."""
     height, width = given.shape[2:]
-    canvas = np.zeros((*given.shape[:2], -height % COARSE + height, -width % COARSE + width), given.dtype)
-    canvas[:, :, :height, :width] = given
-    return session(canvas)[:, :, :height, :width]
+    more = ((0, 0), (0, 0), (0, -height % COARSE_SIDE), (0, -width % COARSE_SIDE))
+    return session(np.pad(given, more, mode="edge"))[:, :, :height, :width]
 
 
 def framed(picture: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
