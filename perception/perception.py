@@ -181,7 +181,10 @@ class Perception(ProcessBound):
         height, width = picture.shape[:2]
         with self._room.taken(width, height):
             looked = None if self._aside is None else self._aside.look(picture, names)
-            return self.look(picture, names) if looked is None else looked
+            if looked is None:
+                return self.look(picture, names)
+        self._trim.after(picture.size)
+        return looked
 
     def look(self, picture: Pixels, names: tuple[str, ...]) -> tuple[Scene, bool]:
         """One look by these experts in this process: the scene, and whether an expert failed in a way that another try

@@ -2,7 +2,7 @@
 
 import pickle
 import threading
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -41,8 +41,13 @@ class Aside:
             return None
         asked = self._pool
         try:
-            return asked.submit(_look, picture, names).result()
-        except BrokenProcessPool:
+            looking = asked.submit(_look, picture, names)
+        except RuntimeError:  # it is broken, or closed
+            self._replace(asked)
+            return None
+        try:
+            return looking.result()
+        except (BrokenProcessPool, CancelledError):
             self._replace(asked)
             return None
 
