@@ -43,6 +43,18 @@ def memory_of(process: int | str) -> float:
     return int(status.split("RssAnon:")[1].split()[0]) / 1024
 
 
+def ended(process: int, seconds: int = 120) -> bool:
+    """Whether a process is gone, or waits for being noticed, within so many seconds."""
+    for _ in range(seconds * 10):
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def free_port() -> int:
     """A port at which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as free:

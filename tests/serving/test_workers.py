@@ -8,10 +8,22 @@ import httpx
 import pytest
 import torch
 
+from moai.assistant import MoAI
 from moai.serving import service
-from tests.perception.processes.test_aside import ended
-from tests.robustness.started import started
-from tests.serving.conftest import asking
+from moai.serving.app import create_app
+from moai.serving.settings import Settings
+from moai.serving.together import assistant as together
+from moai.web.engine import Engine
+from tests.robustness.started import ended, started
+from tests.serving.conftest import Running, asking
+
+ASKED = (("street", "What does the sign say?", "GALLERY"), ("hammers", "How many hammers do you see?", "2"))
+
+
+def said(url, picture, question):
+    body = {"messages": asking(question, picture)}
+    reply = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=120).json()
+    return reply["choices"][0]["message"]["content"]
 
 
 def children_of(process):
@@ -23,26 +35,38 @@ def children_of(process):
 def test_a_server_has_them_beside_a_gpu(monkeypatch):
     counts = []
     for cores in (2, 8, 64):
-        monkeypatch.setattr(service, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(together, "cores", lambda cores=cores: cores)
         counts.append([service.workers_for(torch.device(device)) for device in ("cuda:0", "cpu")])
     assert counts == [[0, 0], [2, 0], [4, 0]]
 
 
+def test_they_look_for_the_server(monkeypatch):
+    engine = Engine("moai-nano")
+    engine.use(MoAI.from_pretrained("moai-nano"))
+    running = Running(create_app(engine, Settings(workers=1)))
+    try:
+        perception = running.app.state.service.assistant.perception
+        assert perception._aside.ready.wait(120)
+        (process,) = perception._aside._pool._processes
+        monkeypatch.setattr(perception, "look", lambda *given: pytest.fail("the server looked itself"))
+        for picture, question, answer in ASKED:
+            assert said(running.url, picture, question) == answer
+    finally:
+        running.close()
+    assert ended(process)
+
+
 @pytest.mark.slow
-def test_a_server_answers_with_and_without_them():
+def test_a_server_answers_without_them_and_ends_with_them():
     words = ["-m", "moai", "serve", "--model", "moai-nano", "--no-page", "--workers", "1"]
     with started(words, {"OMP_NUM_THREADS": "2"}) as server:
-
-        def sign(name):
-            body = {"messages": asking("What does the sign say?", name)}
-            said = httpx.post(f"{server.address}v1/chat/completions", json=body, timeout=120).json()
-            return said["choices"][0]["message"]["content"]
-
-        assert sign("street") == "GALLERY"
+        url = server.address.rstrip("/")
+        (first, *asked, answer), (second, *other, number) = ASKED
+        assert said(url, first, *asked) == answer
         (child,) = children_of(server.process.pid)
         os.kill(child, signal.SIGKILL)
         assert ended(child)
-        assert sign("street") == "GALLERY"
+        assert said(url, second, *other) == number
         left = children_of(server.process.pid)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == 0

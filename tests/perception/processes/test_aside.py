@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 
 from perception import Perception
 from perception.images import pixels_of
+from tests.robustness.started import ended
 
 EXPERTS = {"detection": "nanodet:embedded:nanodet", "scene_graph": "geometry"} | dict.fromkeys(
     ("segmentation", "ocr", "tags", "possible"), False
@@ -25,18 +25,6 @@ def spread(processes=1):
     experts.spread(processes)
     assert experts._aside.ready.wait(PATIENCE)
     return experts, experts._aside
-
-
-def ended(process, seconds=PATIENCE):
-    """Whether a process is gone, or waits for being noticed, within so many seconds."""
-    for _ in range(seconds * 10):
-        try:
-            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.1)
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +49,9 @@ def test_what_is_seen_aside_is_what_is_seen_here(bus, monkeypatch):
     assert experts.narrowed("det")._aside is aside
     monkeypatch.undo()
     assert experts(bus, experts="det").relations == []
+    (process,) = aside._pool._processes
     experts.spread(0)
-    assert experts._aside is None and all(ended(one) for one in aside._pool._processes or ())
+    assert experts._aside is None and ended(process)
 
 
 def test_a_process_that_dies_costs_nothing_and_comes_back(bus, monkeypatch):
