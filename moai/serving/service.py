@@ -20,14 +20,12 @@ from moai.serving.pictures import Pictures
 from moai.serving.replies import DONE, Completion, Json, event, usage
 from moai.serving.schema import ChatRequest, parsed
 from moai.serving.settings import Settings
-from moai.serving.together.assistant import Together
+from moai.serving.together.assistant import Together, usual_looks
 from moai.web.engine import Engine
-from perception.networks.onnx import cores
 
 MAX_HELD_BYTES = 2**30
 """Bytes of decoded pictures that wait for the experts."""
 _LOADED_AT_ONCE = 2
-_CORES_A_WORKER, MOST_WORKERS = 4, 4
 
 
 class Service:
@@ -53,10 +51,12 @@ class Service:
             raise ApiError(503, f"the model is loading ({self.engine.stage}); try again soon", "loading", 5)
         with self._wrapping:
             if not isinstance(self.engine.assistant, Together):
-                alone, asked = self.engine.assistant, self.settings.workers
-                if workers := workers_for(alone.device) if asked is None else asked:
+                alone, workers = self.engine.assistant, self.settings.workers
+                if workers is None:
+                    workers = workers_for(alone.device)
+                if workers:
                     alone.perception.spread(workers)
-                self.engine.assistant = Together(alone, self.settings.rows, self.metrics)
+                self.engine.assistant = Together(alone, self.settings.rows, self.metrics, workers)
             return self.engine.assistant
 
     @property
@@ -102,7 +102,7 @@ class Service:
 def workers_for(device: torch.device) -> int:
     """How many processes look at pictures beside a server whose model is there. On a GPU the experts' time is mostly
     Python's own, of which a process does one thing at a time; on a processor it is that of networks."""
-    return min(cores() // _CORES_A_WORKER, MOST_WORKERS) if device.type == "cuda" else 0
+    return usual_looks() if device.type == "cuda" else 0
 
 
 class Job:

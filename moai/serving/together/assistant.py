@@ -17,19 +17,24 @@ from perception.images import Pixels
 from perception.networks.onnx import cores
 
 _CORES, _LOOKS = 4, 4
-"""Cores of the processor for each look at pictures that goes on beside others, and how many may."""
+
+
+def usual_looks() -> int:
+    """How many looks at pictures may go on side by side: one for each _CORES of the processor, and at most _LOOKS."""
+    return min(cores() // _CORES, _LOOKS)
 
 
 class Together(MoAI):
     """An assistant like the one that it is made of, for many askers at once, each in a thread of its own.
 
-    Up to `rows` pictures are looked at together, and up to `rows` answers written side by side.
+    Up to `rows` pictures are looked at together, and up to `rows` answers written side by side. As many looks go on
+    side by side as is usual, or as there are `workers`, processes in which its experts look.
     """
 
-    def __init__(self, assistant: MoAI, rows: int, metrics: Metrics):
+    def __init__(self, assistant: MoAI, rows: int, metrics: Metrics, workers: int = 0):
         super().__init__(assistant.model, assistant.processor, assistant.perception)
         self.rows, self.metrics = rows, metrics
-        self._looker = Looker(self._look, rows, metrics, max(1, min(cores() // _CORES, _LOOKS)))
+        self._looker = Looker(self._look, rows, metrics, max(1, usual_looks(), workers))
         self._writer = Writer(self.model, self.processor, rows, metrics, self._alone)
 
     def warm_up(self) -> None:
