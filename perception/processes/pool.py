@@ -9,6 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
 from typing import Any
 
+from perception.networks.onnx import cores
+
 _own: Any = None
 
 
@@ -17,7 +19,7 @@ def pool(what: Any, count: int, first: Callable[[], Any] | None = None) -> Proce
 
     They end with this one, however it ends. Raises what pickle does for what cannot be copied.
     """
-    threads = max((os.cpu_count() or 1) // count, 1)
+    threads = max(cores() // count, 1)
     # Not forked: what runs on an accelerator does not work in a forked process.
     return ProcessPoolExecutor(count, get_context("spawn"), _start, (pickle.dumps(what), threads, first))
 
